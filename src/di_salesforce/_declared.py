@@ -1,0 +1,219 @@
+"""What can be wrong with a declaration by itself: each rule is one small function, listed at the end.
+
+What may not go in here: schemas and rows (that is `_check.py`).  A rule yields every problem it finds; nothing stops at
+the first.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from di_salesforce.exceptions import Problem
+from di_salesforce.records import UNSET, Side
+from di_salesforce.triggers import ConflictPolicy, Direction
+
+if TYPE_CHECKING:
+    from di_salesforce.mapping import Integration, ObjectTransfer
+
+Problems = Iterator[Problem]
+
+
+def _names(transfer: ObjectTransfer) -> Problems:
+    for path, value in (("name", transfer.name), ("sobject", transfer.sobject), ("table", transfer.table)):
+        if not value.strip():
+            yield Problem(path, "must not be empty", "declaration.empty")
+    for path, line in transfer.placed:
+        if not line.salesforce.strip() or not line.field(Side.DIALOG_INSIGHT).strip():
+            yield Problem(path, "a line needs a field name on each side", "declaration.empty")
+
+
+def _key(transfer: ObjectTransfer) -> Problems:
+    if not transfer.key_lines:
+        yield Problem("fields", "no line is the key: mark at least one with key=True", "key.not_declared")
+    for path, line in transfer.placed:
+        if line.key and line.is_consent:
+            yield Problem(path, "an opt-in cannot be a key", "key.unsuitable")
+        if line.key and "." in line.salesforce:
+            yield Problem(path, f"{line.salesforce} is a parent's field and cannot be a key", "key.unsuitable")
+        if line.key and line.references:
+            yield Problem(path, "a translated lookup cannot be a key", "key.unsuitable")
+
+
+def _one_writer(transfer: ObjectTransfer) -> Problems:
+    """Hold each target field to one writing line or constant, and no other line to reading what one line writes."""
+    for side in Side:
+        writers: dict[str, list[str]] = defaultdict(list)
+        readers: dict[str, list[str]] = defaultdict(list)
+        for path, line in transfer.placed:
+            # Salesforce field names ignore case; whether Dialog Insight's codes do is unknown, so they do not here.
+            name = line.field(side).lower() if side is Side.SALESFORCE else line.field(side)
+            if line.flows.allows(side):
+                writers[name].append(path)
+            else:
+                readers[name].append(path)
+        for path, constant in transfer.placed_constants:
+            if constant.side is side:
+                writers[constant.field.lower() if side is Side.SALESFORCE else constant.field].append(path)
+        for name, paths in writers.items():
+            if len(paths) > 1:
+                yield Problem(
+                    paths[1], f"{paths[0]} already writes {name} in {side.label}: one writer per field", "field.two_writers"
+                )
+            for reader in readers.get(name, ()):
+                yield Problem(
+                    reader,
+                    f"reads {name} in {side.label}, which {paths[0]} writes: use one line with both directions, or another field",
+                    "field.written_and_read",
+                )
+
+
+def _directions(transfer: ObjectTransfer) -> Problems:
+    for path, line in transfer.placed:
+        only = line.only_flows
+        if only is not None and line.direction not in (Direction.BOTH, only):
+            yield Problem(
+                f"{path}.direction",
+                f"{line.name} only flows {only.value.replace('_', ' ')}: leave the direction out",
+                "direction.impossible",
+            )
+        for side in Side:
+            if line.default(side) is not UNSET and not line.flows.allows(side):
+                yield Problem(
+                    f"{path}.{side.value}_default",
+                    f"nothing is written to {line.field(side)}, so a default there has no effect",
+                    "default.unused",
+                )
+
+
+def _policies(transfer: ObjectTransfer) -> Problems:
+    for path, line in transfer.placed:
+        for name, policy in (("conflict", line.conflict), ("first_match", line.first_match)):
+            if policy is ConflictPolicy.MOST_RESTRICTIVE and not line.is_consent:
+                yield Problem(
+                    f"{path}.{name}",
+                    "the most restrictive value is defined for opt-ins only: choose who wins, or give a function",
+                    "policy.not_consent",
+                )
+    if transfer.first_match is ConflictPolicy.MOST_RESTRICTIVE:
+        yield Problem("first_match", "the most restrictive value is defined for opt-ins only", "policy.not_consent")
+
+
+def _groups(transfer: ObjectTransfer) -> Problems:
+    places = {id(line): path for path, line in transfer.placed}
+    for name, lines in transfer.groups.items():
+        if len({line.flows for line in lines}) > 1:
+            yield Problem(
+                places[id(lines[-1])], f"the lines of group {name!r} flow in different directions", "group.directions"
+            )
+        if len({str(line.conflict) for line in lines}) > 1:
+            yield Problem(
+                places[id(lines[-1])], f"the lines of group {name!r} have different conflict policies", "group.policies"
+            )
+        if len(lines) > 1 and any(line.references for line in lines):
+            yield Problem(places[id(lines[-1])], f"a lookup cannot be in a group ({name!r})", "group.reference")
+
+
+def _constants(transfer: ObjectTransfer) -> Problems:
+    for path, constant in transfer.placed_constants:
+        if constant.on != "create":
+            yield Problem(f"{path}.on", "a constant is written on create only", "constant.on")
+
+
+def _project(transfer: ObjectTransfer) -> Problems:
+    project = transfer.project
+    if project is None:
+        return
+    if project.type is not None and transfer.triggers is not None:
+        unsupported = transfer.triggers & ~project.type.triggers
+        if unsupported:
+            yield Problem(
+                "triggers",
+                f"a project of type {project.type.value} does not support {', '.join(unsupported.names)}: it supports "
+                + ", ".join(project.type.triggers.names),
+                "trigger.not_supported",
+            )
+    if transfer.table != "Contact" and project.table_id(transfer.table) is None:
+        known = ", ".join(sorted(project.tables)) or "none"
+        yield Problem(
+            "table",
+            f"project {project.name!r} declares no relational table {transfer.table!r} with its idTable (declared: {known})",
+            "table.not_declared",
+        )
+
+
+def _transfer_names(integration: Integration) -> Problems:
+    if not integration.transfers:
+        yield Problem("transfers", "an integration needs at least one transfer", "declaration.empty")
+    seen: set[str] = set()
+    for index, transfer in enumerate(integration.transfers):
+        if transfer.name in seen:
+            yield Problem(f"transfers[{index}].name", f"{transfer.name!r} is the name of two transfers", "name.twice")
+        seen.add(transfer.name)
+
+
+def _references(integration: Integration) -> Problems:
+    names = set(integration.names)
+    for index, transfer in enumerate(integration.transfers):
+        for path, line in transfer.placed:
+            if line.references is not None and line.references not in names:
+                yield Problem(
+                    f"transfers[{index}].{path}.references",
+                    f"there is no transfer {line.references!r}: there are {', '.join(sorted(names))}",
+                    "reference.unknown",
+                )
+
+
+def _projects(integration: Integration) -> Problems:
+    by_name: dict[str, object] = {}
+    for index, transfer in enumerate(integration.transfers):
+        if transfer.project is None:
+            continue
+        if by_name.setdefault(transfer.project.name, transfer.project) != transfer.project:
+            yield Problem(
+                f"transfers[{index}].project", f"two different projects are called {transfer.project.name!r}", "name.twice"
+            )
+
+
+def _two_writers_across(integration: Integration) -> Problems:
+    """Find fields that two transfers write on one side of one object; consent under the restrictive join is exempt."""
+    writers: dict[tuple[object, ...], str] = {}
+    for index, transfer in enumerate(integration.transfers):
+        for path, line in transfer.placed:
+            for side in Side:
+                if not line.flows.allows(side) or line.conflict is ConflictPolicy.MOST_RESTRICTIVE:
+                    continue
+                if not transfer.allowed.allows_update(side.other) and not transfer.allowed.allows_create(side.other):
+                    continue
+                place = (
+                    (side, transfer.sobject, line.salesforce.lower())
+                    if side is Side.SALESFORCE
+                    else (side, transfer.project, transfer.table, line.field(side))
+                )
+                here = f"transfers[{index}].{path}"
+                first = writers.setdefault(place, here)
+                if first != here and side is Side.DIALOG_INSIGHT:
+                    yield Problem(
+                        here, f"{first} writes the same field of the same table: one writer per field", "field.two_writers"
+                    )
+
+
+TRANSFER_RULES: Final[tuple[Callable[[ObjectTransfer], Problems], ...]] = (
+    _names, _key, _one_writer, _directions, _policies, _groups, _constants, _project,
+)  # fmt: skip
+INTEGRATION_RULES: Final[tuple[Callable[[Integration], Problems], ...]] = (
+    _transfer_names, _references, _projects, _two_writers_across,
+)  # fmt: skip
+
+
+def transfer_problems(transfer: ObjectTransfer) -> Problems:
+    """Yield everything that is wrong with one transfer."""
+    for rule in TRANSFER_RULES:
+        yield from rule(transfer)
+
+
+def integration_problems(integration: Integration) -> Problems:
+    """Yield everything that is wrong between the transfers of an integration."""
+    for rule in INTEGRATION_RULES:
+        yield from rule(integration)

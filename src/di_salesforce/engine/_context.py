@@ -1,0 +1,74 @@
+"""What belongs to a run rather than to the mapping: limits, what the services can, other transfers' links, decisions.
+
+What may not go in here: anything that a declaration says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+
+import attrs
+
+from di_salesforce.engine._baseline import BaselineLike
+from di_salesforce.records import Side
+
+__all__ = ["BOUNCE_LIMIT", "Context", "EngineCapabilities", "Limits"]
+
+BOUNCE_LIMIT: Final = 3
+"""Rounds after which a field that two systems keep rewriting is held (ENGINE: law 9)."""
+
+
+@attrs.frozen
+class Limits:
+    """How much one plan may write before it is stopped: counts, and shares of what is linked (0.2 is a fifth)."""
+
+    creates: int | None = None
+    deletes: int | None = None
+    writes: int | None = None
+    creates_share: float | None = None
+    deletes_share: float | None = 0.2
+    writes_share: float | None = None
+
+
+@attrs.frozen
+class EngineCapabilities:
+    """What a service can be asked to do; each default is the cautious answer, since Dialog Insight's are not known.
+
+    `writes_key` names the sides on which a linked record's key field may be changed, `deletes` those on which records
+    may be deleted.
+    """
+
+    writes_key: frozenset[Side] = frozenset({Side.SALESFORCE})
+    deletes: frozenset[Side] = frozenset({Side.SALESFORCE})
+
+
+@attrs.frozen(repr=False)
+class Context:
+    """The circumstances of one run.
+
+    Args:
+        links: Other transfers' memories by name, for lookups with `references=`.
+        claims: Dialog Insight records (by id, or by key text where they have none) that another transfer of the same
+            table holds, with that transfer's name.
+        limits: Where a plan is stopped.
+        capabilities: What the services can be asked to do.
+        quarantine: Per side, how long a write whose answer was lost may still land.
+        bounce_limit: After how many rounds a field that both sides keep rewriting is held.
+        allow_empty: Sides that may answer with no record at all although some are linked.
+    """
+
+    links: Mapping[str, BaselineLike] = attrs.field(factory=dict[str, BaselineLike])
+    claims: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    limits: Limits = Limits()
+    capabilities: EngineCapabilities = EngineCapabilities()
+    quarantine: Mapping[Side, timedelta] = attrs.field(
+        # Salesforce ends a call after ten minutes; for Dialog Insight it is our own client's time-out.
+        factory=lambda: {Side.SALESFORCE: timedelta(minutes=10), Side.DIALOG_INSIGHT: timedelta(seconds=60)}
+    )
+    bounce_limit: int = BOUNCE_LIMIT
+    allow_empty: frozenset[Side] = frozenset()
+
+    def __repr__(self) -> str:
+        return f"<Context: links of {len(self.links)} transfers, {len(self.claims)} claims>"

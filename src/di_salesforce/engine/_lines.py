@@ -1,0 +1,217 @@
+"""A transfer's lines made ready for one run: how each value reads, converts and agrees.
+
+What may not go in here: state.  Conversion failures stay inside: a value without a normal form is its own raw self, a
+value without a counterpart is an answer (`Undefined`), so that one bad row never stops a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from decimal import Decimal
+from typing import Final
+
+import attrs
+
+from di_salesforce.converters import AS_IS
+from di_salesforce.engine._context import Context
+from di_salesforce.engine._memory import KeyText, Life
+from di_salesforce.exceptions import ConversionError
+from di_salesforce.mapping import FieldMapping, ObjectTransfer
+from di_salesforce.protocols import Converter
+from di_salesforce.records import Row, Side, UnsetType, Value, is_blank, record_id_18
+from di_salesforce.triggers import ConflictPolicy, Direction, Trigger
+
+__all__ = ["BoundLine", "BoundTransfer", "Undefined", "normal_id"]
+
+
+@attrs.frozen
+class Undefined:
+    """A value has no form on the other side; `waits` where that may change (a parent that is not linked yet)."""
+
+    code: str
+    message: str
+    waits: bool = False
+
+
+def normal_id(side: Side, record_id: Value | UnsetType) -> str | None:
+    """Give a record id as text in its one form, or None where there is none."""
+    if isinstance(record_id, UnsetType) or is_blank(record_id):
+        return None
+    written = str(int(record_id)) if isinstance(record_id, Decimal) and record_id == int(record_id) else str(record_id)
+    return (record_id_18(written) or written) if side is Side.SALESFORCE else written
+
+
+@attrs.frozen
+class BoundLine:
+    """One line with its converter at hand; a lookup is translated through the links of the transfer it names."""
+
+    mapping: FieldMapping
+    converter: Converter
+    context: Context
+    first_match: ConflictPolicy
+    first_match_declared: bool
+
+    @property
+    def name(self) -> str:
+        """The line's name in plans and stores."""
+        return self.mapping.name
+
+    @property
+    def flows(self) -> Direction:
+        """Whose value is the truth."""
+        return self.mapping.flows
+
+    @property
+    def version(self) -> str:
+        """What is stored with a baseline: it changes when values may read otherwise."""
+        return f"reference:{self.mapping.references}" if self.mapping.references else self.converter.version
+
+    def field(self, side: Side) -> str:
+        """The field's name in that side's rows."""
+        return self.mapping.field(side)
+
+    def normal(self, side: Side, value: Value) -> Hashable:
+        """Give that side's own normal form; a value outside the domain is equal to nothing but itself."""
+        if self.mapping.references is not None:
+            return normal_id(side, value)
+        try:
+            return self.converter.normal(side, value)
+        except ConversionError:
+            return ("raw", AS_IS.normal(side, value))
+
+    def convert(self, value: Value, *, to: Side) -> Value | Undefined:
+        """Give the other side's native value, or why there is none."""
+        if self.mapping.references is not None:
+            return self._translated(value, to)
+        try:
+            return self.converter.convert(value, to=to)
+        except ConversionError as error:
+            return Undefined(error.code, str(error))
+
+    def _translated(self, value: Value, to: Side) -> Value | Undefined:
+        wanted = normal_id(to.other, value)
+        if wanted is None:
+            return None
+        parents = self.context.links.get(self.mapping.references or "")
+        link = parents.find(to.other, wanted) if parents is not None else None
+        found = link.record_id(to) if link is not None and link.life is Life.LIVE else None
+        if found is None:
+            return Undefined(
+                "reference.waiting",
+                f"the record it refers to is not linked in {self.mapping.references!r} yet",
+                waits=True,
+            )
+        # Salesforce ids are text; a contact of Dialog Insight is numbered.
+        return int(found) if to is Side.DIALOG_INSIGHT and found.isdecimal() else found
+
+    def agree(self, salesforce: Value, dialog_insight: Value) -> bool:
+        """Tell whether the two values are the same one, by the rule of the line's direction."""
+        return any(
+            self._reads_as(salesforce if to is Side.DIALOG_INSIGHT else dialog_insight, dialog_insight if to is Side.DIALOG_INSIGHT else salesforce, to)
+            for to in (Side.DIALOG_INSIGHT, Side.SALESFORCE)
+            if self.flows.allows(to)
+        )  # fmt: skip
+
+    def _reads_as(self, source: Value, target: Value, to: Side) -> bool:
+        converted = self.convert(source, to=to)
+        return not isinstance(converted, Undefined) and self.normal(to, converted) == self.normal(to, target)
+
+    def opted_in(self, side: Side, value: Value) -> bool | None:
+        """Read a consent value as opted in, not opted in, or unknown (None)."""
+        if is_blank(value):
+            return None
+        there = value if side is Side.DIALOG_INSIGHT else self.convert(value, to=Side.DIALOG_INSIGHT)
+        if isinstance(there, Undefined):
+            return None
+        normal = self.normal(Side.DIALOG_INSIGHT, there)
+        if isinstance(normal, bool):
+            return normal
+        text = str(there).strip().lower()
+        return True if text in {"1", "true"} else False if text in {"0", "false"} else None
+
+
+_NUMBER_MARK: Final = "\x00"  # no service's text begins with it, so the number 5 and the text "5" stay apart
+
+
+def _key_part(normal: Hashable) -> str | None:
+    match normal:
+        case None:
+            return None
+        case str():
+            return normal
+        case bool():
+            return f"{_NUMBER_MARK}{normal}"
+        case int() | float() | Decimal():
+            number = Decimal(repr(normal)) if isinstance(normal, float) else Decimal(normal)
+            return f"{_NUMBER_MARK}{number.normalize():f}"
+        case _:
+            return f"{_NUMBER_MARK}{normal!r}"
+
+
+@attrs.frozen
+class BoundTransfer:
+    """A transfer's lines, groups and key, ready for one run."""
+
+    transfer: ObjectTransfer
+    lines: Mapping[str, BoundLine]
+    groups: Mapping[str, tuple[BoundLine, ...]]
+    key_lines: tuple[BoundLine, ...]
+    allowed: Trigger
+
+    @classmethod
+    def of(cls, transfer: ObjectTransfer, context: Context) -> BoundTransfer:
+        """Bind a transfer to the circumstances of a run."""
+        lines = {
+            line.name: BoundLine(
+                line,
+                line.converter or AS_IS,
+                context,
+                transfer.default_first_match(line),
+                line.first_match is not None,
+            )
+            for line in transfer.lines
+        }
+        return cls(
+            transfer,
+            lines,
+            {name: tuple(lines[line.name] for line in group) for name, group in transfer.groups.items()},
+            tuple(lines[line.name] for line in transfer.key_lines),
+            transfer.allowed,
+        )
+
+    def record_id(self, side: Side, row: Row) -> str | None:
+        """Give a row's native id in its one form; None for a relational row."""
+        field = self.transfer.id_field(side)
+        return None if field is None else normal_id(side, row.get(field))
+
+    def key(self, side: Side, row: Row) -> KeyText | None | Undefined:
+        """Give a row's normalised key in Dialog Insight's form; None where it is blank or was not read."""
+        parts: list[str] = []
+        for line in self.key_lines:
+            value = row.get(line.field(side))
+            if is_blank(value):
+                return None
+            there = value if side is Side.DIALOG_INSIGHT else line.convert(value, to=Side.DIALOG_INSIGHT)
+            if isinstance(there, Undefined):
+                return there
+            part = _key_part(line.normal(Side.DIALOG_INSIGHT, there))
+            if part is None:
+                return None
+            parts.append(part)
+        return tuple(parts)
+
+    def key_values(self, side: Side, row: Row) -> tuple[Value, ...]:
+        """Give a row's key as that side writes it."""
+        return tuple(row.get(line.field(side)) for line in self.key_lines)
+
+    def key_for(self, to: Side, values: tuple[Value, ...]) -> tuple[Value, ...] | None:
+        """Give the other side's key as `to` would write it; None where a part has no form there."""
+        converted = tuple(line.convert(value, to=to) for line, value in zip(self.key_lines, values, strict=True))
+        clean = tuple(value for value in converted if not isinstance(value, Undefined))
+        return clean if len(clean) == len(converted) else None
+
+    def normalised(self, side: Side, values: tuple[Value, ...]) -> KeyText | None | Undefined:
+        """Normalise key values as that side writes them."""
+        if len(values) != len(self.key_lines):
+            return Undefined("key.parts", f"the key has {len(self.key_lines)} parts")
+        return self.key(side, {line.field(side): value for line, value in zip(self.key_lines, values, strict=True)})

@@ -1,0 +1,364 @@
+"""The rows of the memory: links with each line's state, open items, tombstones, what was read completely.
+
+What may not go in here: the memory as a whole (`_baseline.py`), deciding, any format but plain data.  The plain form is a
+promise: each row carries its format number, and older formats stay readable.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar, Final, Self
+
+import attrs
+
+from di_salesforce.records import UNSET, Side, UnsetType, Value, from_plain, to_plain
+
+__all__ = [
+    "FORMAT",
+    "CoverageRecord",
+    "FieldState",
+    "KeyText",
+    "Life",
+    "LinkRecord",
+    "OpenItem",
+    "Relation",
+    "Tombstone",
+    "digest",
+]
+
+FORMAT: Final = 1
+"""The format number of plain rows; a reader accepts this and every older one."""
+
+KeyText = tuple[str, ...]
+"""A normalised key: one text per key field."""
+
+
+class Relation(enum.StrEnum):
+    """How the two values of a baseline relate."""
+
+    AGREED = "="  # they were equal
+    REWRITTEN = "~"  # known to differ: a side rewrites values on save, or the field flows one way only
+    ACCEPTED = "!"  # a person decided that they may differ
+
+
+class Life(enum.StrEnum):
+    """Where a link stands in its life."""
+
+    LIVE = "live"
+    DORMANT = "dormant"  # one record is gone or out of scope: nothing flows, the state is kept
+    ENDED = "ended"
+
+
+@attrs.frozen(repr=False)
+class FieldState:
+    """What is remembered of one line of one link; `base` holds each side's own value, never a converted one."""
+
+    base: tuple[Value, Value] | None = None  # (Salesforce, Dialog Insight); None: they never agreed
+    rel: Relation = Relation.AGREED
+    seen: tuple[Value | UnsetType, Value | UnsetType] = (UNSET, UNSET)  # kept only while it differs from base
+    bounce: int = 0
+    wrote: Side | None = None  # the side that we wrote last
+    unverified: bool = False  # what the server kept of our last write is not known
+    version: str = ""  # the converter's
+    group: str | None = None
+
+    def of(self, side: Side) -> Value | UnsetType:
+        """That side's value of the base."""
+        return UNSET if self.base is None else self.base[0 if side is Side.SALESFORCE else 1]
+
+    def seen_of(self, side: Side) -> Value | UnsetType:
+        """That side's value at the last look, where it differs from the base."""
+        return self.seen[0 if side is Side.SALESFORCE else 1]
+
+    def __repr__(self) -> str:
+        return f"<FieldState {'no base' if self.base is None else self.rel.value}>"
+
+    def to_plain(self) -> list[Any]:  # JSON-safe data
+        """Give the state as a short list: what has its default value at the end is left out."""
+        full: list[Any] = [
+            None if self.base is None else [to_plain(self.base[0]), to_plain(self.base[1])],
+            self.rel.value,
+            [to_plain(self.seen[0]), to_plain(self.seen[1])] if self.seen != (UNSET, UNSET) else None,
+            self.bounce,
+            self.wrote.value if self.wrote else None,
+            self.unverified,
+            self.version,
+            self.group,
+        ]
+        return full
+
+    @classmethod
+    def from_plain(cls, data: list[Any]) -> Self:  # JSON-safe data
+        """Read what `to_plain` gave."""
+        base, rel, seen, bounce, wrote, unverified, version, group = data
+        return cls(
+            None if base is None else (from_plain(base[0]), from_plain(base[1])),
+            Relation(rel),
+            (UNSET, UNSET) if seen is None else (from_plain(seen[0]), from_plain(seen[1])),
+            int(bounce),
+            None if wrote is None else Side(wrote),
+            bool(unverified),
+            str(version),
+            group,
+        )
+
+
+@attrs.frozen(repr=False)
+class LinkRecord:
+    """A pair of records that belong together, and what is remembered of each line."""
+
+    kind: ClassVar[str] = "link"
+    transfer: str
+    id: str
+    salesforce_id: str | None
+    dialog_insight_id: str | None
+    salesforce_key: KeyText | None
+    dialog_insight_key: KeyText | None
+    fields: Mapping[str, FieldState]
+    life: Life = Life.LIVE
+    gone: Side | None = None  # the side whose record is missing, where the link is not live
+    cause: str = ""
+    salesforce_as_of: datetime | None = None
+    dialog_insight_as_of: datetime | None = None
+    rev: int = 0
+
+    def record_id(self, side: Side) -> str | None:
+        """That side's native id; a relational row has none."""
+        return self.salesforce_id if side is Side.SALESFORCE else self.dialog_insight_id
+
+    def key(self, side: Side) -> KeyText | None:
+        """That side's normalised key."""
+        return self.salesforce_key if side is Side.SALESFORCE else self.dialog_insight_key
+
+    def as_of(self, side: Side) -> datetime | None:
+        """When that side was last looked at for this link, or written."""
+        return self.salesforce_as_of if side is Side.SALESFORCE else self.dialog_insight_as_of
+
+    def with_side(
+        self,
+        side: Side,
+        *,
+        record_id: str | None | UnsetType = UNSET,
+        key: KeyText | None | UnsetType = UNSET,
+        as_of: datetime | None | UnsetType = UNSET,
+    ) -> LinkRecord:
+        """Give the same link with other words about one side."""
+        given = {"id": record_id, "key": key, "as_of": as_of}
+        changed: dict[str, Any] = {  # members of three types
+            f"{side.value}_{name}": value for name, value in given.items() if value is not UNSET
+        }
+        return attrs.evolve(self, **changed)
+
+    def __repr__(self) -> str:
+        return f"<LinkRecord {self.transfer} {self.id} {self.life.value}: {len(self.fields)} fields>"
+
+    def to_dict(self) -> dict[str, Any]:  # JSON-safe data
+        """Give the link as plain data."""
+        return {
+            "kind": self.kind,
+            "format": FORMAT,
+            "transfer": self.transfer,
+            "id": self.id,
+            "salesforce": [self.salesforce_id, _list(self.salesforce_key), _time(self.salesforce_as_of)],
+            "dialog_insight": [
+                self.dialog_insight_id,
+                _list(self.dialog_insight_key),
+                _time(self.dialog_insight_as_of),
+            ],
+            "life": [self.life.value, self.gone.value if self.gone else None, self.cause],
+            "rev": self.rev,
+            "fields": {name: state.to_plain() for name, state in self.fields.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:  # plain data of a store
+        """Read what `to_dict` gave."""
+        salesforce, dialog_insight = data["salesforce"], data["dialog_insight"]
+        life, gone, cause = data["life"]
+        return cls(
+            transfer=data["transfer"],
+            id=data["id"],
+            salesforce_id=salesforce[0],
+            salesforce_key=_key(salesforce[1]),
+            salesforce_as_of=_read_time(salesforce[2]),
+            dialog_insight_id=dialog_insight[0],
+            dialog_insight_key=_key(dialog_insight[1]),
+            dialog_insight_as_of=_read_time(dialog_insight[2]),
+            life=Life(life),
+            gone=None if gone is None else Side(gone),
+            cause=cause,
+            rev=data["rev"],
+            fields={name: FieldState.from_plain(state) for name, state in data["fields"].items()},
+        )
+
+
+@attrs.frozen(repr=False)
+class OpenItem:
+    """A difference or a row that is not settled: held, skipped, refused, waiting; found again at every run until it is."""
+
+    kind: ClassVar[str] = "open_item"
+    transfer: str
+    subject: str  # "link:<id>" or "row:<side>:<record id or key>"
+    group: str  # the field group, or "" for the whole row
+    reason: str  # dotted code
+    since: datetime
+    count: int = 1
+    fingerprint: str = ""  # of the inputs: the same inputs need no second telling
+    key: tuple[Value, ...] = ()
+    detail: str = ""  # the server's own words
+
+    @property
+    def id(self) -> str:
+        """What tells it from every other item of the store."""
+        return f"{self.transfer}/{self.subject}/{self.group}"
+
+    def __repr__(self) -> str:
+        return f"<OpenItem {self.transfer} {self.reason} x{self.count}>"
+
+    def to_dict(self) -> dict[str, Any]:  # JSON-safe data
+        """Give the item as plain data."""
+        return {
+            "kind": self.kind,
+            "format": FORMAT,
+            "transfer": self.transfer,
+            "subject": self.subject,
+            "group": self.group,
+            "reason": self.reason,
+            "since": _time(self.since),
+            "count": self.count,
+            "fingerprint": self.fingerprint,
+            "key": [to_plain(part) for part in self.key],
+            "detail": self.detail,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:  # plain data of a store
+        """Read what `to_dict` gave."""
+        return cls(
+            data["transfer"],
+            data["subject"],
+            data["group"],
+            data["reason"],
+            datetime.fromisoformat(data["since"]),
+            data["count"],
+            data["fingerprint"],
+            tuple(from_plain(part) for part in data["key"]),
+            data["detail"],
+        )
+
+
+@attrs.frozen(repr=False)
+class Tombstone:
+    """A record that must not be created again on the other side: by native id, by key only where there is no id."""
+
+    kind: ClassVar[str] = "tombstone"
+    transfer: str
+    side: Side
+    record_id: str | None
+    key: KeyText | None
+    since: datetime
+    cause: str
+
+    @property
+    def id(self) -> str:
+        """What tells it from every other tombstone of the store."""
+        return f"{self.transfer}/{self.side.value}/{self.record_id or digest(self.key or ())}"
+
+    def __repr__(self) -> str:
+        return f"<Tombstone {self.transfer} {self.side.value} {self.cause}>"
+
+    def to_dict(self) -> dict[str, Any]:  # JSON-safe data
+        """Give the tombstone as plain data."""
+        return {
+            "kind": self.kind,
+            "format": FORMAT,
+            "transfer": self.transfer,
+            "side": self.side.value,
+            "record_id": self.record_id,
+            "key": _list(self.key),
+            "since": _time(self.since),
+            "cause": self.cause,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:  # plain data of a store
+        """Read what `to_dict` gave."""
+        return cls(
+            data["transfer"],
+            Side(data["side"]),
+            data["record_id"],
+            _key(data["key"]),
+            datetime.fromisoformat(data["since"]),
+            data["cause"],
+        )
+
+
+@attrs.frozen
+class CoverageRecord:
+    """What a side was last read completely for, and as of when it was last observed at all."""
+
+    kind: ClassVar[str] = "coverage"
+    transfer: str
+    side: Side
+    scope: str | None
+    fields: tuple[str, ...]
+    complete_as_of: datetime | None
+    as_of: datetime | None  # of the last complete or gap-free observation
+    cursor: str | None = None  # where a feed goes on; its form is the feed's own
+
+    @property
+    def id(self) -> str:
+        """What tells it from every other coverage of the store."""
+        return f"{self.transfer}/{self.side.value}"
+
+    def to_dict(self) -> dict[str, Any]:  # JSON-safe data
+        """Give the record as plain data."""
+        return {
+            "kind": self.kind,
+            "format": FORMAT,
+            "transfer": self.transfer,
+            "side": self.side.value,
+            "scope": self.scope,
+            "fields": list(self.fields),
+            "complete_as_of": _time(self.complete_as_of),
+            "as_of": _time(self.as_of),
+            "cursor": self.cursor,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:  # plain data of a store
+        """Read what `to_dict` gave."""
+        return cls(
+            data["transfer"],
+            Side(data["side"]),
+            data["scope"],
+            tuple(data["fields"]),
+            _read_time(data["complete_as_of"]),
+            _read_time(data["as_of"]),
+            data["cursor"],
+        )
+
+
+def digest(*parts: str | tuple[str, ...]) -> str:
+    """Give a short stable name for what is named by its parts (also used for action ids)."""
+    text = "\x1f".join("\x1e".join(part) if isinstance(part, tuple) else part for part in parts)
+    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
+
+
+def _list(key: KeyText | None) -> list[str] | None:
+    return None if key is None else list(key)
+
+
+def _key(data: list[str] | None) -> KeyText | None:
+    return None if data is None else tuple(data)
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
+def _read_time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

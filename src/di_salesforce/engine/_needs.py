@@ -1,0 +1,58 @@
+"""What a plan must still be shown before it can decide: rows by id, or all rows with a key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import attrs
+
+from di_salesforce.engine._actions import Key
+from di_salesforce.records import Side
+
+__all__ = ["Need", "Needs"]
+
+
+@attrs.frozen(repr=False)
+class Need:
+    """One look-up: a record id, or a key as that side writes it (a tuple where the key has several fields)."""
+
+    record_id: str | None
+    key: Key
+
+    def __repr__(self) -> str:
+        return f"<Need by {'id' if self.record_id is not None else 'key'}>"
+
+
+def _sorted(needs: Iterable[Need]) -> tuple[Need, ...]:
+    return tuple(sorted(needs, key=lambda need: (need.record_id is None, need.record_id or "", repr(need.key))))
+
+
+@attrs.frozen(repr=False)
+class Needs:
+    """The look-ups that a plan waits for, by side; false where there are none.
+
+    Example:
+        >>> needs = Needs(salesforce=[Need("003000000000001AAA", None)])
+        >>> bool(needs), len(needs[Side.SALESFORCE]), len(needs[Side.DIALOG_INSIGHT])
+        (True, 1, 0)
+    """
+
+    salesforce: tuple[Need, ...] = attrs.field(default=(), converter=_sorted, kw_only=True)
+    dialog_insight: tuple[Need, ...] = attrs.field(default=(), converter=_sorted, kw_only=True)
+
+    def __getitem__(self, side: Side) -> tuple[Need, ...]:
+        return self.salesforce if side is Side.SALESFORCE else self.dialog_insight
+
+    def __iter__(self) -> Iterator[tuple[Side, Need]]:
+        for side in Side:
+            for need in self[side]:
+                yield side, need
+
+    def __len__(self) -> int:
+        return len(self.salesforce) + len(self.dialog_insight)
+
+    def __bool__(self) -> bool:
+        return len(self) > 0
+
+    def __repr__(self) -> str:
+        return f"<Needs: {len(self.salesforce)} of Salesforce, {len(self.dialog_insight)} of Dialog Insight>"

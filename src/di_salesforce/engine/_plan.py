@@ -1,0 +1,379 @@
+"""A plan is a thing: look at it, filter it, decide in it, save it, have it approved, and apply exactly it.
+
+What may not go in here: comparing, and carrying out.  A plan is frozen; each verb gives a new one.  What a person takes
+out is set aside, not forgotten, so that settling keeps it open.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final, Self
+
+import attrs
+
+from di_salesforce.engine._actions import (
+    Action,
+    Conflict,
+    Create,
+    Delete,
+    Key,
+    Link,
+    Reject,
+    Update,
+    Write,
+    action_from_dict,
+    action_to_dict,
+)
+from di_salesforce.engine._deciding import accepted, chosen, decided
+from di_salesforce.engine._lines import BoundLine
+from di_salesforce.engine._memory import CoverageRecord, LinkRecord, OpenItem
+from di_salesforce.engine._needs import Needs
+from di_salesforce.engine._showing import ORDER, in_order, show_action, show_summary
+from di_salesforce.exceptions import ConfigurationError, GuardError, Problem
+from di_salesforce.records import UNSET, Row, Side, UnsetType
+
+__all__ = ["Part", "Plan"]
+
+FORMAT: Final = 1
+"""The format number of a saved plan."""
+
+
+@attrs.frozen(repr=False)
+class Part:
+    """What one transfer contributes to a plan besides actions: all that settling needs to know."""
+
+    transfer: str
+    links: Mapping[str, LinkRecord] = attrs.field(factory=dict[str, LinkRecord])
+    items: tuple[OpenItem, ...] = ()
+    coverages: tuple[CoverageRecord, ...] = ()
+    counts: Mapping[str, int] = attrs.field(factory=dict[str, int])
+    guards: tuple[Problem, ...] = ()
+    active: bool = True
+    version: str = ""  # of the mapping: a plan of another mapping is refused
+
+    def to_dict(self) -> dict[str, Any]:  # JSON-safe data
+        """Give the part as plain data."""
+        return {
+            "transfer": self.transfer,
+            "links": [link.to_dict() for link in self.links.values()],
+            "items": [item.to_dict() for item in self.items],
+            "coverages": [coverage.to_dict() for coverage in self.coverages],
+            "counts": dict(self.counts),
+            "guards": [[problem.path, problem.message, problem.code] for problem in self.guards],
+            "active": self.active,
+            "version": self.version,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:  # plain data of a plan
+        """Read what `to_dict` gave."""
+        links = [LinkRecord.from_dict(link) for link in data["links"]]
+        return cls(
+            data["transfer"],
+            {link.id: link for link in links},
+            tuple(map(OpenItem.from_dict, data["items"])),
+            tuple(map(CoverageRecord.from_dict, data["coverages"])),
+            data["counts"],
+            tuple(Problem(*problem) for problem in data["guards"]),
+            data["active"],
+            data["version"],
+        )
+
+
+Again = Callable[[Mapping[Side, tuple[Row, ...]]], "Plan"]
+
+
+@attrs.frozen(repr=False, eq=False)
+class Plan:
+    """What would be written on each side, and why; what is held, left, refused; what must still be looked up."""
+
+    actions: tuple[Action, ...] = ()
+    parts: tuple[Part, ...] = ()
+    needs: Needs = Needs()
+    now: datetime | None = None
+    set_aside: tuple[Action, ...] = ()
+    _again: Again | None = attrs.field(
+        default=None, alias="again"
+    )  # reconciles once more with looked-up rows; a plan that was read back has none
+    _lines: Mapping[str, Mapping[str, BoundLine]] = attrs.field(
+        factory=dict[str, Mapping[str, BoundLine]], alias="lines"
+    )
+
+    @classmethod
+    def empty(cls) -> Self:
+        """A plan without any action."""
+        return cls()
+
+    @classmethod
+    def joined(cls, plans: Iterable[Plan]) -> Self:
+        """Join the plans of several transfers into one, each transfer's actions in its turn."""
+        listed = list(plans)
+        return cls(
+            # Parents first: the transfers' own order is kept, and within each transfer the safe order of kinds.
+            actions=tuple(action for plan in listed for action in plan.actions),
+            set_aside=tuple(action for plan in listed for action in plan.set_aside),
+            parts=tuple(part for plan in listed for part in plan.parts),
+            needs=Needs(
+                salesforce=[need for plan in listed for need in plan.needs.salesforce],
+                dialog_insight=[need for plan in listed for need in plan.needs.dialog_insight],
+            ),
+            now=max((plan.now for plan in listed if plan.now is not None), default=None),
+            lines={name: lines for plan in listed for name, lines in plan._lines.items()},
+        )
+
+    # ------------------------------------------------------------------------------------------------ looking
+
+    def _of(self, *kinds: type[Action]) -> tuple[Any, ...]:  # each caller names its own kinds
+        return tuple(action for action in self.actions if isinstance(action, kinds))
+
+    @property
+    def writes(self) -> tuple[Write, ...]:
+        """The actions that write, in a safe order."""
+        return self._of(Create, Update, Delete)
+
+    @property
+    def conflicts(self) -> tuple[Conflict, ...]:
+        """What is held for a person."""
+        return self._of(Conflict)
+
+    @property
+    def rejects(self) -> tuple[Reject, ...]:
+        """Rows and fields that cannot be synchronised as they are."""
+        return self._of(Reject)
+
+    @property
+    def ambiguous(self) -> tuple[Reject, ...]:
+        """Unlinked rows whose key several rows have: nobody guesses which belong together."""
+        return tuple(reject for reject in self.rejects if reject.reason == "key.ambiguous")
+
+    @property
+    def guards(self) -> tuple[Problem, ...]:
+        """The limits that the plan goes past; such a plan can be looked at, not applied."""
+        return tuple(problem for part in self.parts for problem in part.guards)
+
+    def raise_for_guards(self) -> None:
+        """Raise `GuardError` if the plan goes past a limit."""
+        if self.guards:
+            raise GuardError("; ".join(problem.message for problem in self.guards), code=self.guards[0].code)
+
+    @property
+    def digest(self) -> str:
+        """Name what the plan would do: equal plans have equal digests, whenever and in whatever order they were made."""
+        told = [
+            {name: value for name, value in action_to_dict(action).items() if name not in _LEFT_OUT}
+            for action in in_order(self.actions)
+        ]
+        return hashlib.sha256(json.dumps(told, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+    def counts(self) -> Mapping[str, int]:
+        """Count the actions by transfer, kind and reason, and the pairs that agree."""
+        counted = Counter(f"{action.transfer} {action.kind} {action.reason}" for action in self.actions)
+        return dict(sorted(counted.items()))
+
+    def summary(self) -> str:
+        """Show the plan as a small table: one line per transfer, kind, side and reason, with its count."""
+        return show_summary(self)
+
+    def explain(self, key: Key) -> str:
+        """Tell, for one record, what is done about each field and why.
+
+        Args:
+            key: The value of the key field (a tuple of several), or the record id of either side.
+        """
+        return "\n".join(show_action(action) for action in self._matching(key)) or _NOTHING_PLANNED
+
+    def _matching(self, key: Key) -> tuple[Action, ...]:
+        return tuple(action for action in self.actions if action.matches(key))
+
+    def lines_of(self, transfer: str) -> Mapping[str, BoundLine]:
+        """The lines of one transfer as they were bound; empty for a plan that was read back."""
+        return self._lines.get(transfer, {})
+
+    # ---------------------------------------------------------------------------------------------- filtering
+
+    def only(
+        self, *, kind: str | None = None, side: Side | None = None, key: Key | UnsetType = UNSET, transfer: str | None = None,
+        reason: str | None = None,
+    ) -> Plan:  # fmt: skip
+        """Keep the actions that satisfy every given condition, and those that they depend on; set the others aside."""
+        kept = {action.id for action in self.actions if _satisfies(action, kind, side, key, transfer, reason)}
+        links = {action.link for action in self.actions if action.id in kept and action.link is not None}
+        kept |= {action.id for action in self.actions if isinstance(action, Link) and action.link in links}
+        return self._keeping(kept)
+
+    def without(
+        self, *, kind: str | None = None, side: Side | None = None, key: Key | UnsetType = UNSET, transfer: str | None = None,
+        reason: str | None = None,
+    ) -> Plan:  # fmt: skip
+        """Set aside the actions that satisfy every given condition, and those that depend on them."""
+        dropped = [action for action in self.actions if _satisfies(action, kind, side, key, transfer, reason)]
+        links = {action.link for action in dropped if isinstance(action, Link)}
+        gone = {action.id for action in dropped}
+        gone |= {action.id for action in self.actions if action.link is not None and action.link in links}
+        return self._keeping({action.id for action in self.actions} - gone)
+
+    def _keeping(self, kept: set[str]) -> Plan:
+        gone = tuple(action for action in self.actions if action.id not in kept)
+        return attrs.evolve(
+            self,
+            actions=tuple(action for action in self.actions if action.id in kept),
+            set_aside=(*self.set_aside, *gone),
+            again=None,
+        )
+
+    # ----------------------------------------------------------------------------------------------- deciding
+
+    def resolve(self, key: Key, *, keep: Side, fields: Iterable[str] | None = None) -> Plan:
+        """Decide held conflicts of one record: keep one side's values, through the gates that still apply.
+
+        Args:
+            key: The value of the key field (a tuple of several), or the record id of either side.
+            keep: The side whose values are right.
+            fields: Only conflicts that touch one of these fields or lines; None: all of the record.
+
+        Raises:
+            ConfigurationError: Where the record has no such conflict, or a field cannot flow that way.
+        """
+        conflicts = self._conflicts_about(key, fields)
+        choices = [chosen(conflict, keep) for conflict in conflicts]
+        if problems := [choice for choice in choices if isinstance(choice, Problem)]:
+            raise ConfigurationError(problems, what="resolve")
+        added = [
+            decided(conflict, choice)
+            for conflict, choice in zip(conflicts, choices, strict=True)
+            if not isinstance(choice, Problem)
+        ]
+        return self._replacing({conflict.id for conflict in conflicts}, added)
+
+    def accept(self, key: Key, *, fields: Iterable[str] | None = None) -> Plan:
+        """Accept that the two values of held conflicts may differ; they are held again only when one of them changes.
+
+        Raises:
+            ConfigurationError: Where the record has no such conflict.
+        """
+        conflicts = self._conflicts_about(key, fields)
+        parts = {part.transfer: part for part in self.parts}
+        for conflict in conflicts:
+            part = parts[conflict.transfer]
+            link = accepted(conflict, part.links)
+            parts[conflict.transfer] = attrs.evolve(part, links={**part.links, link.id: link})
+        plan = self._replacing({conflict.id for conflict in conflicts}, [])
+        return attrs.evolve(plan, parts=tuple(parts[part.transfer] for part in self.parts))
+
+    def _conflicts_about(self, key: Key, fields: Iterable[str] | None) -> tuple[Conflict, ...]:
+        wanted = None if fields is None else set(fields)
+        found = tuple(
+            conflict
+            for conflict in self.conflicts
+            if conflict.matches(key)
+            and (wanted is None or any(wanted & {f.line, *f.line.split(":")} for f in conflict.fields))
+        )
+        if not found:
+            raise ConfigurationError(
+                "the plan holds no such conflict: look at plan.conflicts for their keys and fields"
+            )
+        return found
+
+    def _replacing(self, gone: set[str], added: list[Action]) -> Plan:
+        order = {part.transfer: index for index, part in enumerate(self.parts)}
+        actions = in_order([*(action for action in self.actions if action.id not in gone), *added])
+        return attrs.evolve(self, actions=tuple(sorted(actions, key=lambda a: order.get(a.transfer, 0))), again=None)
+
+    def supplied(self, *, salesforce: Iterable[Row] = (), dialog_insight: Iterable[Row] = ()) -> Plan:
+        """Plan again with the rows that `needs` asked for, once all of it has been looked up.
+
+        What was asked for and is not among the rows is thereby proven absent.
+
+        Raises:
+            ConfigurationError: For a plan that was read back, filtered or decided in: it no longer has its inputs.
+        """
+        if self._again is None:
+            raise ConfigurationError(
+                "this plan no longer has its inputs: supply rows to the plan that reconcile() gave"
+            )
+        return self._again({Side.SALESFORCE: tuple(salesforce), Side.DIALOG_INSIGHT: tuple(dialog_insight)})
+
+    # ------------------------------------------------------------------------------------------------- saving
+
+    def to_dict(self) -> dict[str, Any]:  # JSON-safe data
+        """Give the plan as exact, JSON-safe data."""
+        return {
+            "kind": "plan",
+            "format": FORMAT,
+            "digest": self.digest,
+            "now": self.now.isoformat() if self.now else None,
+            "actions": [action_to_dict(action) for action in self.actions],
+            "set_aside": [action_to_dict(action) for action in self.set_aside],
+            "parts": [part.to_dict() for part in self.parts],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:  # plain data of a file
+        """Read what `to_dict` gave.
+
+        Raises:
+            ConfigurationError: For anything else, a newer format, or actions that do not fit the digest.
+        """
+        if data.get("kind") != "plan" or not isinstance(data.get("format"), int):
+            raise ConfigurationError("this is not a saved plan")
+        if data["format"] > FORMAT:
+            raise ConfigurationError(f"the plan has format {data['format']}; this version reads up to {FORMAT}")
+        try:
+            plan = cls(
+                actions=tuple(map(action_from_dict, data["actions"])),
+                set_aside=tuple(map(action_from_dict, data["set_aside"])),
+                parts=tuple(map(Part.from_dict, data["parts"])),
+                now=None if data["now"] is None else datetime.fromisoformat(data["now"]),
+            )
+        except (KeyError, ValueError, TypeError) as error:
+            raise ConfigurationError(f"the saved plan is damaged ({type(error).__name__})") from None
+        if plan.digest != data["digest"]:
+            raise ConfigurationError("the saved plan was changed after it was made: its actions do not fit its digest")
+        return plan
+
+    def to_dicts(self) -> list[dict[str, Any]]:  # JSON-safe data
+        """Give the actions as plain data, one mapping each."""
+        return [action_to_dict(action) for action in self.actions]
+
+    def __eq__(self, other: object) -> bool:
+        return self.to_dict() == other.to_dict() if isinstance(other, Plan) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __bool__(self) -> bool:
+        return bool(self.actions)
+
+    def __len__(self) -> int:
+        return len(self.actions)
+
+    def __repr__(self) -> str:
+        counted: Counter[str] = Counter(action.kind for action in self.actions)
+        told = ", ".join(f"{counted[kind]:,} {kind}" for kind in ORDER if counted[kind])
+        return f"<Plan {'+'.join(part.transfer for part in self.parts) or 'empty'}: {told or 'nothing to do'}>"
+
+    def __str__(self) -> str:
+        return self.summary()
+
+
+# `now`, `as_of` and action ids say when and how a plan was made, not what it would do.
+_LEFT_OUT: Final = frozenset({"id"})
+
+
+_NOTHING_PLANNED: Final = "nothing is planned for this record: both sides agree, or neither has it"
+
+
+def _satisfies(
+    action: Action, kind: str | None, side: Side | None, key: Key | UnsetType, transfer: str | None, reason: str | None
+) -> bool:
+    return (
+        (kind is None or action.kind == kind)
+        and (side is None or getattr(action, "side", None) is side)
+        and (isinstance(key, UnsetType) or action.matches(key))
+        and (transfer is None or action.transfer == transfer)
+        and (reason is None or action.reason == reason)
+    )

@@ -1,0 +1,67 @@
+"""The reasons of all actions: stable dotted codes, each with its sentence.
+
+What may not go in here: anything computed.  The reference page is made from this table, and a test finds every code that
+the engine uses in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+__all__ = ["REASONS", "sentence"]
+
+REASONS: Final[Mapping[str, str]] = {
+    # writes
+    "create.new": "the record exists on one side only",
+    "update.changed": "one side changed, the other did not",
+    "update.overruled": "both sides changed; the field flows one way, so its source decides",
+    "update.policy": "both sides changed; the field's conflict policy decides",
+    "update.first_match": "the two met for the first time and differ; the field's first-match rule decides",
+    "update.person": "a person decided",
+    "update.several": "several fields, each by its own rule",
+    "delete.proven": "its counterpart is proven deleted, and the transfer deletes",
+    # links
+    "link.key": "one record on each side has this key",
+    "link.revived": "the missing record is back",
+    "unlink.deleted": "its counterpart is proven deleted, and the transfer unlinks",
+    "unlink.both_deleted": "both records are deleted",
+    # held for a person
+    "conflict.both_changed": "both sides changed the field",
+    "conflict.first_match": "the two met for the first time and differ",
+    "conflict.consent": "the consent differs, and writing would loosen it",
+    "conflict.mapping_changed": "neither side changed, yet they differ under the present mapping",
+    "conflict.unsettled": "both sides kept rewriting the field for three rounds",
+    "conflict.key_changed": "the key changed, and the new one is not proven to be free on the other side",
+    "conflict.key_not_writable": "the key changed, and it cannot be written on the other side",
+    "conflict.delete_edited": "the counterpart is deleted, and the record was edited since",
+    "conflict.merged": "the record was merged into another one",
+    "conflict.converted": "the lead was converted",
+    # left as it is
+    "trigger.off": "the transfer's triggers do not allow this write",
+    "direction.one_way": "the field flows one way, and the receiving side changed it",
+    "reference.waiting": "the record that it refers to is not linked yet",
+    "scope.left": "the record left the transfer's filter",
+    "scope.out": "a record with this key exists, outside the transfer's filter",
+    "deleted.reported": "its counterpart is deleted; the transfer only reports that",
+    "tombstone": "its counterpart was deleted, so it is not created again",
+    "claimed": "another transfer holds this record",
+    "outcome.quarantine": "an earlier write's answer was lost; it may still land",
+    # cannot be synchronised as it is
+    "key.missing": "the key is blank",
+    "key.invalid": "the key has no form on the other side",
+    "key.not_creatable": "the key cannot be given to a new record there: no record has it",
+    "key.ambiguous": "several unlinked records have this key",
+    "key.duplicate": "a linked record has this key already",
+    "value.not_convertible": "a value has no form on the other side",
+    # what became of a write
+    "outcome.refused": "the service refused the write",
+    "outcome.stale": "the record moved since the plan was made",
+    "outcome.unknown": "the answer was lost; the write may or may not have been carried out",
+    "outcome.not_tried": "the write was left out or not reached",
+}
+
+
+def sentence(code: str) -> str:
+    """Give the sentence of a code; a server's own code is given as it is."""
+    return REASONS.get(code, code)

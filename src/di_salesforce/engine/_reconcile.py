@@ -1,0 +1,290 @@
+"""The one entry: observations and memory in, a plan out.
+
+What may not go in here: rules.  It lays the table, walks links and single rows, and gathers what was decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+import attrs
+
+from di_salesforce.engine._actions import Action, Key, key_parts
+from di_salesforce.engine._baseline import BaselineLike
+from di_salesforce.engine._context import Context
+from di_salesforce.engine._lines import BoundTransfer
+from di_salesforce.engine._links import decide_link
+from di_salesforce.engine._memory import CoverageRecord, Life, LinkRecord, OpenItem, digest
+from di_salesforce.engine._needs import Need, Needs
+from di_salesforce.engine._observe import Lookup, SideView
+from di_salesforce.engine._plan import Part, Plan
+from di_salesforce.engine._rows import pair_up
+from di_salesforce.engine._showing import in_order
+from di_salesforce.engine._snapshot import Coverage, Snapshot
+from di_salesforce.engine._workspace import Workspace
+from di_salesforce.exceptions import ConfigurationError, EmptySideError, Problem
+from di_salesforce.mapping import ObjectTransfer
+from di_salesforce.records import Row, Side
+
+__all__ = ["mapping_version", "reconcile"]
+
+
+def reconcile(
+    transfer: ObjectTransfer,
+    *,
+    salesforce: Snapshot,
+    dialog_insight: Snapshot,
+    baseline: BaselineLike,
+    now: datetime,
+    context: Context | None = None,
+) -> Plan:
+    """Compare both sides with what is remembered of each, and plan what would bring them into agreement.
+
+    Pure: the same arguments give the same plan, whatever the order of the rows, and nothing is read or written.
+
+    Args:
+        transfer: The mapping; without converters values compare as they are (see `ObjectTransfer.resolved`).
+        salesforce: What was observed there: rows by API name, `Id` is the record's id.
+        dialog_insight: What was observed there: rows by code, `idContact` is a contact's id.
+        baseline: What is remembered; `Baseline.empty()` at a first run.
+        now: When the plan is made, aware; a snapshot without `as_of` is taken as observed now.
+        context: Other transfers' links, claims, limits and capabilities.
+
+    Returns:
+        The plan.  While `plan.needs` is true, look the rows up and call `plan.supplied`.
+
+    Raises:
+        ConfigurationError: For a naive `now`, or rows that belong to another object.
+        EmptySideError: Where a complete read of a side that holds linked records gave none.
+
+    Example:
+        >>> from datetime import datetime, timezone
+        >>> from di_salesforce import FieldMapping, ObjectTransfer
+        >>> from di_salesforce.engine import Baseline, Snapshot, reconcile
+        >>> transfer = ObjectTransfer("contacts", sobject="Contact", fields=[FieldMapping("Email", "EMail", key=True)])
+        >>> reconcile(
+        ...     transfer,
+        ...     salesforce=Snapshot.complete([{"Id": "1", "Email": "ada@test.example"}]),
+        ...     dialog_insight=Snapshot.complete([]),
+        ...     baseline=Baseline.empty(),
+        ...     now=datetime(2026, 5, 1, tzinfo=timezone.utc),
+        ... )
+        <Plan contacts: 1 create>
+    """
+    if now.tzinfo is None:
+        raise ConfigurationError("now must be an aware datetime, such as datetime.now(timezone.utc)")
+    snapshots = {Side.SALESFORCE: salesforce, Side.DIALOG_INSIGHT: dialog_insight}
+    context = context or Context()
+    _check_rows(transfer, snapshots)
+    _check_not_emptied(transfer, snapshots, baseline, context)
+    inputs = _Inputs(BoundTransfer.of(transfer, context), snapshots, baseline, now, context)
+    return inputs.plan({side: Lookup() for side in Side})
+
+
+def mapping_version(bound: BoundTransfer) -> str:
+    """Name everything about a mapping that a plan depends on."""
+    transfer = bound.transfer
+    lines = tuple(f"{line.name}|{line.version}|{line.flows.value}|{line.mapping.key}" for line in bound.lines.values())
+    return digest(transfer.name, transfer.sobject, transfer.table, lines, bound.allowed.names)
+
+
+@attrs.frozen(repr=False)
+class _Inputs:
+    """The arguments of a reconciliation, kept so that looked-up rows can be added."""
+
+    bound: BoundTransfer
+    snapshots: Mapping[Side, Snapshot]
+    baseline: BaselineLike
+    now: datetime
+    context: Context
+
+    def plan(self, lookups: Mapping[Side, Lookup]) -> Plan:
+        work = self._workspace(lookups)
+        for link in _visited(work):
+            decide_link(work, link)
+        pair_up(work)
+        _ask_for_open_rows(work)
+        actions = in_order(work.actions)
+        transfer = self.bound.transfer
+        needs = self._needs(work, lookups)
+        part = Part(
+            transfer.name,
+            dict(sorted(work.links.items())),
+            tuple(item for subject in sorted(work.visited) for item in work.items.get(subject, ())),
+            tuple(_coverage(work, side) for side in Side) if not needs else (),
+            dict(sorted(work.counts.items())),
+            tuple(_guards(work, actions)),
+            transfer.active,
+            mapping_version(self.bound),
+        )
+
+        def again(found: Mapping[Side, tuple[Row, ...]]) -> Plan:
+            return self.plan({side: lookups[side].joined(self._answer(needs, side, found[side])) for side in Side})
+
+        return Plan(
+            actions=actions,
+            parts=(part,),
+            needs=needs,
+            now=self.now,
+            again=again,
+            lines={transfer.name: self.bound.lines},
+        )
+
+    def _workspace(self, lookups: Mapping[Side, Lookup]) -> Workspace:
+        items: dict[str, list[OpenItem]] = {}
+        for item in self.baseline.open_items.values():
+            items.setdefault(item.subject, []).append(item)
+        views = {
+            side: SideView(self.bound, side, self.snapshots[side], lookups[side], self.baseline, self.now)
+            for side in Side
+        }
+        return Workspace(self.bound, views, self.baseline, self.context, self.now, items=items)
+
+    def _needs(self, work: Workspace, lookups: Mapping[Side, Lookup]) -> Needs:
+        """Give what is asked for and was not answered before: nothing is looked up twice for one plan."""
+        wanted: dict[Side, list[Need]] = {side: [] for side in Side}
+        for (side, _), need in work.needs.items():
+            if need.record_id is not None and need.record_id in lookups[side].ids:
+                continue
+            if need.record_id is None and self._key(side, need.key) in lookups[side].keys:
+                continue
+            wanted[side].append(need)
+        return Needs(salesforce=wanted[Side.SALESFORCE], dialog_insight=wanted[Side.DIALOG_INSIGHT])
+
+    def _key(self, side: Side, key: Key) -> tuple[str, ...]:
+        values = key_parts(key)
+        normal = self.bound.normalised(side, values)
+        return normal if isinstance(normal, tuple) else tuple(map(str, values))
+
+    def _answer(self, needs: Needs, side: Side, rows: tuple[Row, ...]) -> Lookup:
+        return Lookup(
+            rows,
+            frozenset(need.record_id for need in needs[side] if need.record_id is not None),
+            frozenset(self._key(side, need.key) for need in needs[side] if need.record_id is None),
+        )
+
+
+def _visited(work: Workspace) -> Iterator[LinkRecord]:
+    """Give the links to look at: all where a side was read completely, else those that something touched."""
+    if any(view.snapshot.coverage is Coverage.COMPLETE for view in work.views.values()):
+        yield from work.baseline.links
+        return
+    given: set[str] = set()
+    for link in _touched(work):
+        if link.id not in given:
+            given.add(link.id)
+            yield link
+
+
+def _touched(work: Workspace) -> Iterator[LinkRecord]:
+    for side, view in work.views.items():
+        snapshot = view.snapshot
+        for ref in view.refs():
+            found = work.baseline.find(side, ref.record_id) if ref.record_id is not None else None
+            if found is None and isinstance(ref.key, tuple):
+                found = work.baseline.find_key(side, ref.key)
+                # A link that holds the key on the other side must be known before the row is called unlinked.
+                other = work.baseline.find_key(side.other, ref.key)
+                if other is not None:
+                    yield other
+            if found is not None:
+                yield found
+        for record_id in (*snapshot.deleted, *snapshot.merged, *snapshot.converted, *view.lookup.ids):
+            found = work.baseline.find(side, record_id)
+            if found is not None:
+                yield found
+    wanted = {subject.removeprefix("link:") for subject in work.items if subject.startswith("link:")}
+    if wanted:
+        yield from (link for link in work.baseline.links if link.id in wanted)
+
+
+def _ask_for_open_rows(work: Workspace) -> None:
+    """Ask again for unlinked rows that wait or whose write failed, where this observation did not bring them."""
+    for subject, items in work.items.items():
+        if not subject.startswith("row:") or subject in work.visited:
+            continue
+        side = Side(subject.split(":", 2)[1])
+        if work.views[side].covers_scope:
+            work.visited.add(subject)  # a complete read did not bring it: the row is gone, and its item with it
+            continue
+        item = items[0]
+        if item.reason.startswith("outcome.") or item.reason == "reference.waiting":
+            name = subject.split(":", 2)[2]
+            has_id = work.bound.transfer.id_field(side) is not None
+            if has_id and name not in work.views[side].lookup.ids:
+                work.need(side, record_id=name)
+            elif not has_id:
+                work.need(side, key=item.key)
+            else:
+                work.visited.add(subject)  # looked up, and not there any more
+
+
+def _coverage(work: Workspace, side: Side) -> CoverageRecord:
+    """Say what this observation adds to what a side was ever read for."""
+    view, before = work.views[side], work.baseline.coverage(side)
+    fields = tuple(sorted(line.field(side) for line in work.bound.lines.values()))
+    coverage = view.snapshot.coverage
+    if view.is_old or coverage is Coverage.SAMPLE:
+        return before or CoverageRecord(work.name, side, None, (), None, None)
+    if coverage is Coverage.COMPLETE:
+        return CoverageRecord(
+            work.name, side, view.snapshot.scope, fields, view.as_of, view.as_of, before.cursor if before else None
+        )
+    if before is None:
+        return CoverageRecord(work.name, side, None, (), None, view.as_of)
+    return attrs.evolve(before, as_of=view.as_of)
+
+
+def _guards(work: Workspace, actions: tuple[Action, ...]) -> Iterator[Problem]:
+    """Compare the finished plan with its limits."""
+    limits = work.context.limits
+    total = len(work.baseline)
+    counted = {
+        "creates": sum(action.kind == "create" for action in actions),
+        "deletes": sum(action.kind == "delete" for action in actions),
+        "writes": sum(action.kind in ("create", "update", "delete") for action in actions),
+    }
+    for name, count in counted.items():
+        most: int | None = getattr(limits, name)
+        share: float | None = getattr(limits, f"{name}_share")
+        if most is not None and count > most:
+            yield Problem(work.name, f"{work.name} would make {count:,} {name}; the limit is {most:,}", f"limit.{name}")
+        if share is not None and count > share * total:
+            # One is never a share worth stopping for: in a table of four, a single delete is a quarter.
+            if count > 1:
+                yield Problem(
+                    work.name,
+                    f"{work.name} would make {count:,} {name} among {total:,} linked records; the limit is {share:.0%}",
+                    f"limit.{name}_share",
+                )
+
+
+def _check_rows(transfer: ObjectTransfer, snapshots: Mapping[Side, Snapshot]) -> None:
+    """Refuse rows that cannot be this transfer's: Salesforce rows without an id, contacts without a number."""
+    problems: list[Problem] = []
+    for side, snapshot in snapshots.items():
+        field = transfer.id_field(side)
+        if field is None:
+            continue
+        missing = [index for index, row in enumerate(snapshot.rows) if row.get(field) in (None, "")]
+        problems += [
+            Problem(f"{side.value}.rows[{index}]", f"has no {field}: rows of {side.label} are named by it", "row.no_id")
+            for index in missing[:10]
+        ]
+    if problems:
+        raise ConfigurationError(problems, what=f"transfer {transfer.name!r}")
+
+
+def _check_not_emptied(
+    transfer: ObjectTransfer, snapshots: Mapping[Side, Snapshot], baseline: BaselineLike, context: Context
+) -> None:
+    for side, snapshot in snapshots.items():
+        if snapshot.coverage is Coverage.COMPLETE and not snapshot.rows and side not in context.allow_empty:
+            live = sum(link.life is Life.LIVE for link in baseline.links)
+            if live:
+                raise EmptySideError(
+                    f"{side.label} answered with no record for transfer {transfer.name!r}, which has {live:,} linked ones: "
+                    "a lost permission or a wrong filter, rather than a mass delete; nothing was planned",
+                    code="side.empty",
+                )

@@ -1,0 +1,178 @@
+"""What became of a plan: one line per action, counts, and whether all is well."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Self
+
+import attrs
+
+from di_salesforce.engine._actions import Key, Kind, key_parts
+from di_salesforce.engine._reasons import sentence
+from di_salesforce.records import Side, to_plain
+
+__all__ = ["ReportLine", "SyncReport"]
+
+
+@attrs.frozen(repr=False)
+class ReportLine:
+    """One action and what became of it; `outcome` is done, refused, stale, unknown, not_tried, or settled by itself."""
+
+    transfer: str
+    key: Key
+    kind: Kind
+    side: Side | None
+    reason: str
+    outcome: str
+    code: str = ""
+    message: str = ""  # the service's own words
+    fields: tuple[str, ...] = ()
+    rewritten: tuple[str, ...] = ()  # fields that the service kept otherwise than sent
+    verified: bool = True
+
+    def __repr__(self) -> str:
+        return f"<ReportLine {self.transfer} {self.kind} {self.reason} {self.outcome}>"
+
+    def to_dict(self) -> dict[str, Any]:  # JSON-safe data
+        """Give the line as plain data."""
+        return {
+            "transfer": self.transfer,
+            "key": list(map(to_plain, self.key)) if isinstance(self.key, tuple) else to_plain(self.key),
+            "kind": self.kind,
+            "side": self.side.value if self.side else None,
+            "reason": self.reason,
+            "outcome": self.outcome,
+            "code": self.code,
+            "message": self.message,
+            "fields": list(self.fields),
+            "rewritten": list(self.rewritten),
+            "verified": self.verified,
+        }
+
+
+def _lines(lines: Iterable[ReportLine]) -> tuple[ReportLine, ...]:
+    return tuple(lines)
+
+
+_SHOWN: Final = 12  # lines of each kind that a printed report names; the rest are counted
+
+
+@attrs.frozen(repr=False)
+class SyncReport:
+    """What a run did; `ok` means that nothing was refused, left unknown or cut short (held conflicts count apart)."""
+
+    lines: tuple[ReportLine, ...] = attrs.field(default=(), converter=_lines)
+    agreed: int = 0
+    quiet: int = 0
+    rounds: int = 0
+    cut_short: str = ""
+    calls: Mapping[str, int] = attrs.field(factory=dict[str, int])
+
+    @classmethod
+    def joined(cls, reports: Iterable[SyncReport]) -> Self:
+        """Join the reports of several steps of one run; the counts of agreement are the last step's."""
+        listed = list(reports)
+        calls: Counter[str] = Counter()
+        for report in listed:
+            calls.update(report.calls)
+        return cls(
+            lines=[line for report in listed for line in report.lines],
+            agreed=listed[-1].agreed if listed else 0,
+            quiet=listed[-1].quiet if listed else 0,
+            rounds=sum(report.rounds for report in listed),
+            cut_short=next((report.cut_short for report in listed if report.cut_short), ""),
+            calls=dict(calls),
+        )
+
+    def of(self, *, kind: str | None = None, outcome: str | None = None) -> tuple[ReportLine, ...]:
+        """Give the lines of a kind, of an outcome, or of both."""
+        return tuple(
+            line
+            for line in self.lines
+            if (kind is None or line.kind == kind) and (outcome is None or line.outcome == outcome)
+        )
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was refused, left unknown, or cut short."""
+        return not (self.refused or self.unknown or self.cut_short)
+
+    @property
+    def written(self) -> tuple[ReportLine, ...]:
+        """The writes that were done."""
+        return self.of(outcome="done")
+
+    @property
+    def refused(self) -> tuple[ReportLine, ...]:
+        """The writes that a service refused."""
+        return self.of(outcome="refused")
+
+    @property
+    def unknown(self) -> tuple[ReportLine, ...]:
+        """The writes whose answer was lost."""
+        return self.of(outcome="unknown")
+
+    @property
+    def conflicts(self) -> tuple[ReportLine, ...]:
+        """What is held for a person."""
+        return self.of(kind="conflict")
+
+    @property
+    def rejects(self) -> tuple[ReportLine, ...]:
+        """Rows and fields that cannot be synchronised as they are."""
+        return self.of(kind="reject")
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many lines there are by kind and outcome, such as `update done`."""
+        return dict(sorted(Counter(f"{line.kind} {line.outcome}".strip() for line in self.lines).items()))
+
+    def to_dicts(self) -> list[dict[str, Any]]:  # JSON-safe data
+        """Give the lines as plain data."""
+        return [line.to_dict() for line in self.lines]
+
+    def to_dict(self) -> dict[str, Any]:  # JSON-safe data
+        """Give the whole report as plain data."""
+        return {
+            "ok": self.ok,
+            "agreed": self.agreed,
+            "quiet": self.quiet,
+            "rounds": self.rounds,
+            "cut_short": self.cut_short,
+            "calls": dict(self.calls),
+            "counts": dict(self.counts),
+            "lines": self.to_dicts(),
+        }
+
+    def __repr__(self) -> str:
+        return (
+            f"<SyncReport {'ok' if self.ok else 'not ok'}: {len(self.written):,} written, {len(self.conflicts):,} held>"
+        )
+
+    def __str__(self) -> str:
+        """A page that a person can read in a mail; it names records by their key."""
+        head = "All is well." if self.ok else "Something needs a person."
+        page = [head + (f" Cut short: {self.cut_short}." if self.cut_short else "")]
+        page.append(f"{self.agreed:,} pairs agree; {len(self.written):,} writes done.")
+        page += [f"  {count:>7,}  {name}" for name, count in self.counts.items()]
+        for title, lines in (
+            ("Refused by a service", self.refused),
+            ("Answer lost", self.unknown),
+            ("Held for a person", self.conflicts),
+            ("Cannot be synchronised as they are", self.rejects),
+        ):
+            if lines:
+                page.append(f"{title}:")
+                page += [f"  {_show(line)}" for line in lines[:_SHOWN]]
+            if len(lines) > _SHOWN:
+                page.append(f"  ... and {len(lines) - _SHOWN:,} more")
+        return "\n".join(page)
+
+
+def _show(line: ReportLine) -> str:
+    where = f" in {line.side.label}" if line.side else ""
+    fields = f" ({', '.join(line.fields)})" if line.fields else ""
+    why = f"{line.code}: {line.message}" if line.code or line.message else sentence(line.reason)
+    key = " / ".join(map(str, key_parts(line.key)))
+    return f"{line.transfer}: {key}{where}{fields}: {why}"

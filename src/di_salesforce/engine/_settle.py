@@ -1,0 +1,367 @@
+"""From a plan and what became of its writes to what is remembered: a delta, never the whole baseline.
+
+What may not go in here: deciding what to write.  The base of a field moves only by the settling table of ENGINE: for a
+write that was done, for an agreement that was noted, for a difference that a person accepted.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, Self
+
+import attrs
+
+from di_salesforce.engine._actions import (
+    Action,
+    Change,
+    Conflict,
+    Create,
+    Delete,
+    Link,
+    Reject,
+    Skip,
+    Unlink,
+    Update,
+    Write,
+    key_parts,
+)
+from di_salesforce.engine._lines import BoundLine, normal_id
+from di_salesforce.engine._memory import CoverageRecord, FieldState, Life, LinkRecord, OpenItem, Relation, Tombstone
+from di_salesforce.engine._plan import Part, Plan
+from di_salesforce.engine._report import ReportLine, SyncReport
+from di_salesforce.exceptions import ConfigurationError
+from di_salesforce.records import UNSET, Row, Side, UnsetType, Value, is_blank
+
+__all__ = ["Outcome", "OutcomeKind", "Settlement", "settle"]
+
+
+class OutcomeKind(enum.StrEnum):
+    """What became of one write."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    STALE = "stale"
+    UNKNOWN = "unknown"
+
+
+@attrs.frozen(repr=False)
+class Outcome:
+    """What became of one write; made by one of the four named constructors."""
+
+    kind: OutcomeKind
+    record_id: str | None = None
+    stored: Row | None = None
+    code: str = ""
+    message: str = ""
+    fields: tuple[str, ...] = ()
+
+    @classmethod
+    def done(cls, record_id: object = None, stored: Row | None = None) -> Self:
+        """The write was carried out; `stored` is the row as the service keeps it now, where it told us."""
+        return cls(OutcomeKind.DONE, None if record_id is None else str(record_id), stored)
+
+    @classmethod
+    def refused(cls, code: str, message: str, fields: tuple[str, ...] = ()) -> Self:
+        """The service refused the record, with its own code and words."""
+        return cls(OutcomeKind.REFUSED, code=code, message=message, fields=tuple(fields))
+
+    @classmethod
+    def stale(cls) -> Self:
+        """The record moved since the plan was made; it is read and planned again."""
+        return cls(OutcomeKind.STALE)
+
+    @classmethod
+    def unknown(cls) -> Self:
+        """The answer was lost: the write may or may not have been carried out, now or in a while."""
+        return cls(OutcomeKind.UNKNOWN)
+
+    def __repr__(self) -> str:
+        return f"<Outcome {self.kind.value}{f' {self.code}' if self.code else ''}>"
+
+    def to_dict(self) -> dict[str, Any]:  # JSON-safe data
+        """Give what a journal keeps of an outcome (without the stored row)."""
+        return {"kind": self.kind.value, "record_id": self.record_id, "code": self.code, "message": self.message}
+
+
+@attrs.frozen(repr=False)
+class Settlement:
+    """What changes in the memory after a plan: store it in one transaction."""
+
+    report: SyncReport
+    changed_links: tuple[LinkRecord, ...] = ()
+    removed_links: tuple[str, ...] = ()
+    open_items: tuple[OpenItem, ...] = ()
+    closed_items: tuple[str, ...] = ()
+    tombstones: tuple[Tombstone, ...] = ()
+    removed_tombstones: tuple[str, ...] = ()
+    coverages: tuple[CoverageRecord, ...] = ()
+
+    def of(self, transfer: str) -> Settlement:
+        """Give the part that concerns one transfer (ids of removed links are unique over all transfers)."""
+        prefix = f"{transfer}/"
+        return attrs.evolve(
+            self,
+            changed_links=tuple(link for link in self.changed_links if link.transfer == transfer),
+            open_items=tuple(item for item in self.open_items if item.transfer == transfer),
+            closed_items=tuple(item for item in self.closed_items if item.startswith(prefix)),
+            tombstones=tuple(stone for stone in self.tombstones if stone.transfer == transfer),
+            removed_tombstones=tuple(stone for stone in self.removed_tombstones if stone.startswith(prefix)),
+            coverages=tuple(coverage for coverage in self.coverages if coverage.transfer == transfer),
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"<Settlement: {len(self.changed_links):,} links changed, {len(self.removed_links):,} removed, "
+            f"{len(self.open_items):,} open items>"
+        )
+
+
+@attrs.define(repr=False)
+class _Ledger:
+    """The settlement while it is written."""
+
+    now: datetime
+    links: dict[str, LinkRecord]
+    dropped: set[str] = attrs.field(factory=set[str])
+    items: dict[str, OpenItem] = attrs.field(factory=dict[str, OpenItem])
+    stones: dict[str, Tombstone] = attrs.field(factory=dict[str, Tombstone])
+    lines: list[ReportLine] = attrs.field(factory=list[ReportLine])
+
+
+def settle(plan: Plan, outcomes: Mapping[str, Outcome], *, now: datetime) -> Settlement:
+    """Turn a plan and the outcomes of its writes into what is to be remembered.
+
+    Use it after each attempt to carry a plan out, whole or in part: a write without an outcome was not tried, and all
+    that a write leaves open is found again by the next plan.
+
+    Args:
+        plan: The plan that was carried out.
+        outcomes: Per action id of a write, what became of it; other actions need none.
+        now: When the outcomes were known, aware.
+
+    Returns:
+        A delta: store it in one transaction, or apply it with `Baseline.updated`.
+
+    Raises:
+        ConfigurationError: For outcomes of actions that the plan does not hold, or a naive `now`.
+
+    Example:
+        >>> from datetime import datetime, timezone
+        >>> from di_salesforce.engine import Plan, settle
+        >>> settle(Plan.empty(), {}, now=datetime(2026, 5, 1, tzinfo=timezone.utc))
+        <Settlement: 0 links changed, 0 removed, 0 open items>
+    """
+    if now.tzinfo is None:
+        raise ConfigurationError("now must be an aware datetime, such as datetime.now(timezone.utc)")
+    writes = {action.id for action in (*plan.writes, *plan.set_aside)}
+    if strangers := sorted(set(outcomes) - writes):
+        raise ConfigurationError(
+            f"{len(strangers)} outcomes name no write of this plan (the first: {strangers[0]}): is it another plan's?"
+        )
+    ledger = _Ledger(now, {link.id: link for part in plan.parts for link in part.links.values()})
+    parts = {part.transfer: part for part in plan.parts}
+    ledger.dropped.update(link.id for link in ledger.links.values() if link.life is Life.ENDED)
+    for action in plan.set_aside:
+        _set_aside(ledger, parts[action.transfer], action)
+    for action in plan.actions:
+        _settle_action(ledger, plan, parts[action.transfer], action, outcomes.get(action.id))
+    prior = {item.id: item for part in plan.parts for item in part.items}
+    return Settlement(
+        report=SyncReport(
+            lines=ledger.lines,
+            agreed=sum(part.counts.get("agreed", 0) for part in plan.parts),
+            quiet=sum(part.counts.get("quiet", 0) for part in plan.parts),
+        ),
+        changed_links=tuple(link for link_id, link in sorted(ledger.links.items()) if link_id not in ledger.dropped),
+        removed_links=tuple(sorted(ledger.dropped)),
+        open_items=tuple(_counted(item, prior.get(item.id)) for _, item in sorted(ledger.items.items())),
+        closed_items=tuple(sorted(set(prior) - set(ledger.items))),
+        tombstones=tuple(stone for _, stone in sorted(ledger.stones.items())),
+        coverages=tuple(coverage for part in plan.parts for coverage in part.coverages),
+    )
+
+
+def _counted(item: OpenItem, prior: OpenItem | None) -> OpenItem:
+    """Carry on the count and the first date of what was open already for the same reason."""
+    if prior is None or prior.reason != item.reason:
+        return item
+    since = item.since if item.reason == "outcome.unknown" else prior.since
+    return attrs.evolve(item, since=since, count=prior.count + 1)
+
+
+def _set_aside(ledger: _Ledger, part: Part, action: Action) -> None:
+    """Keep what a person took out of the plan open, so that the next plan finds it again."""
+    match action:
+        case Create() | Update() | Delete():
+            _open(ledger, part, action, "outcome.not_tried", "")
+        case Skip() | Conflict() | Reject():
+            _open(ledger, part, action, action.reason, "")
+        case Link() | Unlink():
+            ledger.links.pop(action.link or "", None)
+            ledger.dropped.discard(action.link or "")
+    _untouch(ledger, action)
+
+
+def _settle_action(ledger: _Ledger, plan: Plan, part: Part, action: Action, outcome: Outcome | None) -> None:
+    match action:
+        case Create() | Update() | Delete():
+            if outcome is not None and outcome.kind is OutcomeKind.DONE:
+                _done(ledger, plan, action, outcome)
+            else:
+                reason = f"outcome.{outcome.kind.value}" if outcome is not None else "outcome.not_tried"
+                detail = f"{outcome.code}: {outcome.message}" if outcome is not None and outcome.code else ""
+                _open(ledger, part, action, reason, detail)
+                _tell(ledger, action, reason.removeprefix("outcome."), outcome)
+                _untouch(ledger, action)
+        case Unlink():
+            link = ledger.links[action.link or ""]
+            ledger.dropped.add(link.id)
+            for side in Side if action.survivor is None else (action.survivor,):
+                _bury(ledger, link, side, action.reason)
+            _tell(ledger, action, "")
+        case Skip() | Conflict() | Reject():
+            if not (isinstance(action, Skip) and action.reason in _TOLD_ONCE):
+                _open(ledger, part, action, action.reason, "")
+            _tell(ledger, action, "")
+        case Link():
+            _tell(ledger, action, "")
+
+
+_TOLD_ONCE: Final = frozenset({"deleted.reported", "scope.left"})  # the link's own life remembers these
+
+
+def _untouch(ledger: _Ledger, action: Action) -> None:
+    """Forget the link that a create would have made."""
+    if isinstance(action, Create) and action.link is not None:
+        ledger.links.pop(action.link, None)
+
+
+def _group(action: Action) -> str:
+    return action.group if isinstance(action, (Skip, Conflict, Reject)) else ""
+
+
+def _open(ledger: _Ledger, part: Part, action: Action, reason: str, detail: str) -> None:
+    item = OpenItem(
+        transfer=part.transfer,
+        subject=action.subject,
+        group=_group(action) or (action.side.value if isinstance(action, Update) else ""),
+        reason=reason,
+        since=ledger.now,
+        fingerprint=action.fingerprint if isinstance(action, (Skip, Conflict, Reject)) else "",
+        key=key_parts(action.key),
+        detail=detail,
+    )
+    ledger.items[item.id] = item
+
+
+def _tell(ledger: _Ledger, action: Action, outcome: str, told: Outcome | None = None, **more: Any) -> None:
+    fields: tuple[str, ...] = ()
+    match action:
+        case Create() | Update() | Delete():
+            fields = tuple(change.field for change in action.changes)
+        case Skip():
+            fields = action.fields
+        case Conflict():
+            fields = tuple(field.line for field in action.fields)
+        case Reject():
+            fields = tuple(name for name, _ in action.causes)
+        case Link() | Unlink():
+            pass
+    ledger.lines.append(
+        ReportLine(
+            action.transfer,
+            action.key,
+            action.kind,
+            action.side if isinstance(action, (Create, Update, Delete, Skip, Reject)) else None,
+            action.reason,
+            outcome,
+            told.code if told else "",
+            told.message if told else "",
+            (told.fields if told else ()) or (() if isinstance(action, Create) else fields),
+            **more,
+        )
+    )
+
+
+def _bury(ledger: _Ledger, link: LinkRecord, side: Side, cause: str) -> None:
+    record_id = link.record_id(side)
+    stone = Tombstone(link.transfer, side, record_id, None if record_id else link.key(side), ledger.now, cause)
+    ledger.stones[stone.id] = stone
+
+
+def _done(ledger: _Ledger, plan: Plan, action: Write, outcome: Outcome) -> None:
+    link = ledger.links[action.link or ""]
+    if isinstance(action, Delete):
+        ledger.dropped.add(link.id)
+        for side in Side:
+            _bury(ledger, link, side, action.reason)
+        _tell(ledger, action, "done")
+        return
+    lines = plan.lines_of(action.transfer)
+    changes = {change.line: change for change in action.changes if change.line}
+    rewritten: list[str] = []
+    fields = dict(link.fields)
+    for name, state in link.fields.items():
+        line = lines.get(name)
+        if name in changes:
+            fields[name] = _written(state, changes[name], line, action.side, outcome.stored)
+            if fields[name].rel is Relation.REWRITTEN:
+                rewritten.append(changes[name].field)
+        elif isinstance(action, Create):
+            fields[name] = _born(state, line, action.side, outcome.stored)
+    if isinstance(action, Create):
+        record_id = normal_id(action.side, outcome.record_id)
+        link = link.with_side(action.side, record_id=record_id)
+    link = link.with_side(action.side, as_of=ledger.now)
+    ledger.links[link.id] = attrs.evolve(link, fields=fields, life=Life.LIVE, rev=link.rev + 1)
+    _tell(ledger, action, "done", rewritten=tuple(rewritten), verified=outcome.stored is not None)
+
+
+def _written(state: FieldState, change: Change, line: BoundLine | None, side: Side, stored: Row | None) -> FieldState:
+    """Settle one line that was written: what the source held, and what the target now keeps."""
+    kept = change.after if stored is None else stored.get(change.field, change.after)
+    source = change.source if not isinstance(change.source, UnsetType) else None
+    base = _pair(side, target=kept, source=source)
+    if change.rule == "default" or not (stored is None or _agrees(line, base, change.after, kept, side)):
+        relation = Relation.REWRITTEN  # known to differ: a default is not data of the other side
+    else:
+        relation = Relation.AGREED
+    return attrs.evolve(
+        state,
+        base=base,
+        rel=relation,
+        seen=(UNSET, UNSET),
+        bounce=change.bounce,
+        wrote=side,
+        unverified=stored is None,
+        version=line.version if line is not None else state.version,
+    )
+
+
+def _born(state: FieldState, line: BoundLine | None, side: Side, stored: Row | None) -> FieldState:
+    """Settle one line that a create did not send: blank on the source, or flowing the other way only."""
+    source = state.seen_of(side.other)
+    held = stored.get(line.field(side)) if stored is not None and line is not None else None
+    value = None if isinstance(source, UnsetType) else source
+    base = _pair(side, target=held, source=value)
+    agrees = _agrees(line, base, None, held, side)
+    return attrs.evolve(
+        state,
+        base=base,
+        rel=Relation.AGREED if agrees else Relation.REWRITTEN,
+        seen=(UNSET, UNSET),
+        unverified=stored is None,
+    )
+
+
+def _pair(side: Side, *, target: Value, source: Value) -> tuple[Value, Value]:
+    return (target, source) if side is Side.SALESFORCE else (source, target)
+
+
+def _agrees(line: BoundLine | None, base: tuple[Value, Value], sent: Value, kept: Value, side: Side) -> bool:
+    """Tell whether source and stored value agree: by the line's own rule, or (for a plan read back) by equality."""
+    if line is not None:
+        return line.agree(*base)
+    return kept == sent or (is_blank(kept) and is_blank(sent))

@@ -1,0 +1,471 @@
+"""Declarations: which fields of which object correspond, in which direction, and who decides.
+
+What may not go in here: rows, schemas of a live service, deciding.  All values are frozen; a field line alone is never
+refused, a transfer is checked as a whole, so that one `ConfigurationError` lists everything that is wrong with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeAlias
+
+import attrs
+
+from di_salesforce._declared import integration_problems, transfer_problems
+from di_salesforce.exceptions import ConfigurationError
+from di_salesforce.protocols import ConflictResolver, Converter, NamedFunction, RowFilter
+from di_salesforce.records import UNSET, Side, UnsetType, Value
+from di_salesforce.schema import TableSchema
+from di_salesforce.triggers import ConflictPolicy, Deletes, Direction, ProjectType, Trigger
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+__all__ = ["Constant", "DestinationProject", "FieldMapping", "Integration", "ObjectTransfer", "OptIn", "OptInDate"]
+
+CONTACT_TABLE: Final = "Contact"
+"""What Dialog Insight calls a project's contact list, with a capital [seen: its own article]."""
+
+
+@attrs.frozen
+class OptIn:
+    """A Dialog Insight opt-in, by its code; it stands in a line's second place and flows to Salesforce only.
+
+    In rows it keeps its wire name (`optin_<code>`), since a contact field may have the same code.
+    """
+
+    code: str
+    prefix: ClassVar[str] = "optin_"
+
+    @property
+    def wire_name(self) -> str:
+        """The field's name in rows."""
+        return self.prefix + self.code
+
+
+@attrs.frozen
+class OptInDate:
+    """The date of a Dialog Insight opt-in, by its own code; of one code with an `OptIn`, the two are decided as one."""
+
+    code: str
+    prefix: ClassVar[str] = "dtOptin_"
+
+    @property
+    def wire_name(self) -> str:
+        """The field's name in rows."""
+        return self.prefix + self.code
+
+
+DialogInsightField: TypeAlias = str | OptIn | OptInDate
+Conflict: TypeAlias = ConflictPolicy | ConflictResolver | NamedFunction[Callable[..., Side | None]]
+
+
+@attrs.frozen
+class FieldMapping:
+    """One line of a transfer: a Salesforce field and the Dialog Insight field that corresponds to it.
+
+    Args:
+        salesforce: API name; `Account.Name` is a parent path, which is read only.
+        dialog_insight: Field code without wire prefix, or `OptIn(code)`, `OptInDate(code)`.
+        key: Whether the line is (part of) the key that pairs records which are not linked yet.
+        direction: Whose value is the truth.  `Id`, `idContact`, parent paths and opt-ins only flow out of their side, so
+            `BOTH` is read as that direction there.
+        converter: How values read on each side (`di_salesforce.converters`); None: filled in by
+            `ObjectTransfer.resolved`, and until then values compare as they are.
+        conflict: Who wins when both sides changed the field: a policy, or a pure function (`ConflictResolver`).
+        first_match: Who wins when two records meet for the first time; None: the transfer's.
+        salesforce_default, dialog_insight_default: What a record created on that side gets where the other side's field
+            is blank.  A default never travels back as data.
+        references: Name of the transfer whose links translate the lookup.
+        group: Lines of one group are compared and decided as one value.
+
+    Example:
+        >>> FieldMapping("Email", "EMail", key=True).name
+        'Email:EMail'
+    """
+
+    salesforce: str
+    dialog_insight: DialogInsightField
+    key: bool = attrs.field(default=False, kw_only=True)
+    direction: Direction = attrs.field(default=Direction.BOTH, kw_only=True)
+    converter: Converter | None = attrs.field(default=None, kw_only=True)
+    conflict: Conflict = attrs.field(default=ConflictPolicy.HOLD, kw_only=True)
+    first_match: ConflictPolicy | None = attrs.field(default=None, kw_only=True)
+    salesforce_default: Value | UnsetType = attrs.field(default=UNSET, kw_only=True)
+    dialog_insight_default: Value | UnsetType = attrs.field(default=UNSET, kw_only=True)
+    references: str | None = attrs.field(default=None, kw_only=True)
+    group: str | None = attrs.field(default=None, kw_only=True)
+
+    @property
+    def name(self) -> str:
+        """The line's name in plans and stores: the names of its two fields."""
+        return f"{self.salesforce}:{self.field(Side.DIALOG_INSIGHT)}"
+
+    def field(self, side: Side) -> str:
+        """The field's name in that side's rows."""
+        if side is Side.SALESFORCE:
+            return self.salesforce
+        return self.dialog_insight if isinstance(self.dialog_insight, str) else self.dialog_insight.wire_name
+
+    @property
+    def only_flows(self) -> Direction | None:
+        """The one direction that the field's nature allows, or None where both are possible."""
+        if self.salesforce == "Id" or "." in self.salesforce:
+            return Direction.TO_DIALOG_INSIGHT
+        if not isinstance(self.dialog_insight, str) or self.dialog_insight == "idContact":
+            return Direction.TO_SALESFORCE
+        return None
+
+    @property
+    def flows(self) -> Direction:
+        """The direction as it is read: the declared one, narrowed to what the field's nature allows."""
+        return self.only_flows or self.direction
+
+    @property
+    def is_consent(self) -> bool:
+        """Whether the line carries an opt-in status or its date."""
+        return not isinstance(self.dialog_insight, str)
+
+    @property
+    def group_name(self) -> str:
+        """The name of the group that the line is decided with; its own name where it stands alone."""
+        if self.group is not None:
+            return self.group
+        return f"optin:{self.dialog_insight.code}" if not isinstance(self.dialog_insight, str) else self.name
+
+    def default(self, side: Side) -> Value | UnsetType:
+        """The default that belongs to that side."""
+        return self.salesforce_default if side is Side.SALESFORCE else self.dialog_insight_default
+
+
+@attrs.frozen
+class Constant:
+    """A fixed value that records created on one side get, such as `LeadSource`; it never travels back as data."""
+
+    field: str
+    value: Value
+    side: Side = attrs.field(kw_only=True)
+    on: str = attrs.field(default="create", kw_only=True)
+
+
+def _tables(tables: Mapping[str, int | TableSchema]) -> Mapping[str, int | TableSchema]:
+    return MappingProxyType(dict(tables))
+
+
+@attrs.frozen(hash=False)
+class DestinationProject:
+    """A Dialog Insight project that records are kept in agreement with; it holds no key.
+
+    Args:
+        name: How transfers, stores and reports call it.
+        id: Dialog Insight's `idProject`.
+        type: `ProjectType.A` or `.B`; None: all triggers may be used.
+        tables: Relational tables by code: the `idTable`, or a `TableSchema` that holds it.
+        time_zone: IANA name of the zone in which the project's date-times are meant; None: UTC.
+
+    Example:
+        >>> DestinationProject("communications", id=4321, type=ProjectType.A, tables={"Orders": 8765}).table_id("Orders")
+        8765
+    """
+
+    name: str
+    id: int = attrs.field(kw_only=True)
+    type: ProjectType | None = attrs.field(default=None, kw_only=True)
+    tables: Mapping[str, int | TableSchema] = attrs.field(
+        factory=dict[str, int | TableSchema], kw_only=True, converter=_tables
+    )
+    time_zone: str | None = attrs.field(default=None, kw_only=True)
+
+    def table_id(self, code: str) -> int | None:
+        """The `idTable` of a relational table; None where the project declares no such table."""
+        table = self.tables.get(code)
+        return table.id if isinstance(table, TableSchema) else table
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.id))
+
+    def __getstate__(self) -> dict[str, Any]:  # a read-only view cannot be pickled
+        return {**attrs.asdict(self, recurse=False), "tables": dict(self.tables)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:  # the counterpart
+        for name, value in {**state, "tables": _tables(state["tables"])}.items():
+            object.__setattr__(self, name, value)
+
+
+def _lines(fields: Iterable[FieldMapping | Constant]) -> tuple[FieldMapping | Constant, ...]:
+    return tuple(fields)
+
+
+@attrs.frozen
+class ObjectTransfer:
+    """One Salesforce object and one Dialog Insight table, kept in agreement line by line.
+
+    Args:
+        name: How plans, stores and reports call it.
+        sobject: API name of the Salesforce object.
+        table: `Contact` for the project's contact list, else the code of a relational table.
+        project: The destination project; None where only the engine is used.
+        fields: `FieldMapping` lines and `Constant`s; at least one line is the key.
+        triggers: Which writes are allowed; None: what the project's type supports (all, where there is no type).
+        salesforce_filter: A SOQL condition that the rows of this transfer satisfy, such as `Email != null`.
+        dialog_insight_filter: A pure function of a row that says whether it takes part.
+        first_match: Who wins when two unlinked records with one key differ; each line may say otherwise.
+        deletes: What a proven delete does to the other side.
+        active: False: may be planned, never applied.
+
+    Raises:
+        ConfigurationError: With everything that is wrong with the declaration, each problem with its path.
+
+    Example:
+        >>> ObjectTransfer("contacts", sobject="Contact", fields=[FieldMapping("Email", "EMail", key=True)]).key_lines[0].name
+        'Email:EMail'
+    """
+
+    name: str
+    sobject: str = attrs.field(kw_only=True)
+    table: str = attrs.field(default=CONTACT_TABLE, kw_only=True)
+    project: DestinationProject | None = attrs.field(default=None, kw_only=True)
+    fields: tuple[FieldMapping | Constant, ...] = attrs.field(kw_only=True, converter=_lines)
+    triggers: Trigger | None = attrs.field(default=None, kw_only=True)
+    salesforce_filter: str | None = attrs.field(default=None, kw_only=True)
+    dialog_insight_filter: RowFilter | NamedFunction[Callable[..., bool]] | None = attrs.field(
+        default=None, kw_only=True
+    )
+    first_match: ConflictPolicy = attrs.field(default=ConflictPolicy.HOLD, kw_only=True)
+    deletes: Deletes = attrs.field(default=Deletes.REPORT, kw_only=True)
+    active: bool = attrs.field(default=True, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        if problems := tuple(transfer_problems(self)):
+            raise ConfigurationError(problems, what=f"transfer {self.name!r}")
+
+    @property
+    def lines(self) -> tuple[FieldMapping, ...]:
+        """The field lines, without the constants."""
+        return tuple(line for line in self.fields if isinstance(line, FieldMapping))
+
+    @property
+    def constants(self) -> tuple[Constant, ...]:
+        """The constants."""
+        return tuple(line for line in self.fields if isinstance(line, Constant))
+
+    @property
+    def placed(self) -> tuple[tuple[str, FieldMapping], ...]:
+        """The field lines with their paths in the declaration (`fields[2]`)."""
+        return tuple((f"fields[{i}]", line) for i, line in enumerate(self.fields) if isinstance(line, FieldMapping))
+
+    @property
+    def placed_constants(self) -> tuple[tuple[str, Constant], ...]:
+        """The constants with their paths in the declaration."""
+        return tuple((f"fields[{i}]", line) for i, line in enumerate(self.fields) if isinstance(line, Constant))
+
+    @property
+    def key_lines(self) -> tuple[FieldMapping, ...]:
+        """The lines that make up the key, in their order."""
+        return tuple(line for line in self.lines if line.key)
+
+    @property
+    def groups(self) -> Mapping[str, tuple[FieldMapping, ...]]:
+        """The lines by the group that they are decided with, in declared order."""
+        groups: dict[str, tuple[FieldMapping, ...]] = {}
+        for line in self.lines:
+            groups[line.group_name] = (*groups.get(line.group_name, ()), line)
+        return groups
+
+    @property
+    def allowed(self) -> Trigger:
+        """The triggers as they are read: the declared ones, or those that the project's type supports."""
+        if self.triggers is not None:
+            return self.triggers
+        return self.project.type.triggers if self.project is not None and self.project.type else Trigger.ALL
+
+    def id_field(self, side: Side) -> str | None:
+        """The name of the record id in that side's rows; None for a relational row, which has only its key."""
+        if side is Side.SALESFORCE:
+            return "Id"
+        return "idContact" if self.table == CONTACT_TABLE else None
+
+    def default_first_match(self, line: FieldMapping) -> ConflictPolicy:
+        """Who wins on a line when two records meet for the first time."""
+        return line.first_match or self.first_match
+
+    def resolved(
+        self, salesforce_schema: TableSchema | None = None, dialog_insight_schema: TableSchema | None = None
+    ) -> ObjectTransfer:
+        """Fill in every missing converter from the two schemas; the result can be saved and needs no schema.
+
+        Args:
+            salesforce_schema: The sObject as described; None: nothing is known of that side.
+            dialog_insight_schema: The table as described or declared; None: nothing is known of that side.
+
+        Returns:
+            The same transfer with a converter on every line (a translated lookup keeps none: the links translate it).
+        """
+        from di_salesforce._check import converter_for  # here, since that file uses these declarations
+
+        zone = (self.project.time_zone if self.project else None) or "UTC"
+        return attrs.evolve(
+            self,
+            fields=[
+                attrs.evolve(line, converter=converter_for(line, salesforce_schema, dialog_insight_schema, zone))
+                if isinstance(line, FieldMapping) and line.converter is None and line.references is None
+                else line
+                for line in self.fields
+            ],
+        )
+
+    def with_key(self, *salesforce_fields: str) -> ObjectTransfer:
+        """Make those lines the key, in that order, and no others.
+
+        Raises:
+            ConfigurationError: Where no line maps one of the fields.
+        """
+        if missing := [name for name in salesforce_fields if all(name != line.salesforce for line in self.lines)]:
+            raise ConfigurationError(
+                f"no line of transfer {self.name!r} maps {', '.join(missing)}: it maps "
+                + ", ".join(line.salesforce for line in self.lines)
+            )
+        key = [
+            attrs.evolve(line, key=True) for name in salesforce_fields for line in self.lines if line.salesforce == name
+        ]
+        rest = [
+            attrs.evolve(line, key=False) if isinstance(line, FieldMapping) else line
+            for line in self.fields
+            if not (isinstance(line, FieldMapping) and line.salesforce in salesforce_fields)
+        ]
+        return attrs.evolve(self, fields=[*key, *rest])
+
+    def with_field(self, *lines: FieldMapping | Constant) -> ObjectTransfer:
+        """Add lines at the end; a line between the same two fields is replaced in its place."""
+        replaced = {line.name: line for line in lines if isinstance(line, FieldMapping)}
+        kept = [
+            replaced.pop(line.name, line) if isinstance(line, FieldMapping) else line for line in self.fields
+        ]
+        added = [line for line in lines if not isinstance(line, FieldMapping) or line.name in replaced]
+        return attrs.evolve(self, fields=[*kept, *added])
+
+    def without_fields(self, *names: str) -> ObjectTransfer:
+        """Drop the lines that touch any of the named fields, on either side.
+
+        Raises:
+            ConfigurationError: Where a name is in no line (a spelling mistake would else drop nothing).
+        """
+        touched = {id(line): _names_of(line) for line in self.fields}
+        known = set[str]().union(*touched.values())
+        if missing := sorted(set(names) - known):
+            raise ConfigurationError(f"no line of transfer {self.name!r} touches {', '.join(missing)}")
+        return attrs.evolve(self, fields=[line for line in self.fields if not touched[id(line)] & set(names)])
+
+
+def _names_of(line: FieldMapping | Constant) -> set[str]:
+    if isinstance(line, Constant):
+        return {line.field}
+    return {line.salesforce, line.field(Side.DIALOG_INSIGHT)}
+
+
+def _transfers(transfers: Iterable[ObjectTransfer]) -> tuple[ObjectTransfer, ...]:
+    return tuple(transfers)
+
+
+@attrs.frozen
+class Integration:
+    """Several transfers that run together, in an order in which each finds what it refers to.
+
+    Args:
+        transfers: At least one; their names differ, and projects of one name are the same project.
+
+    Raises:
+        ConfigurationError: With everything that is wrong between the transfers.
+
+    Example:
+        >>> contacts = ObjectTransfer("contacts", sobject="Contact", fields=[FieldMapping("Email", "EMail", key=True)])
+        >>> Integration([contacts]).names
+        ('contacts',)
+    """
+
+    transfers: tuple[ObjectTransfer, ...] = attrs.field(converter=_transfers)
+
+    def __attrs_post_init__(self) -> None:
+        if problems := tuple(integration_problems(self)):
+            raise ConfigurationError(problems, what="integration")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The transfers' names, as declared."""
+        return tuple(transfer.name for transfer in self.transfers)
+
+    def __getitem__(self, name: str) -> ObjectTransfer:
+        for transfer in self.transfers:
+            if transfer.name == name:
+                return transfer
+        raise KeyError(name)
+
+    @property
+    def projects(self) -> tuple[DestinationProject, ...]:
+        """The destination projects, each once, in order of first use."""
+        return tuple({t.project.name: t.project for t in self.transfers if t.project is not None}.values())
+
+    def in_order(self) -> tuple[ObjectTransfer, ...]:
+        """Give the transfers so that each comes after those that its lookups refer to, else as declared."""
+        placed: list[ObjectTransfer] = []
+        waiting = list(self.transfers)
+        while waiting:
+            names = {transfer.name for transfer in placed}
+            # A cycle of references cannot be ordered: its first transfer goes first, its children wait one round.
+            ready = next(
+                (t for t in waiting if {line.references for line in t.lines} - {None, t.name} <= names), waiting[0]
+            )
+            waiting.remove(ready)
+            placed.append(ready)
+        return tuple(placed)
+
+    def to_dict(self) -> dict[str, Any]:  # JSON-safe data
+        """Give the whole declaration as plain, JSON-safe data; exact: `from_dict` gives an equal value.
+
+        Raises:
+            ConfigurationError: Where a function has no registered name (`named`).
+        """
+        from di_salesforce import _declaration_data  # here: it uses these classes, and cattrs only in this function
+
+        return _declaration_data.dump(self)
+
+    @classmethod
+    def from_dict(
+        cls, data: Mapping[str, Any], *, functions: Mapping[str, Callable[..., Any]] | None = None
+    ) -> Self:  # plain data of a file
+        """Read what `to_dict` gave.
+
+        Args:
+            data: Plain data.
+            functions: The functions that the data names, by registered name.
+
+        Raises:
+            ConfigurationError: With everything that is wrong, each problem with its path in the data.
+        """
+        from di_salesforce import _declaration_data  # as in to_dict
+
+        return _declaration_data.load(cls, data, functions or {})
+
+    @classmethod
+    def from_file(
+        cls, path: str | PathLike[str], *, functions: Mapping[str, Callable[..., Any]] | None = None
+    ) -> Self:
+        """Read a declaration from a `.toml` or `.json` file.
+
+        Raises:
+            ConfigurationError: Where the file cannot be read, or with everything that is wrong in it.
+        """
+        from di_salesforce import _declaration_data  # as in to_dict
+
+        return _declaration_data.load(cls, _declaration_data.read_file(path), functions or {}, what=str(path))
+
+    def to_toml(self) -> str:
+        """Give the declaration as TOML text.
+
+        Raises:
+            MissingExtraError: Without the extra `toml` (the standard library reads TOML but does not write it).
+        """
+        from di_salesforce import _declaration_data  # as in to_dict
+
+        return _declaration_data.to_toml(_declaration_data.dump(self))
