@@ -18,6 +18,7 @@ The data says what the constructors say, under the same names; what has its defa
 from __future__ import annotations
 
 import enum
+import functools
 import json
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -130,11 +131,12 @@ def _unnamed(path: str, function: object) -> Iterator[Problem]:
 
 def _inexact(path: str, value: Any) -> Iterator[Problem]:  # Any: the types are not held to at run time
     """Hold values to being read again as what they are: NaN is not, nor a list, nor a time in a repeated hour."""
-    finite = not isinstance(value, Decimal) or not value.is_nan()
-    if not finite or from_plain(to_plain(value)) != value:
+    unequal = value.is_nan() if isinstance(value, Decimal) else getattr(value, "fold", 0) != 0
+    if unequal or from_plain(to_plain(value)) != value:
         yield Problem(path, "the value has no exact form in a file", "value.not_savable")
 
 
+@functools.cache  # it depends on nothing, and making it takes longer than using it
 def _writer() -> cattrs.Converter:
     """Make the cattrs converter that writes; defaults are left out."""
     import cattrs

@@ -316,17 +316,24 @@ class _Reader:
         converter.register_structure_hook_func(_is_tuple, self._tuple)
         # By type, since an override cannot be called `converter`: cattrs has a parameter of that name.
         converter.register_structure_hook_func(_is_converter, _ignoring_type(_optional(self._lens)))
-        for cls, special in self._special().items():
+        special = self._special()
+
+        def class_reader(cls: type) -> Callable[[Data, Any], Any]:  # Any: an instance of the class
+            hooks = special[cls]
             overrides: dict[str, Any] = {  # Any: cattrs types its other keyword parameters apart
-                name: override(struct_hook=_ignoring_type(special[name]) if name in special else None, rename=on_disk)
+                name: override(struct_hook=_ignoring_type(hooks[name]) if name in hooks else None, rename=on_disk)
                 for name, on_disk in members_of(cls).items()
-                if name in special or name != on_disk
+                if name in hooks or name != on_disk
             }
-            read = cast(
-                "Callable[[Mapping[str, Data], Any], Any]",
-                make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True, **overrides),
+            return _from_mapping(
+                cast(
+                    "Callable[[Mapping[str, Data], Any], Any]",
+                    make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True, **overrides),
+                )
             )
-            converter.register_structure_hook(cls, _from_mapping(read))
+
+        # A factory, so that only the classes that stand in the data cost something.
+        converter.register_structure_hook_factory(special.__contains__, class_reader)
         return converter
 
     def _special(self) -> dict[type, dict[str, Callable[[Data], Any]]]:

@@ -78,6 +78,8 @@ def _directions(transfer: ObjectTransfer) -> Problems:
                 f"{line.name} only flows {only.value.replace('_', ' ')}: leave the direction out",
                 "direction.impossible",
             )
+        if transfer.table == "Contact" and line.dialog_insight == "idContact" and line.flows is not Direction.TO_SALESFORCE:
+            yield Problem(path, "a contact's own idContact only flows to Salesforce", "direction.impossible")
         for side in Side:
             if line.default(side) is not UNSET and not line.flows.allows(side):
                 yield Problem(

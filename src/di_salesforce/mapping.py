@@ -113,7 +113,11 @@ class FieldMapping:
         """The one direction that the field's nature allows, or None where both are possible."""
         if self.salesforce == "Id" or "." in self.salesforce:
             return Direction.TO_DIALOG_INSIGHT
-        if not isinstance(self.dialog_insight, str) or self.dialog_insight == "idContact":
+        if not isinstance(self.dialog_insight, str):
+            return Direction.TO_SALESFORCE
+        # A contact's own number cannot be written; in a relational table `idContact` is a foreign key, which a translated
+        # lookup or an explicit direction may write (a rule of the declaration refuses that for a contact list).
+        if self.dialog_insight == "idContact" and self.references is None and self.direction is Direction.BOTH:
             return Direction.TO_SALESFORCE
         return None
 

@@ -23,14 +23,16 @@ from di_salesforce.engine._actions import (
 from di_salesforce.engine._baseline import Baseline, BaselineLike
 from di_salesforce.engine._context import Context, EngineCapabilities, Limits
 from di_salesforce.engine._decision import FIELD_TABLE, GATES
+from di_salesforce.engine._lines import BoundLine, BoundTransfer
 from di_salesforce.engine._memory import CoverageRecord, FieldState, Life, LinkRecord, OpenItem, Relation, Tombstone
 from di_salesforce.engine._needs import Need, Needs
 from di_salesforce.engine._plan import Part, Plan
 from di_salesforce.engine._reasons import REASONS
-from di_salesforce.engine._reconcile import reconcile
+from di_salesforce.engine._reconcile import mapping_version, reconcile
 from di_salesforce.engine._report import ReportLine, SyncReport
 from di_salesforce.engine._settle import Outcome, OutcomeKind, Settlement, settle
 from di_salesforce.engine._snapshot import Coverage, Snapshot
+from di_salesforce.engine._workspace import display_key
 
 __all__ = [
     "FIELD_TABLE",
@@ -39,6 +41,8 @@ __all__ = [
     "Action",
     "Baseline",
     "BaselineLike",
+    "BoundLine",
+    "BoundTransfer",
     "Change",
     "Conflict",
     "ConflictField",
@@ -72,6 +76,8 @@ __all__ = [
     "Unlink",
     "Update",
     "Write",
+    "display_key",
+    "mapping_version",
     "reconcile",
     "settle",
 ]

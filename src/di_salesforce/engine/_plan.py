@@ -216,6 +216,41 @@ class Plan:
         gone |= {action.id for action in self.actions if action.link is not None and action.link in links}
         return self._keeping({action.id for action in self.actions} - gone)
 
+    def only_transfer(self, name: str) -> Plan:
+        """Give one transfer's piece of the plan, as if it had been planned alone."""
+        return attrs.evolve(
+            self,
+            actions=tuple(action for action in self.actions if action.transfer == name),
+            set_aside=tuple(action for action in self.set_aside if action.transfer == name),
+            parts=tuple(part for part in self.parts if part.transfer == name),
+            again=None,
+        )
+
+    def forgetting(self, action_ids: Iterable[str]) -> Plan:
+        """Drop actions, and all that concerns the same records, as if they had never been planned.
+
+        Unlike `without`, nothing about these records is settled: what is remembered of them stays as it is.
+        """
+        wanted = set(action_ids)
+        if not wanted:
+            return self
+        links = {action.link for action in self.actions if action.id in wanted and action.link is not None}
+        gone = {action.id for action in self.actions if action.id in wanted or action.link in links}
+        subjects = {action.subject for action in self.actions if action.id in gone}
+        return attrs.evolve(
+            self,
+            actions=tuple(action for action in self.actions if action.id not in gone),
+            parts=tuple(
+                attrs.evolve(
+                    part,
+                    links={link_id: link for link_id, link in part.links.items() if link_id not in links},
+                    items=tuple(item for item in part.items if item.subject not in subjects),
+                )
+                for part in self.parts
+            ),
+            again=None,
+        )
+
     def _keeping(self, kept: set[str]) -> Plan:
         gone = tuple(action for action in self.actions if action.id not in kept)
         return attrs.evolve(

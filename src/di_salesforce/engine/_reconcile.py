@@ -82,9 +82,9 @@ def reconcile(
     return inputs.plan({side: Lookup() for side in Side})
 
 
-def mapping_version(bound: BoundTransfer) -> str:
-    """Name everything about a mapping that a plan depends on."""
-    transfer = bound.transfer
+def mapping_version(transfer: ObjectTransfer) -> str:
+    """Name everything about a mapping that a plan depends on: a plan made with another one is not applied."""
+    bound = BoundTransfer.of(transfer, Context())
     lines = tuple(f"{line.name}|{line.version}|{line.flows.value}|{line.mapping.key}" for line in bound.lines.values())
     return digest(transfer.name, transfer.sobject, transfer.table, lines, bound.allowed.names)
 
@@ -116,7 +116,7 @@ class _Inputs:
             dict(sorted(work.counts.items())),
             tuple(_guards(work, actions)),
             transfer.active,
-            mapping_version(self.bound),
+            mapping_version(self.bound.transfer),
         )
 
         def again(found: Mapping[Side, tuple[Row, ...]]) -> Plan:

@@ -63,6 +63,7 @@ class SyncReport:
     """What a run did; `ok` means that nothing was refused, left unknown or cut short (held conflicts count apart)."""
 
     lines: tuple[ReportLine, ...] = attrs.field(default=(), converter=_lines)
+    transfers: tuple[str, ...] = ()
     agreed: int = 0
     quiet: int = 0
     rounds: int = 0
@@ -71,15 +72,23 @@ class SyncReport:
 
     @classmethod
     def joined(cls, reports: Iterable[SyncReport]) -> Self:
-        """Join the reports of several steps of one run; the counts of agreement are the last step's."""
+        """Join the reports of several steps of one run: every write, and of all else each transfer's last word."""
         listed = list(reports)
+        last = {name: index for index, report in enumerate(listed) for name in report.transfers}
+        final = [report for index, report in enumerate(listed) if not report.transfers or index in last.values()]
         calls: Counter[str] = Counter()
         for report in listed:
             calls.update(report.calls)
         return cls(
-            lines=[line for report in listed for line in report.lines],
-            agreed=listed[-1].agreed if listed else 0,
-            quiet=listed[-1].quiet if listed else 0,
+            lines=[
+                line
+                for index, report in enumerate(listed)
+                for line in report.lines
+                if line.outcome or last.get(line.transfer, index) == index
+            ],
+            transfers=tuple(last),
+            agreed=sum(report.agreed for report in final),
+            quiet=sum(report.quiet for report in final),
             rounds=sum(report.rounds for report in listed),
             cut_short=next((report.cut_short for report in listed if report.cut_short), ""),
             calls=dict(calls),

@@ -1,0 +1,121 @@
+"""The quality gates.  `nox` runs them all; `nox --list` says what each is for.
+
+`lint`, `types` and `docs` need no interpreter of their own: `nox --no-venv --no-install -s lint types docs` runs them
+with the tools of the active environment, which is what `.ci/run` does.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import nox
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PROJECT)  # from the classifiers
+TEST_TOOLS = (".[testing,toml,tz]", "pytest-timeout", "sybil")
+
+nox.needs_version = ">=2024.10"
+nox.options.default_venv_backend = "venv"
+nox.options.error_on_missing_interpreters = False  # a version that is not installed is skipped, and named as skipped
+nox.options.sessions = ["lint", "types", "docs", "tests", "build", "engine_only"]
+
+if pyenv := shutil.which("pyenv"):  # its commands answer for the selected version only: select all that it has
+    installed = subprocess.run([pyenv, "versions", "--bare"], capture_output=True, text=True, check=True).stdout.split()
+    os.environ.setdefault("PYENV_VERSION", ":".join(reversed(installed)))
+
+
+@nox.session(tags=["quick"])
+def lint(session: nox.Session) -> None:
+    """Style, banned calls, formatting, the house rules, and the changelog's fragments."""
+    session.install("ruff", "towncrier", "-e", TEST_TOOLS[0], *TEST_TOOLS[1:])
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("python", "-m", "pytest", "tests/architecture", "-q", *session.posargs)
+    session.run("towncrier", "build", "--draft", "--version", PROJECT["project"]["version"])
+
+
+@nox.session(tags=["quick"])
+def types(session: nox.Session) -> None:
+    """Check types with mypy and pyright, both strict: the package, and a program that uses its public names."""
+    session.install("mypy", "pyright[nodejs]", "-e", TEST_TOOLS[0])
+    session.run("mypy")
+    session.run("pyright")
+
+
+@nox.session(tags=["quick"])
+def docs(session: nox.Session) -> None:
+    """Build the docs with warnings as errors, and run every code block and docstring example."""
+    session.install("-e", ".[testing,toml,tz,docs]", *TEST_TOOLS[1:])
+    session.run("sphinx-build", "-W", "-n", "--keep-going", "-q", "docs", "docs/_build/html")
+    session.run("python", "-m", "pytest", "README.md", "CONTRIBUTING.md", "docs", "src", "-q", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run all tests on each installed Python that the package supports."""
+    session.install("-e", *TEST_TOOLS)
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session(default=False)
+def long(session: nox.Session) -> None:
+    """Run the tests with ten times as many examples for each property."""
+    session.install("-e", *TEST_TOOLS)
+    session.run("python", "-m", "pytest", *session.posargs, env={"HYPOTHESIS_PROFILE": "long"})
+
+
+@nox.session(default=False)
+def coverage(session: nox.Session) -> None:
+    """Show which lines and branches of the package no test reaches."""
+    session.install("-e", *TEST_TOOLS, "pytest-cov")
+    session.run("python", "-m", "pytest", "--cov", "--cov-report=term", *session.posargs)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build wheel and sdist, install the wheel where no source lies, and run the demo from it."""
+    dist = Path(session.create_tmp()).resolve() / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    session.install("build")
+    session.run("python", "-m", "build", "--outdir", str(dist))
+    wheel, sdist = next(dist.glob("*.whl")), next(dist.glob("*.tar.gz"))
+    for artifact in (sdist, wheel):  # the wheel last: the demo runs from it
+        session.run("python", "-m", "pip", "install", "--quiet", "--force-reinstall", str(artifact))
+    with session.chdir(dist):
+        session.run("python", "-m", "di_salesforce", "demo")
+
+
+ENGINE_ALONE = """
+from datetime import UTC, datetime
+
+from di_salesforce.engine import Baseline, Outcome, Snapshot, reconcile, settle
+from di_salesforce.mapping import FieldMapping, ObjectTransfer
+from di_salesforce.triggers import Trigger
+
+now = datetime(2026, 1, 2, tzinfo=UTC)
+transfer = ObjectTransfer(
+    "contacts", sobject="Contact", fields=[FieldMapping("Email", "EMail", key=True)], triggers=Trigger.ALL
+)
+plan = reconcile(
+    transfer,
+    salesforce=Snapshot.complete([{"Id": "0035e00000AbCdEAAV", "Email": "ada@example.ca"}]),
+    dialog_insight=Snapshot.complete([]),
+    baseline=Baseline.empty(),
+    now=now,
+)
+assert [action.kind for action in plan.writes] == ["create"], plan
+settlement = settle(plan, {action.id: Outcome.done("1") for action in plan.writes}, now=now)
+assert settlement.changed_links, settlement
+print("the engine runs on attrs and typing-extensions alone")
+"""
+
+
+@nox.session
+def engine_only(session: nox.Session) -> None:
+    """Install the package with attrs and typing-extensions alone, and reconcile one record."""
+    session.install("attrs", "typing-extensions")
+    session.install("--no-deps", ".")
+    session.run("python", "-I", "-c", ENGINE_ALONE)

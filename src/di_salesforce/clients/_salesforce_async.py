@@ -1,0 +1,324 @@
+"""The Salesforce client whose calls are awaited: one line per method over the flows of `di_salesforce.salesforce`.
+
+What may not go in here: decisions of any kind.  `_salesforce.py` has the same names, parameters and docstrings, which a
+test compares; the two differ by `await` alone.
+"""
+
+from __future__ import annotations
+
+import json as jsonlib
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, LiteralString, Self, TypeVar, overload
+
+from di_salesforce.clients._salesforce import CONNECTION, UsageMeter, adopted, environment, opening
+from di_salesforce.clients._salesforce_records_async import AsyncSalesforceRecords
+from di_salesforce.records import Side
+from di_salesforce.retry import RetryPolicy
+from di_salesforce.runners import AsyncRunner, Observer
+from di_salesforce.salesforce import _flows as flows
+from di_salesforce.salesforce._auth import Auth
+from di_salesforce.salesforce._calls import HEADERS
+from di_salesforce.salesforce._rows import record_reader
+from di_salesforce.salesforce._settings import Identity, Limit, Settings, Usage
+from di_salesforce.salesforce._soql import Soql
+from di_salesforce.salesforce._soql import soql as with_values
+from di_salesforce.schema import TableSchema
+from di_salesforce.session import Session
+from di_salesforce.transports import _simple_salesforce as guests
+from di_salesforce.transports._httpx import DEFAULT_TIMEOUT, AsyncHttpClient, AsyncHttpxConnection
+from di_salesforce.wire import Flow, HttpResponse
+
+__all__ = ["AsyncSalesforceClient"]
+
+T = TypeVar("T")
+
+
+class AsyncSalesforceClient(AsyncSalesforceRecords):
+    """A client of one Salesforce org, whose calls are awaited.
+
+    It logs in with the first call, logs in again when the session ends (once for all tasks that meet it), repeats
+    what may be repeated, and may be used by several tasks.  Records are plain rows: by API name, exact decimals,
+    parents' fields under dotted names (`Account.Name`), date-times as Salesforce writes them.
+
+    Args:
+        auth: how to log in: a value of `di_salesforce.salesforce`.
+        api_version: as in "60.0".
+        retry: when and how often a call is repeated.
+        parallel: calls in flight at once for work on many records.
+        http_client: your own `httpx.AsyncClient`, with its proxies and certificates; you close it.  Log-ins through
+            simple-salesforce do not use it.
+        timeout: seconds without a byte before a call is given up.
+        observer: told of every exchange.
+
+    Raises:
+        ConfigurationError: a setting that cannot be right; nothing is sent before the first call.
+    """
+
+    def __init__(
+        self,
+        *,
+        auth: Auth | Session,
+        api_version: str = "60.0",
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - a frozen value
+        parallel: int = 8,
+        http_client: AsyncHttpClient | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        observer: Observer | None = None,
+    ) -> None:
+        self.settings = Settings(api_version=api_version, retry=retry, parallel=parallel)
+        self._meter = UsageMeter()
+        self._timeout = timeout
+        self.connection = AsyncHttpxConnection(
+            Side.SALESFORCE,
+            opening(auth, self.settings, timeout),
+            http_client=http_client,
+            timeout=timeout,
+            headers=HEADERS,
+            on_answer=self._meter.note,
+        )
+        self._runner = AsyncRunner({CONNECTION: self.connection}, observer=observer)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:  # the class's own parameters
+        """Make a client from environment variables; the first log-in of these that is complete is taken.
+
+        `SALESFORCE_INSTANCE_URL`, `SALESFORCE_ACCESS_TOKEN`: a ready token.
+        `SALESFORCE_REFRESH_TOKEN`, `SALESFORCE_CLIENT_ID` (`SALESFORCE_CLIENT_SECRET`, `SALESFORCE_DOMAIN`).
+        `SALESFORCE_USERNAME`, `SALESFORCE_CLIENT_ID`, `SALESFORCE_PRIVATE_KEY` (`SALESFORCE_DOMAIN`): a JWT.
+        `SALESFORCE_USERNAME`, `SALESFORCE_PASSWORD` (`SALESFORCE_SECURITY_TOKEN`, `SALESFORCE_DOMAIN`, `..._CLIENT_ID`,
+        `..._CLIENT_SECRET`).
+        `SALESFORCE_DOMAIN`, `SALESFORCE_CLIENT_ID`, `SALESFORCE_CLIENT_SECRET`: client credentials.
+        `SALESFORCE_API_VERSION` goes with any of them.
+
+        Args:
+            environ: instead of the process environment.
+            options: further arguments of the class.
+
+        Raises:
+            ConfigurationError: no log-in is complete; names what each of them lacks.
+        """
+        return cls(**{**environment(environ), **options})
+
+    @classmethod
+    def from_simple_salesforce(cls, sf: guests.SimpleSalesforce, **options: Any) -> Self:  # the class's own parameters
+        """Make a client that uses the session of a `simple_salesforce.Salesforce`, and its log-in when that ends.
+
+        Args:
+            sf: the object, logged in.
+            options: further arguments of the class; the API version is that of `sf`.
+        """
+        return cls(**{**adopted(sf), **options})
+
+    async def to_simple_salesforce(self) -> Any:  # simple_salesforce.Salesforce, whose own types strict checkers refuse
+        """Give a `simple_salesforce.Salesforce` on this client's session, for what this client does not do.
+
+        It keeps the session it was given: when that ends, ask for another one.
+
+        Raises:
+            AuthenticationError: the log-in was refused.
+        """
+        return guests.guest(await self.connection.session(), self.settings.api_version, self._timeout)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.connection!r}, api_version={self.settings.api_version!r})"
+
+    @property
+    def context(self) -> tuple[Settings, str]:
+        """What every flow takes first: the settings, and the name of the connection."""
+        return self.settings, CONNECTION
+
+    @property
+    def usage(self) -> Usage | None:
+        """The org's API calls of the last 24 hours, as the latest answer told; None before the first one."""
+        return self._meter.latest
+
+    async def run(self, flow: Flow[T]) -> T:
+        """Carry out a flow of `di_salesforce.salesforce` through this client."""
+        return await self._runner.run(flow)
+
+    async def check_access(self, *sobjects: str) -> list[str]:
+        """Try what a synchronisation needs, and say in plain words what is missing; writes nothing.
+
+        Args:
+            sobjects: objects that must be readable, creatable and updatable.
+
+        Returns:
+            One sentence for each thing that is missing; nothing is, if there is none.
+        """
+        return await self.run(flows.check_access(*self.context, sobjects))
+
+    async def identity(self) -> Identity:
+        """Tell the org and the user of the session; a session that may not ask for the user tells the org alone.
+
+        Raises:
+            ApiError, TransportError: the service refused, or did not answer.
+        """
+        return await self.run(flows.identity(*self.context))
+
+    async def limits(self) -> dict[str, Limit]:
+        """Ask for the org's allowances, by name (`DailyApiRequests`).
+
+        Raises:
+            ApiError, TransportError: the service refused, or did not answer.
+        """
+        return await self.run(flows.limits(*self.context))
+
+    async def describe(self, sobject: str) -> dict[str, Any]:  # a JSON object
+        """Ask for everything about an object and its fields, as Salesforce sends it.
+
+        Args:
+            sobject: its API name.
+
+        Raises:
+            NotFoundError: there is no such object, or the user may not see it.
+        """
+        return await self.run(flows.describe(*self.context, sobject))
+
+    async def schema(self, sobject: str) -> TableSchema:
+        """Ask for an object's fields, in the vocabulary that both services share.
+
+        Args:
+            sobject: its API name.
+
+        Raises:
+            NotFoundError: there is no such object, or the user may not see it.
+        """
+        return await self.run(flows.schema(*self.context, sobject))
+
+    @overload
+    def query(
+        self,
+        soql: LiteralString | Soql,
+        params: Mapping[str, object] | None = None,
+        *,
+        into: type[T],
+        include_deleted: bool = False,
+        batch_size: int | None = None,
+    ) -> AsyncIterator[T]: ...
+
+    @overload
+    def query(
+        self,
+        soql: LiteralString | Soql,
+        params: Mapping[str, object] | None = None,
+        *,
+        into: None = None,
+        include_deleted: bool = False,
+        batch_size: int | None = None,
+    ) -> AsyncIterator[dict[str, Any]]: ...  # Value, or a list of rows for a child query
+
+    def query(
+        self,
+        soql: LiteralString | Soql,
+        params: Mapping[str, object] | None = None,
+        *,
+        into: type[Any] | None = None,
+        include_deleted: bool = False,
+        batch_size: int | None = None,
+    ) -> AsyncIterator[Any]:  # see the overloads
+        """Run a query and go through its rows; each page is fetched when the rows before it are used up.
+
+        Nothing is sent before the first row is asked for.  Without `ORDER BY` the order is not defined.
+
+        Args:
+            soql: a literal text with `:name` places for values, or a `Soql`.
+            params: the values: texts, numbers, booleans, None, dates, aware date-times, and lists of them for `IN`.
+            into: a class whose fields have the API names (attrs, dataclass): objects of it instead of plain rows, with
+                parents as objects in them and aware date-times.
+            include_deleted: also rows in the recycle bin (`IsDeleted`).
+            batch_size: rows in a page, 200 to 2,000; a wish, no promise.
+
+        Raises:
+            ConfigurationError: at once, where text and values do not fit together.
+            ApiError, TransportError: on the way, where the service refuses or does not answer.
+            ConversionError: on the way, where a record does not fit the class.
+        """
+        question = with_values(soql, **(params or {}))
+        return self._pages(question, record_reader(question.text, into), include_deleted, batch_size)
+
+    async def _pages(
+        self,
+        question: Soql,
+        read: Callable[[Iterable[dict[str, Any]]], list[Any]],  # JSON objects in, whatever was asked for out
+        include_deleted: bool,  # noqa: FBT001 - private
+        batch_size: int | None,
+    ) -> AsyncIterator[Any]:  # whatever was asked for
+        first = flows.first_page(*self.context, question, include_deleted=include_deleted, batch_size=batch_size)
+        page = await self.run(first)
+        for row in read(page.records):
+            yield row
+        while page.next_path is not None:
+            page = await self.run(flows.following_page(*self.context, page.next_path))
+            for row in read(page.records):
+                yield row
+
+    async def query_all(
+        self,
+        soql: LiteralString | Soql,
+        params: Mapping[str, object] | None = None,
+        *,
+        include_deleted: bool = False,
+    ) -> list[dict[str, Any]]:  # Value, or a list of rows for a child query
+        """Run a query to its end and give all of its rows; see `query`.
+
+        Args:
+            soql: a literal text with `:name` places for values, or a `Soql`.
+            params: the values.
+            include_deleted: also rows in the recycle bin (`IsDeleted`).
+
+        Raises:
+            ConfigurationError: text and values do not fit together; nothing was sent.
+            ApiError, TransportError: the service refused, or did not answer.
+        """
+        return await self.run(
+            flows.query_rows(*self.context, with_values(soql, **(params or {})), include_deleted=include_deleted)
+        )
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        json: Any = None,  # any JSON value: this is the wire
+        content: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        repeatable: bool | None = None,
+    ) -> HttpResponse:
+        """Make any call, with the same log-in, retries and errors as the others.
+
+        Args:
+            method: as in `GET`.
+            path: below the host if it begins with a slash (`/services/apexrest/...`), else below the API version
+                (`sobjects`); percent-encoded.
+            query: parameters, not encoded.
+            json: a body, unless `content` is given.
+            content: a body as it is.
+            headers: further headers.
+            repeatable: whether carrying it out twice does no harm; None: GET, HEAD, OPTIONS, PUT and DELETE are.
+
+        Returns:
+            The answer: `.status`, `.headers`, `.content`, `.json()`.
+
+        Raises:
+            ApiError, TransportError: the service refused, or did not answer (see `.may_have_applied`).
+        """
+        body = content or (b"" if json is None else jsonlib.dumps(json, allow_nan=False).encode())
+        return await self.run(
+            flows.request(
+                *self.context, method, path, query=query, content=body, headers=headers, repeatable=repeatable
+            )
+        )
+
+    async def close(self) -> None:
+        """Close the connections to the service, unless they belong to an `http_client` of yours."""
+        await self.connection.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

@@ -1,0 +1,292 @@
+"""The two loops that carry flows out, one blocking and one for asyncio; the only sleeps of the package.
+
+What may not go in here: decisions.  A step is carried out as it says; whatever goes wrong is thrown into the flow,
+which decides.  The two loops differ by `await` and by how they do several things at once; nothing else may differ.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol, TypeAlias, TypeVar, assert_never
+
+import attrs
+
+from di_salesforce.exceptions import ConfigurationError, DISalesforceError
+from di_salesforce.wire import Flow, HttpRequest, HttpResponse, Local, Now, Renew, Send, SendAll, Sleep, Step
+
+__all__ = ["AsyncConnection", "AsyncRunner", "Connection", "Exchange", "Observer", "SyncRunner"]
+
+T = TypeVar("T")
+
+_log: Final = logging.getLogger("di_salesforce")
+
+
+class Connection(Protocol):
+    """What carries one service's requests out, blocking; must bear several threads at once."""
+
+    def send(self, request: HttpRequest, /) -> HttpResponse:
+        """Send a request with the credential in it, logging in first where that is needed; raises our errors only."""
+        ...
+
+    def renew(self, stale: int, /) -> bool:
+        """Log in again unless the session is no longer number `stale`; False where there is nothing to log in with."""
+        ...
+
+
+class AsyncConnection(Protocol):
+    """The same for asyncio."""
+
+    async def send(self, request: HttpRequest, /) -> HttpResponse:
+        """Send a request with the credential in it, logging in first where that is needed; raises our errors only."""
+        ...
+
+    async def renew(self, stale: int, /) -> bool:
+        """Log in again unless the session is no longer number `stale`; False where there is nothing to log in with."""
+        ...
+
+
+@attrs.frozen
+class Exchange:
+    """What an observer is told of: one request, its answer or its error, and how long it took in seconds."""
+
+    connection: str
+    request: HttpRequest
+    response: HttpResponse | None
+    error: Exception | None
+    seconds: float
+
+
+Observer: TypeAlias = Callable[[Exchange], None]
+"""Called after every exchange, from whichever thread carried it out; an observer that fails is logged, no more."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _observe(observer: Observer | None, exchange: Exchange) -> None:
+    answered = exchange.response.status if exchange.response is not None else type(exchange.error).__name__
+    _log.debug("%s: %s: %s in %.3f s", exchange.connection, exchange.request.shown, answered, exchange.seconds)
+    if observer is not None:
+        try:
+            observer(exchange)
+        except Exception:  # noqa: BLE001 - the exchange has taken place: an observer's fault must not hide its outcome
+            _log.exception("an observer failed")
+
+
+def _named(connections: Mapping[str, T], name: str) -> T:
+    try:
+        return connections[name]
+    except KeyError:
+        known = ", ".join(sorted(connections)) or "none"
+        raise ConfigurationError(f"there is no connection named {name!r} (there are: {known})") from None
+
+
+class _Stopped(BaseException):
+    """Ends the other flows of a `SendAll` when one of them has failed; never seen outside this file."""
+
+
+class SyncRunner:
+    """Carry flows out by blocking; works inside a notebook, since it knows no event loop.
+
+    Args:
+        connections: by name, as the flows' steps call them.
+        sleep: called with seconds.
+        clock: gives the time, aware and in UTC.
+        observer: told of every exchange.
+    """
+
+    def __init__(
+        self,
+        connections: Mapping[str, Connection],
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], datetime] = _utc_now,
+        observer: Observer | None = None,
+    ) -> None:
+        self._connections = dict(connections)
+        self._sleep = sleep
+        self._clock = clock
+        self._observer = observer
+
+    def run(self, flow: Flow[T]) -> T:
+        """Carry a flow out to its end and give its result; raises what the flow raises."""
+        return self._run(flow, threading.Event())
+
+    def _run(self, flow: Flow[T], stop: threading.Event) -> T:
+        try:
+            step = next(flow)
+            while True:
+                if stop.is_set():
+                    raise _Stopped
+                try:
+                    answer = self._carry_out(step)
+                except Exception as error:  # noqa: BLE001 - whatever it is, the flow decides
+                    step = flow.throw(error)
+                else:
+                    step = flow.send(answer)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        finally:
+            flow.close()
+
+    def _carry_out(self, step: Step) -> object:
+        match step:
+            case Send(request, connection):
+                return self._send(request, connection)
+            case SendAll(flows, at_most):
+                return self._send_all(flows, at_most)
+            case Sleep(seconds):
+                self._sleep(seconds)
+                return None
+            case Now():
+                return self._clock()
+            case Renew(connection, stale):
+                return _named(self._connections, connection).renew(stale)
+            case Local(function):
+                return function()
+            case _:
+                assert_never(step)
+
+    def _send(self, request: HttpRequest, connection: str) -> HttpResponse:
+        chosen = _named(self._connections, connection)
+        response, failure, began = None, None, time.perf_counter()
+        try:
+            response = chosen.send(request)
+        except Exception as error:
+            failure = error
+            raise
+        else:
+            return response
+        finally:
+            _observe(self._observer, Exchange(connection, request, response, failure, time.perf_counter() - began))
+
+    def _send_all(self, flows: Sequence[Flow[Any]], at_most: int) -> list[object]:  # results of mixed types
+        stop = threading.Event()
+
+        def one(flow: Flow[Any]) -> object:
+            try:
+                return self._run(flow, stop)
+            except DISalesforceError as error:
+                return error
+            except BaseException:
+                stop.set()
+                raise
+
+        if min(len(flows), at_most) <= 1:
+            return [one(flow) for flow in flows]
+        with ThreadPoolExecutor(min(len(flows), at_most), thread_name_prefix="di_salesforce") as pool:
+            futures = [pool.submit(one, flow) for flow in flows]
+            try:
+                failures = [error for future in futures if (error := future.exception()) is not None]
+            except BaseException:  # this thread was interrupted while it waited
+                stop.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        for error in failures:
+            if not isinstance(error, _Stopped):
+                raise error
+        return [future.result() for future in futures]
+
+
+class AsyncRunner:
+    """Carry flows out on the running asyncio event loop.
+
+    Args:
+        connections: by name, as the flows' steps call them.
+        sleep: called with seconds, and awaited.
+        clock: gives the time, aware and in UTC.
+        observer: told of every exchange.
+    """
+
+    def __init__(
+        self,
+        connections: Mapping[str, AsyncConnection],
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], datetime] = _utc_now,
+        observer: Observer | None = None,
+    ) -> None:
+        self._connections = dict(connections)
+        self._sleep = sleep
+        self._clock = clock
+        self._observer = observer
+
+    async def run(self, flow: Flow[T]) -> T:
+        """Carry a flow out to its end and give its result; raises what the flow raises."""
+        try:
+            step = next(flow)
+            while True:
+                try:
+                    answer = await self._carry_out(step)
+                except Exception as error:  # noqa: BLE001 - whatever it is, the flow decides
+                    step = flow.throw(error)
+                else:
+                    step = flow.send(answer)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        finally:
+            flow.close()
+
+    async def _carry_out(self, step: Step) -> object:
+        match step:
+            case Send(request, connection):
+                return await self._send(request, connection)
+            case SendAll(flows, at_most):
+                return await self._send_all(flows, at_most)
+            case Sleep(seconds):
+                await self._sleep(seconds)
+                return None
+            case Now():
+                return self._clock()
+            case Renew(connection, stale):
+                return await _named(self._connections, connection).renew(stale)
+            case Local(function):
+                return await asyncio.to_thread(function)
+            case _:
+                assert_never(step)
+
+    async def _send(self, request: HttpRequest, connection: str) -> HttpResponse:
+        chosen = _named(self._connections, connection)
+        response, failure, began = None, None, time.perf_counter()
+        try:
+            response = await chosen.send(request)
+        except Exception as error:
+            failure = error
+            raise
+        else:
+            return response
+        finally:
+            _observe(self._observer, Exchange(connection, request, response, failure, time.perf_counter() - began))
+
+    async def _send_all(self, flows: Sequence[Flow[Any]], at_most: int) -> list[object]:  # results of mixed types
+        places = asyncio.Semaphore(max(at_most, 1))
+        stop = asyncio.Event()
+
+        async def one(flow: Flow[Any]) -> object:
+            async with places:
+                if stop.is_set():
+                    return None  # another one has failed, and nobody will look at this result
+                try:
+                    return await self.run(flow)
+                except DISalesforceError as error:
+                    return error
+                except BaseException:
+                    stop.set()
+                    raise
+
+        tasks = [asyncio.create_task(one(flow)) for flow in flows]
+        try:
+            return list(await asyncio.gather(*tasks))
+        finally:  # after a failure or a cancellation: nothing of ours may go on behind the caller's back
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,142 @@
+"""How Salesforce is called, and the small values that its answers become.
+
+What may not go in here: requests and their readers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final, Literal, TypeAlias
+
+import attrs
+
+from di_salesforce.exceptions import ConfigurationError
+from di_salesforce.retry import RetryPolicy
+
+__all__ = [
+    "Identity",
+    "Limit",
+    "Operation",
+    "Page",
+    "RowError",
+    "RowResult",
+    "Settings",
+    "Usage",
+    "Writing",
+    "usage_of",
+]
+
+MOST_WRITTEN: Final = 200  # records in one sObject Collections write [D]
+
+
+def _version(value: str) -> str:
+    text = value.removeprefix("v")
+    if not re.fullmatch(r"\d{2,3}\.0", text):
+        raise ConfigurationError(f"api_version {value!r} is not a version such as '60.0'")
+    return text
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """How calls are made: the API version, what is repeated, and how many slices travel at once.
+
+    Args:
+        api_version: as in "60.0"; sObject Collections upserts need 46.0 [D].
+        retry: when requests are repeated.
+        parallel: requests in flight at once for work on many records; an org bears 25 long ones, a trial org 5 [D].
+        slice_size: records in one write, at most 200.
+    """
+
+    api_version: str = attrs.field(default="60.0", converter=_version)
+    retry: RetryPolicy = attrs.field(factory=RetryPolicy)
+    parallel: int = attrs.field(default=8, validator=attrs.validators.ge(1))
+    slice_size: int = attrs.field(
+        default=MOST_WRITTEN, validator=[attrs.validators.ge(1), attrs.validators.le(MOST_WRITTEN)]
+    )
+
+    def path(self, below: str) -> str:
+        """Give the path of a resource of this API version."""
+        return f"/services/data/v{self.api_version}/{below}"
+
+
+@attrs.frozen
+class Identity:
+    """Who is logged in, and where; the user is not known where the session may not ask for it."""
+
+    organization_id: str
+    user_id: str | None = None
+    username: str | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen
+class Limit:
+    """One allowance of the org."""
+
+    allowed: int
+    remaining: int
+
+
+@attrs.frozen
+class Usage:
+    """API calls of the last 24 hours, as the latest answer told."""
+
+    used: int
+    allowed: int
+
+
+@attrs.frozen
+class Page:
+    """One page of a query: the records as they came, how many the query has in all, and where it goes on."""
+
+    records: list[dict[str, Any]] = attrs.field(repr=False)  # JSON objects
+    total: int
+    next_path: str | None = None
+
+
+@attrs.frozen
+class RowError:
+    """Why a record was refused; `message` is the server's own text and may quote the record."""
+
+    code: str
+    message: str = attrs.field(default="", repr=False)
+    fields: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class RowResult:
+    """What came of one record of many.
+
+    `unknown` means that the answer was lost: the record may or may not have been written, so look before writing again.
+    """
+
+    success: bool
+    record_id: str | None = None
+    created: bool = False
+    errors: tuple[RowError, ...] = ()
+    unknown: bool = False
+
+
+Operation: TypeAlias = Literal["create", "update", "upsert", "delete"]
+"""What may be done to many records."""
+
+
+@attrs.frozen
+class Writing:
+    """What to do to many records of one object; an upsert finds them by `external_id`."""
+
+    operation: Operation
+    sobject: str
+    external_id: str = ""
+    all_or_none: bool = False
+
+
+def usage_of(headers: Mapping[str, str]) -> Usage | None:
+    """Read `Sforce-Limit-Info`, where an answer has it (not all do [R]).
+
+    Example:
+        >>> usage_of({"sforce-limit-info": "api-usage=25/15000; per-app-api-usage=17/250(appName=sync)"})
+        Usage(used=25, allowed=15000)
+    """
+    found = re.search(r"(?<![\w-])api-usage=(\d+)/(\d+)", headers.get("sforce-limit-info", ""))
+    return Usage(int(found[1]), int(found[2])) if found else None

@@ -1,0 +1,230 @@
+"""The default store: one SQLite file.
+
+What may not go in here: deciding, and anything but SQL and plain rows.  The file's format is a promise: `meta` holds its
+number, older ones are migrated when the file is opened, newer ones are refused.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import datetime
+from os import PathLike, fspath
+from types import TracebackType
+from typing import Any, Final, Self
+
+from di_salesforce.engine import Baseline, CoverageRecord, LinkRecord, OpenItem, Settlement, Tombstone
+from di_salesforce.exceptions import StoreError
+from di_salesforce.records import Side
+from di_salesforce.stores._memory import Owner, RunRecord, leased
+
+__all__ = ["SQLiteStore"]
+
+FORMAT: Final = 1
+
+# Native ids and keys stand in columns of their own, so that a record can be found and forgotten without reading bodies.
+_SCHEMA: Final = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE links (
+    transfer TEXT NOT NULL, id TEXT NOT NULL, salesforce_id TEXT, dialog_insight_id TEXT,
+    salesforce_key TEXT, dialog_insight_key TEXT, body TEXT NOT NULL, PRIMARY KEY (transfer, id)
+) STRICT;
+CREATE INDEX links_salesforce ON links (transfer, salesforce_id);
+CREATE INDEX links_dialog_insight ON links (transfer, dialog_insight_id);
+CREATE TABLE rows (
+    id TEXT PRIMARY KEY, transfer TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL
+) STRICT;
+CREATE INDEX rows_transfer ON rows (transfer);
+CREATE TABLE runs (number INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
+"""
+
+_BUSY_SECONDS: Final = 30.0  # how long to wait for another process's transaction: longer than any of ours takes
+
+
+class SQLiteStore:
+    """Keep the memory in one SQLite file; safe against a crash at any moment (write-ahead log, one transaction a save).
+
+    Args:
+        path: The file; it is made where there is none.
+
+    Raises:
+        StoreError: The file is no store, is damaged, is of a newer format, or cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder, SQLiteStore(f"{folder}/di-sync.db") as store:
+        ...     store.baseline("contacts")
+        <Baseline: 0 links, 0 open items>
+    """
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        self.path = fspath(path)
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        with self._reported("open"):
+            self._connection = sqlite3.connect(
+                self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    @contextmanager
+    def _reported(self, doing: str) -> Generator[None]:
+        """Turn SQLite's errors into ours."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"cannot {doing} the store {self.path!r}: {error}; nothing was changed by this step. A damaged file is to be "
+                "replaced by a copy, and then planned with before anything is applied"
+            ) from None
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise StoreError(f"the store {self.path!r} is closed")
+        return self._connection
+
+    @contextmanager
+    def _transaction(self, doing: str) -> Generator[sqlite3.Connection]:
+        with self._lock, self._reported(doing):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def _prepare(self) -> None:
+        with self._reported("open"):
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")  # a settled write must survive a power cut
+            if [row[0] for row in self._db.execute("PRAGMA quick_check(1)")] != ["ok"]:
+                raise StoreError(f"the store {self.path!r} is damaged: restore a copy, and plan before you apply")
+        with self._transaction("open") as db:
+            tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if not tables:
+                for statement in _SCHEMA.split(";"):
+                    db.execute(statement)
+                db.execute("INSERT INTO meta VALUES ('format', ?)", (str(FORMAT),))
+            elif "meta" not in tables or "links" not in tables:
+                raise StoreError(f"{self.path!r} is a database, but not a store of di-salesforce")
+            version = int(self._meta("format") or 0)
+        if version > FORMAT:
+            raise StoreError(f"the store {self.path!r} has format {version}; this version reads up to {FORMAT}")
+
+    def _meta(self, name: str) -> str | None:
+        row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def _set_meta(self, name: str, value: str | None) -> None:
+        if value is None:
+            self._db.execute("DELETE FROM meta WHERE name = ?", (name,))
+        else:
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+    def belong_to(self, owner: Owner) -> None:
+        """Remember whose store this is; raises `ForeignStoreError` for another org or wholly other projects."""
+        with self._transaction("claim"):
+            known = self._meta("owner")
+            if known is not None:
+                data = json.loads(known)
+                owner = Owner(data["org_id"], tuple(data["projects"])).joined(owner)
+            self._set_meta("owner", json.dumps({"org_id": owner.org_id, "projects": list(owner.projects)}))
+
+    def baseline(self, transfer: str) -> Baseline:
+        """Give what is remembered of a transfer."""
+        with self._lock, self._reported("read"):
+            bodies = [
+                *self._db.execute("SELECT body FROM links WHERE transfer = ?", (transfer,)),
+                *self._db.execute("SELECT body FROM rows WHERE transfer = ?", (transfer,)),
+            ]
+        try:
+            rows = [json.loads(body) for (body,) in bodies]
+        except ValueError:
+            raise StoreError(f"the store {self.path!r} holds a row that is not JSON: restore a copy") from None
+        return Baseline.from_dicts(rows)
+
+    def save(self, settlement: Settlement, run: RunRecord | None = None) -> None:
+        """Keep a settlement, of one transfer or of several, in one transaction."""
+        with self._transaction("write") as db:
+            db.executemany("DELETE FROM links WHERE id = ?", [(link,) for link in settlement.removed_links])
+            db.executemany(
+                "INSERT OR REPLACE INTO links VALUES (?, ?, ?, ?, ?, ?, ?)", map(_link_row, settlement.changed_links)
+            )
+            gone = (*settlement.closed_items, *settlement.removed_tombstones)
+            db.executemany("DELETE FROM rows WHERE id = ?", [(_row_id(row_id),) for row_id in gone])
+            kept: tuple[OpenItem | Tombstone | CoverageRecord, ...] = (
+                *settlement.open_items,
+                *settlement.tombstones,
+                *settlement.coverages,
+            )
+            db.executemany(
+                "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)",
+                [(_row_id(row.id, row.kind), row.transfer, row.kind, _json(row.to_dict())) for row in kept],
+            )
+            if run is not None:
+                db.execute("INSERT INTO runs (body) VALUES (?)", (_json(run.to_dict()),))
+
+    def runs(self, limit: int = 50) -> tuple[RunRecord, ...]:
+        """Give the latest applications of plans, newest first."""
+        with self._lock, self._reported("read"):
+            rows = self._db.execute("SELECT body FROM runs ORDER BY number DESC LIMIT ?", (limit,)).fetchall()
+        return tuple(RunRecord.from_dict(json.loads(body)) for (body,) in rows)
+
+    def acquire(self, holder: str, *, now: datetime, until: datetime) -> None:
+        """Take the lease, or prolong one's own; raises `AlreadyRunningError` while another holds it."""
+        with self._transaction("lease"):
+            known = self._meta("lease")
+            lease = None
+            if known is not None:
+                data = json.loads(known)
+                lease = (data[0], datetime.fromisoformat(data[1]), datetime.fromisoformat(data[2]))
+            name, since, end = leased(lease, holder, now, until)
+            self._set_meta("lease", json.dumps([name, since.isoformat(), end.isoformat()]))
+
+    def release(self, holder: str) -> None:
+        """Give the lease back, if one holds it."""
+        with self._transaction("release"):
+            known = self._meta("lease")
+            if known is not None and json.loads(known)[0] == holder:
+                self._set_meta("lease", None)
+
+    def close(self) -> None:
+        """Close the file; may be called twice."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"SQLiteStore({self.path!r})"
+
+
+def _json(data: dict[str, Any]) -> str:  # JSON-safe data
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
+def _link_row(link: LinkRecord) -> tuple[str | None, ...]:
+    keys = [None if (key := link.key(side)) is None else json.dumps(key, ensure_ascii=False) for side in Side]
+    return (link.transfer, link.id, link.salesforce_id, link.dialog_insight_id, *keys, _json(link.to_dict()))
+
+
+def _row_id(row_id: str, kind: str = "") -> str:
+    # Items, tombstones and coverages are named apart already; a coverage's and a tombstone's names could meet.
+    return f"coverage:{row_id}" if kind == "coverage" else row_id

@@ -1,0 +1,58 @@
+"""Two simulators to test against: real HTTP servers on loopback that answer as the services do, as far as that is known.
+
+They need nothing but the standard library and attrs.  What may not go in here: anything that a test run loads by itself.
+"""
+
+from di_salesforce.testing._di_access import ApiKey, Right
+from di_salesforce.testing._di_faults import (
+    ByteOrderMark,
+    EnvelopeError,
+    Fault,
+    FaultRule,
+    HtmlPage,
+    HttpStatus,
+    LostAnswer,
+    Meanwhile,
+    MissingTrace,
+    NumbersAsText,
+    ResetConnection,
+    SlowAnswer,
+    TruncatedBody,
+)
+from di_salesforce.testing._di_model import Column, OptinField, Project, ProjectField, Table
+from di_salesforce.testing._di_switches import Switches
+from di_salesforce.testing._dialog_insight import FakeDialogInsight
+from di_salesforce.testing._salesforce import FakeSalesforce
+from di_salesforce.testing._seed import Seed, read_seed, shipped_seed
+from di_salesforce.testing._sf_schema import Field, SObject
+
+__all__ = [
+    "ApiKey",
+    "ByteOrderMark",
+    "Column",
+    "EnvelopeError",
+    "FakeDialogInsight",
+    "FakeSalesforce",
+    "Fault",
+    "FaultRule",
+    "Field",
+    "HtmlPage",
+    "HttpStatus",
+    "LostAnswer",
+    "Meanwhile",
+    "MissingTrace",
+    "NumbersAsText",
+    "OptinField",
+    "Project",
+    "ProjectField",
+    "ResetConnection",
+    "Right",
+    "SObject",
+    "Seed",
+    "SlowAnswer",
+    "Switches",
+    "Table",
+    "TruncatedBody",
+    "read_seed",
+    "shipped_seed",
+]

@@ -1,0 +1,197 @@
+"""A loopback HTTP server around a plain function: the socket half of both simulators.
+
+What may not go in here: anything that knows Salesforce or Dialog Insight.  A simulator is a function from `SimRequest` to
+`SimResponse`; this file puts a real socket in front of it, so that the same function also serves tests without one.
+The HTTP parsing is the standard library's; we write no parser of our own.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import attrs
+
+# Bodies above this are answered with 413 by the server itself: no call of ours comes near it (Bulk uploads are at most 150 MB).
+MAX_BODY = 256 * 1024 * 1024
+
+
+@attrs.frozen
+class SimRequest:
+    """One request as a simulator sees it: `path` is percent-decoded, `raw_path` is not, header names are lower-case."""
+
+    method: str
+    path: str
+    raw_path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes = attrs.field(repr=False)
+
+    def json(self) -> Any:  # any JSON value: this is the wire
+        """Read the body as JSON; raises `ValueError` for what is not JSON."""
+        return json.loads(self.body.decode("utf-8-sig"))
+
+
+@attrs.frozen
+class SimResponse:
+    """One answer of a simulator; `reset=True` closes the connection without an answer (a lost answer)."""
+
+    status: int = 200
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    body: bytes = b""
+    reset: bool = False
+
+    @classmethod
+    def of_json(cls, value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> SimResponse:
+        """Answer with a JSON body and its content type."""
+        body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+        return cls(status, {"Content-Type": "application/json;charset=UTF-8", **(headers or {})}, body)
+
+
+Handle = Callable[[SimRequest], SimResponse]
+
+
+def parse_request(method: str, target: str, headers: Mapping[str, str], body: bytes) -> SimRequest:
+    """Split a request target into a `SimRequest` (shared by the socket server and the socket-free transport)."""
+    parts = urlsplit(target)
+    return SimRequest(
+        method=method.upper(),
+        path=unquote(parts.path),
+        raw_path=parts.path,
+        query=dict(parse_qsl(parts.query, keep_blank_values=True)),
+        headers={name.lower(): value for name, value in headers.items()},
+        body=body,
+    )
+
+
+class LoopbackServer:
+    """Serve `handle` on 127.0.0.1 from a thread of its own; a context manager."""
+
+    def __init__(self, handle: Handle, *, name: str, port: int = 0) -> None:
+        self._server = _Server(("127.0.0.1", port), _handler_class(handle))
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, name=name, daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def port(self) -> int:
+        """The port that the server listens on."""
+        return int(self._server.server_address[1])
+
+    @property
+    def url(self) -> str:
+        """The base URL, without a slash at its end."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def close(self) -> None:
+        """Stop listening and end all open connections; may be called twice."""
+        self._server.shutdown()
+        self._server.close_connections()
+        self._server.server_close()
+        self._thread.join(timeout=5)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False  # a kept-alive connection would hold close() up until its client goes away
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self._open: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # signature of socketserver
+        with self._lock:
+            self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:  # signature of socketserver
+        with self._lock:
+            self._open.discard(request)
+        super().shutdown_request(request)
+
+    def close_connections(self) -> None:
+        with self._lock:
+            for connection in self._open:
+                try:
+                    connection.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass  # the client closed it first
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # signature of socketserver
+        """Stay silent about clients that go away: the default prints a stack trace."""
+
+
+def _handler_class(handle: Handle) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # without it each small answer waits 40 ms for an acknowledgement
+        wbufsize = 64 * 1024
+
+        def _serve(self) -> None:
+            body, refused = self._read_body()
+            if refused is not None:
+                self._answer(refused)
+                return
+            request = parse_request(self.command, self.path, dict(self.headers.items()), body)
+            try:
+                response = handle(request)
+            except Exception as error:  # noqa: BLE001 - a bug of the simulator must not hang its client
+                response = SimResponse(
+                    500, {"Content-Type": "text/plain"}, f"simulator bug: {type(error).__name__}: {error}".encode()
+                )
+            self._answer(response)
+
+        def _read_body(self) -> tuple[bytes, SimResponse | None]:
+            if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
+                return self._read_chunks(), None
+            length = int(self.headers.get("Content-Length") or 0)
+            if length > MAX_BODY:
+                self.close_connection = True
+                return b"", SimResponse(413)
+            return self.rfile.read(length), None
+
+        def _read_chunks(self) -> bytes:
+            parts: list[bytes] = []
+            while size := int(self.rfile.readline().split(b";")[0], 16):
+                parts.append(self.rfile.read(size))
+                self.rfile.readline()
+            self.rfile.readline()
+            return b"".join(parts)
+
+        def _answer(self, response: SimResponse) -> None:
+            if response.reset:
+                self.close_connection = True
+                return
+            self.send_response(response.status)
+            for name, value in response.headers.items():
+                self.send_header(name, value)
+            if response.status != 204:  # 204 must not carry a length
+                self.send_header("Content-Length", str(len(response.body)))
+            self.end_headers()
+            if response.status != 204:
+                self.wfile.write(response.body)
+            self.wfile.flush()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Print nothing: simulators keep a request log of their own."""
+
+        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do_HEAD = _serve
+
+    return Handler

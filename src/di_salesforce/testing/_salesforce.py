@@ -1,0 +1,383 @@
+"""`FakeSalesforce`: a stateful, validating Salesforce org for tests and scripts, over real HTTP or without sockets.
+
+What may not go in here: how the service behaves (that is in the `_sf_` files); this is the handle that people hold.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Final, Self
+
+import attrs
+
+from di_salesforce.exceptions import ConfigurationError
+from di_salesforce.testing._di_faults import Meanwhile, SlowAnswer
+from di_salesforce.testing._loopback import LoopbackServer, SimRequest, SimResponse, parse_request
+from di_salesforce.testing._sf_administration import Administration
+from di_salesforce.testing._sf_auth import Credentials, Door
+from di_salesforce.testing._sf_errors import Answer
+from di_salesforce.testing._sf_faults import ExpiredSession, RequestRule, SalesforceFault, changed, instead
+from di_salesforce.testing._sf_objects import DEFAULT
+from di_salesforce.testing._sf_routes import Routed, asked_for, dispatch
+from di_salesforce.testing._sf_save import Automation
+from di_salesforce.testing._sf_schema import SObject
+from di_salesforce.testing._sf_service import Service
+from di_salesforce.testing._sf_store import TableState
+from di_salesforce.testing._sf_values import SalesforceSwitches
+
+__all__ = ["FakeSalesforce", "LoggedRequest", "SalesforceState"]
+
+_ORG_ID: Final = "00DFk0000000001MAA"
+_DAILY_LIMIT: Final = 15_000  # a developer org's (facts 3.12)
+_PAGE_SIZE: Final = 2000  # the vendor's default (facts 3.5)
+_IN_PROCESS_URL: Final = "https://simulated.my.salesforce.com"  # what log-ins name where no socket is open
+
+
+@attrs.frozen
+class LoggedRequest:
+    """One request, as the simulator met it.
+
+    `route` names the kind of call (`sobjects/{sobject}/{id}`), `path` the very address; `status` is 0 where no answer
+    was sent.  `is_write` tells that the call asked for a change, refused ones too; `row_count` counts the rows that
+    were sent or shown.
+    """
+
+    number: int
+    method: str
+    route: str
+    path: str = attrs.field(repr=False)  # may hold an e-mail address, where that is an external id
+    query: Mapping[str, str] = attrs.field(repr=False)  # likewise
+    status: int
+    is_write: bool
+    sobject: str | None
+    row_count: int
+
+
+@attrs.frozen(repr=False)
+class SalesforceState:
+    """What `FakeSalesforce.snapshot()` remembers; only good for `restore()`."""
+
+    tables: Mapping[str, TableState]
+    automation: Mapping[str, Automation]
+    calls_used: int
+
+
+class FakeSalesforce(Administration):
+    """A simulated Salesforce org.
+
+    Use it as a context manager for real HTTP on loopback, or hand requests to `handle()` without sockets.
+
+    Args:
+        port: where to listen; 0 takes a free port.
+        org_id: the organization id, 18 characters.
+        page_size: rows of a query page; smaller ones than the vendor's 2000 make paging easy to test.
+        clock: gives the aware time, in UTC; None is the real time.
+        objects: the sObjects that exist; the default is the usual standard ones.
+        switches: the answers to the open questions about the service.
+
+    Example:
+        >>> fake = FakeSalesforce()
+        >>> [record_id] = fake.load("Contact", [{"LastName": "Tremblay", "Email": "a@example.com"}])
+        >>> fake.rows("Contact")[0]["Name"]
+        'Tremblay'
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        *,
+        org_id: str = _ORG_ID,
+        page_size: int = _PAGE_SIZE,
+        clock: Callable[[], datetime] | None = None,
+        objects: Iterable[SObject] = DEFAULT,
+        switches: SalesforceSwitches | None = None,
+    ) -> None:
+        super().__init__(org_id=org_id, clock=clock or _now, objects=objects, switches=switches or SalesforceSwitches())
+        self._port = port
+        self._closing = threading.Event()
+        self._server: LoopbackServer | None = None
+        self._rules: list[RequestRule] = []
+        self._log: list[LoggedRequest] = []
+        credentials = Credentials(
+            client_id="simulated-client",
+            client_secret="simulated-secret",  # noqa: S106 - invented, and guards nothing
+            username="integration@example.com",
+            password="simulated-password",  # noqa: S106 - likewise
+            security_token="simulated-token",  # noqa: S106 - likewise
+            refresh_token="simulated-refresh",  # noqa: S106 - likewise
+        )
+        self._door = Door(credentials, org_id=org_id, user_id=self.user_id, url=self._public_url, clock=self._org.clock)
+        self._service = Service(self._org, self._saver, self.user_id, page_size, _DAILY_LIMIT)
+
+    def __repr__(self) -> str:
+        with self._lock:
+            rows = sum(len(table.rows) for table in self._org.tables.values())
+            return f"<FakeSalesforce: {len(self._org.tables)} objects, {rows} rows>"
+
+    # serving --------------------------------------------------------------------------------------------------------
+    def start(self) -> Self:
+        """Listen on loopback; does nothing where it already does."""
+        if self._server is None:
+            self._closing.clear()
+            self._server = LoopbackServer(self.handle, name="fake-salesforce", port=self._port)
+        return self
+
+    def close(self) -> None:
+        """Stop listening; rows, log and rules stay; may be called twice."""
+        self._closing.set()
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """The base URL: instance URL and log-in host in one.
+
+        Raises:
+            ConfigurationError: it is not started.
+        """
+        if self._server is None:
+            raise ConfigurationError("FakeSalesforce does not listen: use it in a with statement, or call start()")
+        return self._server.url
+
+    def _public_url(self) -> str:
+        return _IN_PROCESS_URL if self._server is None else self._server.url
+
+    def handle(self, request: SimRequest) -> SimResponse:
+        """Answer one request, as the server does; for tests without sockets."""
+        path = "/" + request.path.strip("/")
+        with self._lock:
+            struck = [rule.fault for rule in self._rules if rule.strikes(request.method, path)]
+        for fault in struck:
+            if isinstance(fault, Meanwhile):
+                fault.act()  # outside the lock: it may send requests of its own from another thread
+        with self._lock:
+            response = self._answered(request, struck)
+        for fault in struck:
+            if isinstance(fault, SlowAnswer):
+                self._closing.wait(fault.seconds)
+        return response
+
+    def send(
+        self, method: str, target: str, body: object = None, *, headers: Mapping[str, str] | None = None
+    ) -> SimResponse:
+        """Send one request in process, with a session of its own: a client for tests of the simulated org itself.
+
+        Args:
+            method: in capitals.
+            target: path and query, percent-encoded, for instance `/services/data/v60.0/limits`.
+            body: a JSON value, or bytes as they are; None sends nothing.
+            headers: further ones; an `Authorization` among them takes the place of the session.
+        """
+        content = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        session = {"Authorization": f"Bearer {self.access_token()}"}
+        return self.handle(parse_request(method, target, session | dict(headers or {}), content))
+
+    def _answered(self, request: SimRequest, struck: Sequence[SalesforceFault]) -> SimResponse:
+        if any(isinstance(fault, ExpiredSession) for fault in struck):
+            self._door.expire_sessions()
+        response = next((found for fault in struck if (found := instead(fault)) is not None), None)
+        if response is not None:
+            routed = asked_for(request)  # the work is left out, so all that can be said is what was asked for
+        else:
+            routed = dispatch(self._service, self._door, request)
+            response = self._response(routed)
+            for fault in struck:
+                response = changed(fault, response)
+        status = 0 if response.reset else response.status
+        answer = routed.answer
+        self._log.append(
+            LoggedRequest(
+                len(self._log) + 1, request.method, routed.route, request.path, request.query, status, routed.writes,
+                answer.sobject, answer.rows,
+            )
+        )  # fmt: skip
+        return response
+
+    def _response(self, routed: Routed) -> SimResponse:
+        answer: Answer = routed.answer
+        headers = {
+            "X-Request-Id": f"{len(self._log) + 1:032x}",
+            "Cache-Control": "no-cache,must-revalidate,no-store,private",
+        }
+        if routed.counted:
+            headers["Sforce-Limit-Info"] = f"api-usage={self._service.calls_used}/{self._service.daily_limit}"
+        if answer.body is None:
+            return SimResponse(answer.status, headers | dict(answer.headers))
+        if isinstance(answer.body, bytes):
+            return SimResponse(answer.status, headers | dict(answer.headers), answer.body)
+        body = json.dumps(answer.body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        content = {"Content-Type": "application/json;charset=UTF-8"}
+        return SimResponse(answer.status, content | headers | dict(answer.headers), body)
+
+    # logging in -----------------------------------------------------------------------------------------------------
+    @property
+    def client_id(self) -> str:
+        """The consumer key that is accepted."""
+        return self._door.credentials.client_id
+
+    @property
+    def client_secret(self) -> str:
+        """The consumer secret that is accepted."""
+        return self._door.credentials.client_secret
+
+    @property
+    def username(self) -> str:
+        """The user name that is accepted."""
+        return self._door.credentials.username
+
+    @property
+    def password(self) -> str:
+        """The password that is accepted."""
+        return self._door.credentials.password
+
+    @property
+    def security_token(self) -> str:
+        """What follows the password in log-ins that need it."""
+        return self._door.credentials.security_token
+
+    @property
+    def refresh_token(self) -> str:
+        """The refresh token that is accepted."""
+        return self._door.credentials.refresh_token
+
+    def access_token(self) -> str:
+        """Open a session, as a log-in does, and give its token."""
+        with self._lock:
+            return self._door.open_session()
+
+    def expire_sessions(self) -> None:
+        """End all sessions: the next call of each gets 401 `INVALID_SESSION_ID`."""
+        with self._lock:
+            self._door.expire_sessions()
+
+    def expire_cursors(self) -> None:
+        """Forget the open query cursors: the next page of each gets `INVALID_QUERY_LOCATOR`."""
+        with self._lock:
+            self._service.cursors.clear()
+
+    # settings -------------------------------------------------------------------------------------------------------
+    @property
+    def switches(self) -> SalesforceSwitches:
+        """The answers to the open questions about the service; may be replaced at any time."""
+        return self._org.switches
+
+    @switches.setter
+    def switches(self, chosen: SalesforceSwitches) -> None:
+        with self._lock:
+            self._org.switches = chosen
+
+    @property
+    def page_size(self) -> int:
+        """The most rows of a query page; may be set between two pages."""
+        return self._service.page_size
+
+    @page_size.setter
+    def page_size(self, size: int) -> None:
+        self._service.page_size = size
+
+    @property
+    def daily_limit(self) -> int:
+        """The calls of a day; past it calls get 403 `REQUEST_LIMIT_EXCEEDED`."""
+        return self._service.daily_limit
+
+    @daily_limit.setter
+    def daily_limit(self, calls: int) -> None:
+        self._service.daily_limit = calls
+
+    @property
+    def calls_used(self) -> int:
+        """The calls of the day so far."""
+        return self._service.calls_used
+
+    # faults ---------------------------------------------------------------------------------------------------------
+    def inject(
+        self,
+        fault: SalesforceFault,
+        *,
+        method: str | None = None,
+        path: str = "*",
+        times: int | None = 1,
+        after: int = 0,
+        chance: float = 1.0,
+        seed: int = 0,
+    ) -> RequestRule:
+        """Let something go wrong on requests of a method (None: any) whose path fits a pattern.
+
+        Args:
+            fault: what goes wrong.
+            method: on which requests, in capitals.
+            path: a shell pattern for the whole decoded path without a slash at its end, for instance `*/composite/*`.
+            times: how often; None for always.
+            after: how many such requests go well first.
+            chance: the probability with which each further request is hit, above 0 and up to 1.
+            seed: of the random series that `chance` draws from.
+
+        Returns:
+            The rule, for `withdraw()`.  Several rules may strike one request: of faults in place of the work the first
+            one counts, those of the way back add up.
+        """
+        rule = RequestRule(fault, method, path, times, after, chance, seed)
+        with self._lock:
+            self._rules.append(rule)
+        return rule
+
+    def withdraw(self, *rules: RequestRule) -> None:
+        """Take back the given fault rules, or all where none is given."""
+        with self._lock:
+            self._rules = [rule for rule in self._rules if rules and rule not in rules]
+
+    # log ------------------------------------------------------------------------------------------------------------
+    @property
+    def requests(self) -> tuple[LoggedRequest, ...]:
+        """The log of all requests, numbered from 1."""
+        with self._lock:
+            return tuple(self._log)
+
+    @property
+    def writes(self) -> tuple[LoggedRequest, ...]:
+        """The requests that asked for a change of rows, refused ones among them."""
+        return tuple(entry for entry in self.requests if entry.is_write)
+
+    def requests_since(self, number: int) -> tuple[LoggedRequest, ...]:
+        """List the requests after the one with that number (0: all)."""
+        return self.requests[number:]
+
+    # state ----------------------------------------------------------------------------------------------------------
+    def snapshot(self) -> SalesforceState:
+        """Remember declarations, rows, automation and counters; not the log, the faults, sessions and cursors."""
+        with self._lock:
+            return SalesforceState(self._org.state(), self._saver.automation_state(), self._service.calls_used)
+
+    def restore(self, state: SalesforceState) -> None:
+        """Go back to a snapshot; it may be restored again later."""
+        with self._lock:
+            self._org.restore(state.tables)
+            self._saver.restore_automation(state.automation)
+            self._service.calls_used = state.calls_used
+            self._service.cursors.clear()
+
+    def reset(self) -> None:
+        """Forget rows, automation, log, faults, cursors and used calls; objects, fields and sessions stay."""
+        with self._lock:
+            empty = {name: attrs.evolve(kept, rows={}, purged={}, made=0) for name, kept in self._org.state().items()}
+            self.restore(SalesforceState(empty, {}, 0))
+            self._people()
+            self._rules.clear()
+            self._log.clear()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

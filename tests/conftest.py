@@ -1,0 +1,16 @@
+"""What all tests share: the Hypothesis profiles, chosen by the environment variable HYPOTHESIS_PROFILE."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import settings
+
+settings.register_profile("ci", max_examples=200, deadline=None, print_blob=True)
+settings.register_profile("long", settings.get_profile("ci"), max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def pytest_report_header() -> str:
+    """Say at the top of a run how hard the property tests look."""
+    return f"hypothesis examples per property: {settings().max_examples}"
