@@ -122,6 +122,8 @@ def _key_may_be_blank(ground: Ground) -> Found:
             field = ground.field(line, born_on)
             if not line.key or field is None or not field.nullable or not ground.creates(born_on.other):
                 continue
+            if field.key and ground.transfer.id_field(born_on) is None:
+                continue  # a relational table's key is required [seen], whatever the schema says
             if born_on is Side.SALESFORCE:
                 filtered = field.name.casefold() in (ground.transfer.salesforce_filter or "").casefold()
                 remedy = f"leave them out: salesforce_filter={f'{field.name} != null'!r}"

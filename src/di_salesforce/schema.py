@@ -40,6 +40,10 @@ class FieldType(enum.StrEnum):
     UNKNOWN = "unknown"
 
 
+def _texts(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(texts)
+
+
 @attrs.frozen
 class FieldSchema:
     """One field: its type, and what may be done with it.
@@ -63,9 +67,9 @@ class FieldSchema:
     id_lookup: bool = False
     key: bool = False
     calculated: bool = False
-    choices: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    choices: tuple[str, ...] = attrs.field(default=(), converter=_texts)
     restricted: bool = False
-    references: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    references: tuple[str, ...] = attrs.field(default=(), converter=_texts)
     default: Value | UnsetType = UNSET
     raw_type: str = ""
 

@@ -21,6 +21,7 @@ import attrs
 
 from di_salesforce._check import Findings, check
 from di_salesforce.engine import Plan, SyncReport
+from di_salesforce.engine._actions import Key
 from di_salesforce.exceptions import ConfigurationError, Problem
 from di_salesforce.mapping import Integration
 from di_salesforce.protocols import Progress
@@ -130,7 +131,7 @@ class _Shared:
         assert self._schemas is not None  # `_opened` has set it
         return check(self.integration, salesforce=self._schemas.salesforce, dialog_insight=self._schemas.dialog_insight)
 
-    def _plan(self, names: Sequence[str], keys: Sequence[object] | None, progress: Progress | None) -> Flow[Plan]:
+    def _plan(self, names: Sequence[str], keys: Sequence[Key] | None, progress: Progress | None) -> Flow[Plan]:
         setup = yield from self._opened()
         return (
             yield from running.plan(setup, chosen(setup.integration, names), keys=keys, progress=progress or silent)
@@ -143,7 +144,7 @@ class _Shared:
     def _run(
         self,
         names: Sequence[str],
-        keys: Sequence[object] | None,
+        keys: Sequence[Key] | None,
         max_writes: int | None,
         first_run: bool,
         progress: Progress | None,
@@ -228,7 +229,7 @@ class Synchronizer(_Shared):
         """
         return self._runner.run(self._check())
 
-    def plan(self, *transfers: str, keys: Sequence[object] | None = None, progress: Progress | None = None) -> Plan:
+    def plan(self, *transfers: str, keys: Sequence[Key] | None = None, progress: Progress | None = None) -> Plan:
         """Read both sides and plan what would bring them into agreement; writes nothing.
 
         Args:
@@ -268,7 +269,7 @@ class Synchronizer(_Shared):
     def run(
         self,
         *transfers: str,
-        keys: Sequence[object] | None = None,
+        keys: Sequence[Key] | None = None,
         max_writes: int | None = None,
         first_run: bool = False,
         progress: Progress | None = None,
@@ -363,7 +364,7 @@ class AsyncSynchronizer(_Shared):
         return await self._runner.run(self._check())
 
     async def plan(
-        self, *transfers: str, keys: Sequence[object] | None = None, progress: Progress | None = None
+        self, *transfers: str, keys: Sequence[Key] | None = None, progress: Progress | None = None
     ) -> Plan:
         return await self._runner.run(self._plan(transfers, keys, progress))
 
@@ -373,7 +374,7 @@ class AsyncSynchronizer(_Shared):
     async def run(
         self,
         *transfers: str,
-        keys: Sequence[object] | None = None,
+        keys: Sequence[Key] | None = None,
         max_writes: int | None = None,
         first_run: bool = False,
         progress: Progress | None = None,

@@ -36,7 +36,7 @@ from di_salesforce.salesforce import (
     select,
 )
 from di_salesforce.salesforce._auth import auth_from_env
-from di_salesforce.testing._di_faults import HtmlPage, HttpStatus, LostAnswer, ResetConnection, TruncatedBody
+from di_salesforce.testing._faults import HtmlPage, HttpStatus, LostAnswer, ResetConnection, TruncatedBody
 from di_salesforce.testing._salesforce import FakeSalesforce
 from di_salesforce.testing._sf_faults import CONCURRENCY_LIMIT, DAILY_LIMIT, ROW_LOCK, ErrorAnswer, ExpiredSession
 from di_salesforce.testing._sf_schema import Field

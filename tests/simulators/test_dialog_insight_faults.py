@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from di_salesforce.exceptions import ConfigurationError
-from di_salesforce.testing._di_faults import (
+from di_salesforce.testing._faults import (
     ByteOrderMark,
     EnvelopeError,
     Fault,

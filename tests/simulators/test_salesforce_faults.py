@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from di_salesforce.exceptions import ConfigurationError
-from di_salesforce.testing._di_faults import (
+from di_salesforce.testing._faults import (
     ByteOrderMark,
     HtmlPage,
     HttpStatus,

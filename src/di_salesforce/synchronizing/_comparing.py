@@ -13,6 +13,7 @@ from typing import Any, Final
 import attrs
 
 from di_salesforce.engine import Baseline, BoundTransfer, Life, LinkRecord, Relation, display_key
+from di_salesforce.engine._actions import Key, key_parts
 from di_salesforce.engine._memory import digest
 from di_salesforce.mapping import ObjectTransfer
 from di_salesforce.protocols import Progress
@@ -29,7 +30,7 @@ class Difference:
     """Two records that differ, or one that has no counterpart; `why` is a reason's code, empty where there is none."""
 
     transfer: str
-    key: object
+    key: Key
     fields: tuple[str, ...] = ()
     only_on: Side | None = None
     why: str = ""
@@ -38,7 +39,7 @@ class Difference:
         return f"<Difference {self.transfer} {self.why or 'unexplained'}>"
 
     def __str__(self) -> str:
-        key = " / ".join(map(str, self.key)) if isinstance(self.key, tuple) else str(self.key)  # pyright: ignore[reportUnknownArgumentType]  # any key's parts can be shown
+        key = " / ".join(map(str, key_parts(self.key)))
         what = f"only in {self.only_on.label}" if self.only_on else ", ".join(self.fields)
         return f"{self.transfer}: {key}: {what} ({self.why or 'unexplained'})"
 
@@ -160,7 +161,7 @@ def _takes_part(bound: BoundTransfer, side: Side, row: Row) -> bool:
     return side is Side.SALESFORCE or filtered is None or bool(filtered(row))
 
 
-def _key(bound: BoundTransfer, row: Row) -> object:
+def _key(bound: BoundTransfer, row: Row) -> Key:
     return display_key(bound.key_values(Side.SALESFORCE, row))
 
 

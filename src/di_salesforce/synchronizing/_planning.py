@@ -6,7 +6,7 @@ looked up by id or by key until nothing is missing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from di_salesforce.dialog_insight import _flows as dialog_insight_flows
@@ -21,6 +21,7 @@ from di_salesforce.engine import (
     Snapshot,
     reconcile,
 )
+from di_salesforce.engine._actions import Key, key_parts
 from di_salesforce.exceptions import ConfigurationError, DISalesforceError
 from di_salesforce.mapping import ObjectTransfer
 from di_salesforce.protocols import Progress
@@ -38,7 +39,7 @@ def plan_transfer(
     transfer: ObjectTransfer,
     *,
     progress: Progress,
-    keys: Sequence[object] | None = None,
+    keys: Sequence[Key] | None = None,
     links: Mapping[str, BaselineLike] | None = None,
 ) -> Flow[Plan]:
     """Read both sides, ask the memory, and plan; `keys` narrows it, `links` stand for other transfers' memories."""
@@ -157,10 +158,10 @@ def _observe(setup: Setup, transfer: ObjectTransfer, now: datetime, progress: Pr
 
 
 def _look_at(
-    setup: Setup, transfer: ObjectTransfer, now: datetime, keys: Sequence[object]
+    setup: Setup, transfer: ObjectTransfer, now: datetime, keys: Sequence[Key]
 ) -> Flow[dict[Side, Snapshot]]:
     """Read only the records with these keys on both sides: samples, whose silence says nothing."""
-    wanted = [key if isinstance(key, tuple) else (key,) for key in keys]
+    wanted = [key_parts(key) for key in keys]
     parts = len(transfer.key_lines)
     if wrong := [key for key in wanted if len(key) != parts]:
         raise ConfigurationError(f"{len(wrong)} keys do not have {parts} parts, as the key of {transfer.name!r} has")
@@ -171,7 +172,7 @@ def _look_at(
 def _look_up(setup: Setup, transfer: ObjectTransfer, side: Side, needs: Sequence[Need]) -> Flow[tuple[Row, ...]]:
     """Fetch the rows that a plan asks for on one side."""
     ids = [need.record_id for need in needs if need.record_id is not None]
-    keys = [need.key if isinstance(need.key, tuple) else (need.key,) for need in needs if need.record_id is None]
+    keys = [key_parts(need.key) for need in needs if need.record_id is None]
     by_id = yield from find_by_id(setup, transfer, side, ids)
     by_key = yield from find_by_key(setup, transfer, side, keys)
     return (*by_id, *by_key)
@@ -197,7 +198,7 @@ def find_by_id(setup: Setup, transfer: ObjectTransfer, side: Side, ids: Sequence
 
 
 def find_by_key(
-    setup: Setup, transfer: ObjectTransfer, side: Side, keys: Sequence[tuple[object, ...]]
+    setup: Setup, transfer: ObjectTransfer, side: Side, keys: Sequence[tuple[Value, ...]]
 ) -> Flow[tuple[Row, ...]]:
     """Read all records that have one of these keys, whatever the transfer's filter says."""
     names = [line.field(side) for line in transfer.key_lines]
@@ -207,7 +208,7 @@ def find_by_key(
         return ()
     if side is Side.DIALOG_INSIGHT:
         rows = yield from dialog_insight_flows.find_rows(
-            setup.settings(transfer), setup.connection(transfer), setup.target(transfer), names, _values(usable)
+            setup.settings(transfer), setup.connection(transfer), setup.target(transfer), names, usable
         )
     elif names[0] == "Id":
         rows = yield from find_by_id(setup, transfer, side, [str(key[0]) for key in usable])
@@ -222,8 +223,3 @@ def find_by_key(
             values=list(dict.fromkeys(key[0] for key in usable)),
         )
     return tuple(rows)
-
-
-def _values(keys: Iterable[tuple[object, ...]]) -> list[tuple[Value, ...]]:
-    """Take keys that a caller gave as values; what is none is refused where it is written."""
-    return [tuple(part if isinstance(part, Value) else str(part) for part in key) for key in keys]

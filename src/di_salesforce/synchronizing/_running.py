@@ -14,6 +14,7 @@ from typing import Final
 import attrs
 
 from di_salesforce.engine import Baseline, Outcome, Part, Plan, ReportLine, SyncReport, Write, mapping_version, settle
+from di_salesforce.engine._actions import Key
 from di_salesforce.exceptions import ConfigurationError, DISalesforceError, FirstRunError
 from di_salesforce.mapping import ObjectTransfer
 from di_salesforce.protocols import Progress
@@ -30,7 +31,7 @@ _KINDS: Final = ("create", "update", "delete")
 
 
 def plan(
-    setup: Setup, transfers: Sequence[ObjectTransfer], *, keys: Sequence[object] | None, progress: Progress
+    setup: Setup, transfers: Sequence[ObjectTransfer], *, keys: Sequence[Key] | None, progress: Progress
 ) -> Flow[Plan]:
     """Plan over several transfers what can be seen now, not what the plan's own writes will cause."""
     plans: list[Plan] = []
@@ -172,7 +173,7 @@ def run(
     setup: Setup,
     transfers: Sequence[ObjectTransfer],
     *,
-    keys: Sequence[object] | None,
+    keys: Sequence[Key] | None,
     max_writes: int | None,
     first_run: bool,
     progress: Progress,
@@ -204,7 +205,7 @@ def _run_one(
     setup: Setup,
     transfer: ObjectTransfer,
     current: _Run,
-    keys: Sequence[object] | None,
+    keys: Sequence[Key] | None,
     max_writes: int | None,
     progress: Progress,
     run_id: str,

@@ -4,7 +4,10 @@ They need nothing but the standard library and attrs.  What may not go in here: 
 """
 
 from di_salesforce.testing._di_access import ApiKey, Right
-from di_salesforce.testing._di_faults import (
+from di_salesforce.testing._di_model import Column, OptinField, Project, ProjectField, Table
+from di_salesforce.testing._di_switches import Switches
+from di_salesforce.testing._dialog_insight import FakeDialogInsight
+from di_salesforce.testing._faults import (
     ByteOrderMark,
     EnvelopeError,
     Fault,
@@ -19,9 +22,6 @@ from di_salesforce.testing._di_faults import (
     SlowAnswer,
     TruncatedBody,
 )
-from di_salesforce.testing._di_model import Column, OptinField, Project, ProjectField, Table
-from di_salesforce.testing._di_switches import Switches
-from di_salesforce.testing._dialog_insight import FakeDialogInsight
 from di_salesforce.testing._salesforce import FakeSalesforce
 from di_salesforce.testing._seed import Seed, read_seed, shipped_seed
 from di_salesforce.testing._sf_schema import Field, SObject

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, tzinfo
-from typing import Final, Literal, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import attrs
@@ -83,10 +83,19 @@ _CODE_RULE: Final = (
 )
 ID_CONTACT: Final = "idContact"
 
-T = TypeVar("T")
+def _texts(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(values)
 
 
-def _fields(values: Iterable[T]) -> tuple[T, ...]:
+def _project_fields(values: Iterable[ProjectField]) -> tuple[ProjectField, ...]:
+    return tuple(values)
+
+
+def _optins(values: Iterable[OptinField]) -> tuple[OptinField, ...]:
+    return tuple(values)
+
+
+def _columns(values: Iterable[Column]) -> tuple[Column, ...]:
     return tuple(values)
 
 
@@ -104,7 +113,7 @@ class ProjectField:
     required: bool = attrs.field(default=False, kw_only=True)
     key: bool = attrs.field(default=False, kw_only=True)
     default: Value = attrs.field(default=None, kw_only=True)
-    options: tuple[str, ...] = attrs.field(default=(), kw_only=True, converter=tuple)
+    options: tuple[str, ...] = attrs.field(default=(), kw_only=True, converter=_texts)
     label: str | None = attrs.field(default=None, kw_only=True)
     data_type: str | None = attrs.field(default=None, kw_only=True)
 
@@ -133,8 +142,8 @@ class Project:
 
     id: int
     name: str = "project"
-    fields: tuple[ProjectField, ...] = attrs.field(default=(), kw_only=True, converter=_fields)
-    optins: tuple[OptinField, ...] = attrs.field(default=(), kw_only=True, converter=_fields)
+    fields: tuple[ProjectField, ...] = attrs.field(default=(), kw_only=True, converter=_project_fields)
+    optins: tuple[OptinField, ...] = attrs.field(default=(), kw_only=True, converter=_optins)
     time_zone: str = attrs.field(default="UTC", kw_only=True)
     tracking_consent: bool = attrs.field(default=False, kw_only=True)
     standard_fields: bool = attrs.field(default=True, kw_only=True)
@@ -197,7 +206,7 @@ class Table:
     project: int = attrs.field(kw_only=True)
     code: str = attrs.field(default="Table", kw_only=True)
     kind: Literal["profiling", "lookup"] = attrs.field(default="lookup", kw_only=True)
-    columns: tuple[Column, ...] = attrs.field(kw_only=True, converter=_fields)
+    columns: tuple[Column, ...] = attrs.field(kw_only=True, converter=_columns)
 
     def __attrs_post_init__(self) -> None:
         path = f"table {self.id}"

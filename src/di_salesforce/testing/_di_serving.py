@@ -11,7 +11,9 @@ from typing import Final
 import attrs
 
 from di_salesforce.testing._di_clauses import CallRefusal
-from di_salesforce.testing._di_faults import (
+from di_salesforce.testing._di_routes import Address, Desk, Reply, encoded
+from di_salesforce.testing._di_switches import Switches
+from di_salesforce.testing._faults import (
     ByteOrderMark,
     EnvelopeError,
     Fault,
@@ -23,8 +25,6 @@ from di_salesforce.testing._di_faults import (
     TruncatedBody,
     numbers_as_text,
 )
-from di_salesforce.testing._di_routes import Address, Desk, Reply, encoded
-from di_salesforce.testing._di_switches import Switches
 from di_salesforce.testing._loopback import SimRequest, SimResponse
 
 __all__ = ["LoggedCall", "log_entry", "replied", "response"]

@@ -17,13 +17,13 @@ import attrs
 from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.records import Value
 from di_salesforce.testing._di_access import ApiKey
-from di_salesforce.testing._di_faults import Fault, FaultRule, LostAnswer, Meanwhile, SlowAnswer
 from di_salesforce.testing._di_model import Project, Table
 from di_salesforce.testing._di_routes import Desk, read_address
 from di_salesforce.testing._di_serving import LoggedCall, log_entry, replied, response
 from di_salesforce.testing._di_store import Account, OnSave, Shelf
 from di_salesforce.testing._di_switches import Switches
 from di_salesforce.testing._di_values import Raw
+from di_salesforce.testing._faults import Fault, FaultRule, LostAnswer, Meanwhile, SlowAnswer
 from di_salesforce.testing._loopback import LoopbackServer, SimRequest, SimResponse, parse_request
 
 __all__ = ["DialogInsightState", "FakeDialogInsight"]

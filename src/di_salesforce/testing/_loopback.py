@@ -161,7 +161,11 @@ def _handler_class(handle: Handle) -> type[BaseHTTPRequestHandler]:
         def _read_body(self) -> tuple[bytes, SimResponse | None]:
             if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
                 return self._read_chunks(), None
-            length = int(self.headers.get("Content-Length") or 0)
+            given = self.headers.get("Content-Length") or "0"
+            if not given.isdecimal():
+                self.close_connection = True
+                return b"", SimResponse(400)
+            length = int(given)
             if length > MAX_BODY:
                 self.close_connection = True
                 return b"", SimResponse(413)
@@ -185,7 +189,7 @@ def _handler_class(handle: Handle) -> type[BaseHTTPRequestHandler]:
             if response.status != 204:  # 204 must not carry a length
                 self.send_header("Content-Length", str(len(response.body)))
             self.end_headers()
-            if response.status != 204:
+            if response.status != 204 and self.command != "HEAD":
                 self.wfile.write(response.body)
             self.wfile.flush()
 

@@ -15,7 +15,7 @@ from typing import Final, Self
 import attrs
 
 from di_salesforce.exceptions import ConfigurationError
-from di_salesforce.testing._di_faults import Meanwhile, SlowAnswer
+from di_salesforce.testing._faults import Meanwhile, SlowAnswer
 from di_salesforce.testing._loopback import LoopbackServer, SimRequest, SimResponse, parse_request
 from di_salesforce.testing._sf_administration import Administration
 from di_salesforce.testing._sf_auth import Credentials, Door

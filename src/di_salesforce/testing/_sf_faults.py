@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 import attrs
 
 from di_salesforce.exceptions import ConfigurationError
-from di_salesforce.testing._di_faults import (
+from di_salesforce.testing._faults import (
     ByteOrderMark,
     HtmlPage,
     HttpStatus,

@@ -12,6 +12,7 @@ from typing import Final, Self
 
 from di_salesforce.clients import DialogInsightClient, SalesforceClient
 from di_salesforce.dialog_insight import Capabilities
+from di_salesforce.records import Row
 from di_salesforce.salesforce import ClientCredentials
 from di_salesforce.testing._di_model import Column, OptinField, Project, ProjectField, Table
 from di_salesforce.testing._di_switches import Switches
@@ -19,7 +20,6 @@ from di_salesforce.testing._dialog_insight import FakeDialogInsight
 from di_salesforce.testing._salesforce import FakeSalesforce
 from di_salesforce.testing._seed import Seed
 from di_salesforce.testing._sf_schema import Field
-from di_salesforce.records import Row
 
 __all__ = ["ACQUISITION_ID", "COMMUNICATIONS_ID", "ORDERS_ID", "Sandbox"]
 

@@ -15,7 +15,18 @@ import attrs
 from hypothesis import strategies as st
 
 from di_salesforce import converters
-from di_salesforce._lenses import AsIs, Boolean, Choice, DecimalNumber, EMail, Integer, MultiChoice, Phone, RecordId, Text
+from di_salesforce._lenses import (
+    AsIs,
+    Boolean,
+    Choice,
+    DecimalNumber,
+    EMail,
+    Integer,
+    MultiChoice,
+    Phone,
+    RecordId,
+    Text,
+)
 from di_salesforce._time_lenses import CalendarDate, Instant
 from di_salesforce.engine import Context, Coverage, Write
 from di_salesforce.exceptions import ConversionError
