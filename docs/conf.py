@@ -38,7 +38,7 @@ copybutton_prompt_is_regexp = True
 nitpick_ignore_regex = [
     (
         "py:.*",
-        r"(attrs?|collections|datetime|decimal|enum|importlib|os|pathlib|st|types|typing|zoneinfo)(\..*)?",
+        r"(attrs?|collections|datetime|decimal|enum|hypothesis|importlib|os|pathlib|st|types|typing|zoneinfo)(\..*)?",
     ),
     ("py:.*", r"[a-z_]+|[A-Z][A-Za-z]*Error|PathLike"),  # built-in types and errors
     ("py:.*", r"di_salesforce\.[a-z_.]+\.[A-Z]"),  # type variables

@@ -10,7 +10,6 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 from di_salesforce import converters, exceptions
-
 from di_salesforce._check import check
 from di_salesforce.engine import Baseline, Outcome, Plan, Settlement, Snapshot, SyncReport, reconcile, settle
 from di_salesforce.exceptions import DISalesforceError

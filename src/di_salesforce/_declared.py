@@ -59,7 +59,9 @@ def _one_writer(transfer: ObjectTransfer) -> Problems:
         for name, paths in writers.items():
             if len(paths) > 1:
                 yield Problem(
-                    paths[1], f"{paths[0]} already writes {name} in {side.label}: one writer per field", "field.two_writers"
+                    paths[1],
+                    f"{paths[0]} already writes {name} in {side.label}: one writer per field",
+                    "field.two_writers",
                 )
             for reader in readers.get(name, ()):
                 yield Problem(
@@ -78,7 +80,11 @@ def _directions(transfer: ObjectTransfer) -> Problems:
                 f"{line.name} only flows {only.value.replace('_', ' ')}: leave the direction out",
                 "direction.impossible",
             )
-        if transfer.table == "Contact" and line.dialog_insight == "idContact" and line.flows is not Direction.TO_SALESFORCE:
+        if (
+            transfer.table == "Contact"
+            and line.dialog_insight == "idContact"
+            and line.flows is not Direction.TO_SALESFORCE
+        ):
             yield Problem(path, "a contact's own idContact only flows to Salesforce", "direction.impossible")
         for side in Side:
             if line.default(side) is not UNSET and not line.flows.allows(side):
@@ -174,31 +180,32 @@ def _projects(integration: Integration) -> Problems:
             continue
         if by_name.setdefault(transfer.project.name, transfer.project) != transfer.project:
             yield Problem(
-                f"transfers[{index}].project", f"two different projects are called {transfer.project.name!r}", "name.twice"
+                f"transfers[{index}].project",
+                f"two different projects are called {transfer.project.name!r}",
+                "name.twice",
             )
 
 
 def _two_writers_across(integration: Integration) -> Problems:
-    """Find fields that two transfers write on one side of one object; consent under the restrictive join is exempt."""
+    """Find fields of one Dialog Insight table that two transfers write; consent under the restrictive join is exempt.
+
+    Two writers of one Salesforce field can be told apart by their filters, so `check()` judges those.
+    """
     writers: dict[tuple[object, ...], str] = {}
     for index, transfer in enumerate(integration.transfers):
+        writes = transfer.allowed.allows_update(Side.SALESFORCE) or transfer.allowed.allows_create(Side.SALESFORCE)
+        if transfer.project is None or not writes:
+            continue
         for path, line in transfer.placed:
-            for side in Side:
-                if not line.flows.allows(side) or line.conflict is ConflictPolicy.MOST_RESTRICTIVE:
-                    continue
-                if not transfer.allowed.allows_update(side.other) and not transfer.allowed.allows_create(side.other):
-                    continue
-                place = (
-                    (side, transfer.sobject, line.salesforce.lower())
-                    if side is Side.SALESFORCE
-                    else (side, transfer.project, transfer.table, line.field(side))
+            if not line.flows.allows(Side.DIALOG_INSIGHT) or line.conflict is ConflictPolicy.MOST_RESTRICTIVE:
+                continue
+            here = f"transfers[{index}].{path}"
+            place = (transfer.project, transfer.table, line.field(Side.DIALOG_INSIGHT))
+            first = writers.setdefault(place, here)
+            if first != here:
+                yield Problem(
+                    here, f"{first} writes the same field of the same table: one writer per field", "field.two_writers"
                 )
-                here = f"transfers[{index}].{path}"
-                first = writers.setdefault(place, here)
-                if first != here and side is Side.DIALOG_INSIGHT:
-                    yield Problem(
-                        here, f"{first} writes the same field of the same table: one writer per field", "field.two_writers"
-                    )
 
 
 TRANSFER_RULES: Final[tuple[Callable[[ObjectTransfer], Problems], ...]] = (

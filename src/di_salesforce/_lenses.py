@@ -333,7 +333,7 @@ class Choice(Lens):
         return mapped
 
 
-_SEPARATORS: Final[Mapping[Side, str]] = {Side.SALESFORCE: ";", Side.DIALOG_INSIGHT: "|"}
+SEPARATORS: Final[Mapping[Side, str]] = {Side.SALESFORCE: ";", Side.DIALOG_INSIGHT: "|"}
 
 
 @attrs.frozen
@@ -350,11 +350,11 @@ class MultiChoice(Choice):
         super().__attrs_post_init__()
         for pair in self.values:
             for side, name in zip(Side, pair, strict=True):
-                if _SEPARATORS[side] in name or name != name.strip():
-                    mistake("values", f"no choice in {side.label} may hold {_SEPARATORS[side]!r} or have outer blanks")
+                if SEPARATORS[side] in name or name != name.strip():
+                    mistake("values", f"no choice in {side.label} may hold {SEPARATORS[side]!r} or have outer blanks")
 
     def _parts(self, side: Side, value: Value) -> list[str]:
-        parts = (part.strip() for part in _written(value).split(_SEPARATORS[side]))
+        parts = (part.strip() for part in _written(value).split(SEPARATORS[side]))
         return sorted({part for part in parts if part})
 
     @override
@@ -365,9 +365,9 @@ class MultiChoice(Choice):
     def _across(self, value: Value, to: Side) -> Value:
         parts = self._parts(to.other, value)
         mapped = {self._mapped(part, to) for part in parts} if self.values else set(parts)
-        if any(_SEPARATORS[to] in part for part in mapped):
+        if any(SEPARATORS[to] in part for part in mapped):
             refuse("value.not_mapped", "a choice holds the sign that separates choices on the other side")
-        return _SEPARATORS[to].join(sorted(mapped))
+        return SEPARATORS[to].join(sorted(mapped))
 
 
 @attrs.frozen

@@ -30,7 +30,7 @@ server's own words stay verbatim in `.message`.  All of them survive `pickle` an
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any
 
 import attrs
 
@@ -66,7 +66,7 @@ __all__ = [
 class DISalesforceError(Exception):
     """The root: catch it to catch everything that this package raises on purpose."""
 
-    retryable: ClassVar[bool] | bool = False
+    retryable: bool = False
 
     def __reduce__(self) -> tuple[Any, ...]:  # pickle's protocol is untyped
         """Rebuild from the attributes, since `Exception` would call `__init__` with the finished sentence."""

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, cast
 
 __all__ = [
     "UNSET",
@@ -141,11 +141,12 @@ def from_plain(data: Any) -> Any:  # a JSON value in; a Value or UNSET out
     """Read what `to_plain` wrote; raises `ValueError` for an unknown tag."""
     if not isinstance(data, Mapping):
         return data
-    for tag, content in data.items():  # exactly one tag by construction
-        reader = _READERS.get(tag)
-        if reader is not None and len(data) == 1:
-            return reader(content)
-    raise ValueError(f"a value is tagged {sorted(map(str, data))}: known tags are {sorted(_READERS)}")
+    tagged = cast("Mapping[str, Any]", data)
+    if len(tagged) == 1:
+        ((tag, content),) = tagged.items()
+        if tag in _READERS:
+            return _READERS[tag](content)
+    raise ValueError(f"a value is tagged {sorted(map(str, tagged))}: known tags are {sorted(_READERS)}")
 
 
 _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {  # each reads the JSON content of its own tag

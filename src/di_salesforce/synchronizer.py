@@ -116,7 +116,6 @@ class _Shared:
         }
         self._calls = _Calls()
         self._schemas: Schemas | None = None
-        self._holder = f"{platform.node()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
     def _opened(self) -> Flow[Setup]:
         """Log in, claim the store, read both schemas and fill in the converters: once, before the first plan."""
@@ -169,9 +168,12 @@ class _Shared:
     def _resolved(self) -> Flow[Integration]:
         return (yield from self._opened()).integration
 
-    def _acquire(self) -> None:
+    def _acquire(self) -> str:
+        """Take the lease for one run: two runs of one synchronizer shut each other out like those of two."""
+        holder = f"{platform.node()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         now = datetime.now(UTC)  # the lease is between processes: only the wall clock is common to them
-        self.store.acquire(self._holder, now=now, until=now + LEASE)
+        self.store.acquire(holder, now=now, until=now + LEASE)
+        return holder
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {', '.join(self.integration.names)}>"
@@ -211,12 +213,12 @@ class Synchronizer(_Shared):
         self._runner = SyncRunner(self._connections, observer=self._calls.note)
 
     def _leased(self, flow: Flow[SyncReport]) -> SyncReport:
-        self._acquire()
+        holder = self._acquire()
         try:
             self._calls.taken()
             return attrs.evolve(self._runner.run(flow), calls=self._calls.taken())
         finally:
-            self.store.release(self._holder)
+            self.store.release(holder)
 
     def check(self) -> Findings:
         """Check the integration against itself and against both live schemas, before anything is written.
@@ -353,19 +355,17 @@ class AsyncSynchronizer(_Shared):
         self._runner = AsyncRunner(self._connections, observer=self._calls.note)
 
     async def _leased(self, flow: Flow[SyncReport]) -> SyncReport:
-        await asyncio.to_thread(self._acquire)
+        holder = await asyncio.to_thread(self._acquire)
         try:
             self._calls.taken()
             return attrs.evolve(await self._runner.run(flow), calls=self._calls.taken())
         finally:
-            await asyncio.to_thread(self.store.release, self._holder)
+            await asyncio.to_thread(self.store.release, holder)
 
     async def check(self) -> Findings:
         return await self._runner.run(self._check())
 
-    async def plan(
-        self, *transfers: str, keys: Sequence[Key] | None = None, progress: Progress | None = None
-    ) -> Plan:
+    async def plan(self, *transfers: str, keys: Sequence[Key] | None = None, progress: Progress | None = None) -> Plan:
         return await self._runner.run(self._plan(transfers, keys, progress))
 
     async def apply(self, plan: Plan, progress: Progress | None = None) -> SyncReport:

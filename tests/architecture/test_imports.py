@@ -47,7 +47,7 @@ ROOMS = {
     "words": Room(("records", "exceptions", "protocols"), outside=VALUES),
     "declarations": Room(
         (
-            *("schema", "converters", "*_lenses", "triggers", "mapping", "_declared"),
+            *("schema", "converters", "*_lenses", "triggers", "mapping", "_line", "_declared"),
             *("_check*", "_compatibility", "_findings", "_suggest*", "_topology"),
         ),
         rooms=("words",),

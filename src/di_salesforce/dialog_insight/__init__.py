@@ -12,10 +12,12 @@ from di_salesforce.dialog_insight._merge import MergeOptions, MergeResult, Merge
 from di_salesforce.dialog_insight._names import CONTACT_ID, ContactList, RelationalTable, Target
 from di_salesforce.dialog_insight._schema import contact_schema
 from di_salesforce.dialog_insight._settings import Capabilities, Settings, TextPattern
+from di_salesforce.dialog_insight._webhooks import WEBHOOK_TYPES, WebhookEvent, parse_webhook
 
 __all__ = [
     "CONTACT_ID",
     "DEFAULT_HOST",
+    "WEBHOOK_TYPES",
     "Capabilities",
     "ContactList",
     "FieldClause",
@@ -28,5 +30,7 @@ __all__ = [
     "Settings",
     "Target",
     "TextPattern",
+    "WebhookEvent",
     "contact_schema",
+    "parse_webhook",
 ]

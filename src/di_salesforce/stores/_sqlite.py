@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from di_salesforce.engine import Baseline, CoverageRecord, LinkRecord, OpenItem, Settlement, Tombstone
-from di_salesforce.exceptions import StoreError
+from di_salesforce.exceptions import ConfigurationError, StoreError
 from di_salesforce.records import Side
 from di_salesforce.stores._memory import Owner, RunRecord, leased
 
@@ -40,6 +40,10 @@ CREATE TABLE rows (
 CREATE INDEX rows_transfer ON rows (transfer);
 CREATE TABLE runs (number INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
 """
+
+_APPLICATION: Final = "di-salesforce"
+
+_ADVICE: Final = "replace it by a copy, and look at a plan before anything is applied"
 
 _BUSY_SECONDS: Final = 30.0  # how long to wait for another process's transaction: longer than any of ours takes
 
@@ -81,9 +85,14 @@ class SQLiteStore:
             yield
         except sqlite3.Error as error:
             raise StoreError(
-                f"cannot {doing} the store {self.path!r}: {error}; nothing was changed by this step. A damaged file is to be "
-                "replaced by a copy, and then planned with before anything is applied"
+                f"cannot {doing} the store {self.path!r}: {error}; nothing was changed by this step"
             ) from None
+
+    def _read(self, body: str) -> Any:  # whatever JSON a damaged file may hold
+        try:
+            return json.loads(body)
+        except ValueError:
+            raise StoreError(f"the store {self.path!r} holds a row that is not JSON: {_ADVICE}") from None
 
     @property
     def _db(self) -> sqlite3.Connection:
@@ -97,28 +106,40 @@ class SQLiteStore:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                # A full disk makes SQLite roll back by itself; a COMMIT that failed leaves the transaction open.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
 
     def _prepare(self) -> None:
         with self._reported("open"):
+            # Look before anything is changed: it may be another application's database.
+            tables = {str(row[0]) for row in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if tables and not self._is_ours(tables):
+                raise StoreError(f"{self.path!r} is a database, but not a store of di-salesforce; it was left as it is")
+            if [row[0] for row in self._db.execute("PRAGMA quick_check(1)")] != ["ok"]:
+                raise StoreError(f"the store {self.path!r} is damaged: {_ADVICE}")
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")  # a settled write must survive a power cut
-            if [row[0] for row in self._db.execute("PRAGMA quick_check(1)")] != ["ok"]:
-                raise StoreError(f"the store {self.path!r} is damaged: restore a copy, and plan before you apply")
         with self._transaction("open") as db:
-            tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            if not tables:
+            # Asked again inside the transaction: another process may have made the tables meanwhile.
+            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
                 for statement in _SCHEMA.split(";"):
                     db.execute(statement)
-                db.execute("INSERT INTO meta VALUES ('format', ?)", (str(FORMAT),))
-            elif "meta" not in tables or "links" not in tables:
-                raise StoreError(f"{self.path!r} is a database, but not a store of di-salesforce")
-            version = int(self._meta("format") or 0)
-        if version > FORMAT:
+                db.execute("INSERT INTO meta VALUES ('format', ?), ('application', ?)", (str(FORMAT), _APPLICATION))
+            version = self._meta("format") or ""
+        if not version.isdecimal():
+            raise StoreError(f"the store {self.path!r} is damaged, its format number is missing: {_ADVICE}")
+        if int(version) > FORMAT:
             raise StoreError(f"the store {self.path!r} has format {version}; this version reads up to {FORMAT}")
+
+    def _is_ours(self, tables: set[str]) -> bool:
+        if not {"meta", "links", "rows", "runs"} <= tables:
+            return False
+        columns = [str(row[1]) for row in self._db.execute("PRAGMA table_info(meta)")]
+        return columns == ["name", "value"] and self._meta("application") == _APPLICATION
 
     def _meta(self, name: str) -> str | None:
         row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
@@ -135,9 +156,25 @@ class SQLiteStore:
         with self._transaction("claim"):
             known = self._meta("owner")
             if known is not None:
-                data = json.loads(known)
-                owner = Owner(data["org_id"], tuple(data["projects"])).joined(owner)
+                owner = self._owner(known).joined(owner)
             self._set_meta("owner", json.dumps({"org_id": owner.org_id, "projects": list(owner.projects)}))
+
+    def _owner(self, text: str) -> Owner:
+        data = self._read(text)
+        try:
+            return Owner(str(data["org_id"]), tuple(map(int, data["projects"])))
+        except (KeyError, TypeError, ValueError):
+            raise StoreError(f"the store {self.path!r} does not say whose it is: {_ADVICE}") from None
+
+    def _lease(self) -> tuple[str, datetime, datetime] | None:
+        known = self._meta("lease")
+        if known is None:
+            return None
+        try:
+            name, since, until = self._read(known)
+            return (str(name), datetime.fromisoformat(since), datetime.fromisoformat(until))
+        except (TypeError, ValueError):
+            raise StoreError(f"the lease in the store {self.path!r} is damaged: {_ADVICE}") from None
 
     def baseline(self, transfer: str) -> Baseline:
         """Give what is remembered of a transfer."""
@@ -147,10 +184,9 @@ class SQLiteStore:
                 *self._db.execute("SELECT body FROM rows WHERE transfer = ?", (transfer,)),
             ]
         try:
-            rows = [json.loads(body) for (body,) in bodies]
-        except ValueError:
-            raise StoreError(f"the store {self.path!r} holds a row that is not JSON: restore a copy") from None
-        return Baseline.from_dicts(rows)
+            return Baseline.from_dicts([self._read(body) for (body,) in bodies])
+        except ConfigurationError as error:
+            raise StoreError(f"the store {self.path!r} is damaged or newer: {error}; {_ADVICE}") from None
 
     def save(self, settlement: Settlement, run: RunRecord | None = None) -> None:
         """Keep a settlement, of one transfer or of several, in one transaction."""
@@ -177,24 +213,22 @@ class SQLiteStore:
         """Give the latest applications of plans, newest first."""
         with self._lock, self._reported("read"):
             rows = self._db.execute("SELECT body FROM runs ORDER BY number DESC LIMIT ?", (limit,)).fetchall()
-        return tuple(RunRecord.from_dict(json.loads(body)) for (body,) in rows)
+        try:
+            return tuple(RunRecord.from_dict(self._read(body)) for (body,) in rows)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise StoreError(f"the history in the store {self.path!r} is damaged: {_ADVICE}") from None
 
     def acquire(self, holder: str, *, now: datetime, until: datetime) -> None:
         """Take the lease, or prolong one's own; raises `AlreadyRunningError` while another holds it."""
         with self._transaction("lease"):
-            known = self._meta("lease")
-            lease = None
-            if known is not None:
-                data = json.loads(known)
-                lease = (data[0], datetime.fromisoformat(data[1]), datetime.fromisoformat(data[2]))
-            name, since, end = leased(lease, holder, now, until)
+            name, since, end = leased(self._lease(), holder, now, until)
             self._set_meta("lease", json.dumps([name, since.isoformat(), end.isoformat()]))
 
     def release(self, holder: str) -> None:
         """Give the lease back, if one holds it."""
         with self._transaction("release"):
-            known = self._meta("lease")
-            if known is not None and json.loads(known)[0] == holder:
+            lease = self._lease()
+            if lease is not None and lease[0] == holder:
                 self._set_meta("lease", None)
 
     def close(self) -> None:
@@ -217,11 +251,12 @@ class SQLiteStore:
 
 
 def _json(data: dict[str, Any]) -> str:  # JSON-safe data
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    # ASCII, so that half of a surrogate pair (which JSON can hold, and UTF-8 cannot) does not lose a whole save.
+    return json.dumps(data, separators=(",", ":"))
 
 
 def _link_row(link: LinkRecord) -> tuple[str | None, ...]:
-    keys = [None if (key := link.key(side)) is None else json.dumps(key, ensure_ascii=False) for side in Side]
+    keys = [None if (key := link.key(side)) is None else json.dumps(key) for side in Side]
     return (link.transfer, link.id, link.salesforce_id, link.dialog_insight_id, *keys, _json(link.to_dict()))
 
 

@@ -12,12 +12,12 @@ from typing import Any, Final
 
 import attrs
 
-from di_salesforce.engine import Baseline, BoundTransfer, Life, LinkRecord, Relation, display_key
+from di_salesforce.engine import Baseline, BoundLine, BoundTransfer, Life, LinkRecord, Relation, display_key
 from di_salesforce.engine._actions import Key, key_parts
 from di_salesforce.engine._memory import digest
 from di_salesforce.mapping import ObjectTransfer
 from di_salesforce.protocols import Progress
-from di_salesforce.records import UNSET, Row, Side, UnsetType, Value
+from di_salesforce.records import Row, Side, Value
 from di_salesforce.synchronizing._planning import both, read_side, transfer_context
 from di_salesforce.synchronizing._setup import Setup
 from di_salesforce.wire import Flow, work
@@ -141,11 +141,11 @@ def _compared(bound: BoundTransfer, rows: Mapping[Side, tuple[Row, ...]], baseli
     for link, salesforce, dialog_insight in _pairs(bound, by_name, baseline):
         for side, row in ((Side.SALESFORCE, salesforce), (Side.DIALOG_INSIGHT, dialog_insight)):
             paired[side].add(_name(bound, side, row))
-        differing = [line for line in bound.lines.values() if not _agrees(line.name, bound, salesforce, dialog_insight)]
+        differing = [line for line in bound.lines.values() if not _agrees(line, salesforce, dialog_insight)]
         if not differing:
             agree += 1
         for line in differing:
-            why = reasons.of_line(link, line.name, line.mapping.group_name) if link is not None else ""
+            why = reasons.of_line(link, line, salesforce, dialog_insight) if link is not None else ""
             differences.append(Difference(bound.transfer.name, _key(bound, salesforce), (line.name,), None, why))
     for side in Side:
         for name, row in by_name[side].items():
@@ -201,13 +201,12 @@ def _pairs(
             yield None, rows[0], others[0]
 
 
-def _agrees(name: str, bound: BoundTransfer, salesforce: Row, dialog_insight: Row) -> bool:
-    line = bound.lines[name]
-    values: list[Value] = []
-    for side, row in ((Side.SALESFORCE, salesforce), (Side.DIALOG_INSIGHT, dialog_insight)):
-        value = row.get(line.field(side), UNSET)
-        values.append(None if isinstance(value, UnsetType) else value)
-    return line.agree(values[0], values[1])
+def _value(line: BoundLine, side: Side, row: Row) -> Value:
+    return row.get(line.field(side))
+
+
+def _agrees(line: BoundLine, salesforce: Row, dialog_insight: Row) -> bool:
+    return line.agree(_value(line, Side.SALESFORCE, salesforce), _value(line, Side.DIALOG_INSIGHT, dialog_insight))
 
 
 class _Reasons:
@@ -219,12 +218,16 @@ class _Reasons:
             self._items.setdefault(item.subject, []).append((item.group, item.reason))
         self._baseline = baseline
 
-    def of_line(self, link: LinkRecord, name: str, group: str) -> str:
-        state = link.fields.get(name)
-        if state is not None and state.rel is Relation.REWRITTEN:
-            return "rewritten"
-        if state is not None and state.rel is Relation.ACCEPTED:
-            return "accepted"
+    def of_line(self, link: LinkRecord, line: BoundLine, salesforce: Row, dialog_insight: Row) -> str:
+        """Give the reason why a pair's values differ; a known difference counts while both values are the known ones."""
+        state, group = link.fields.get(line.name), line.mapping.group_name
+        if state is not None and state.base is not None and state.rel is not Relation.AGREED:
+            values = (_value(line, Side.SALESFORCE, salesforce), _value(line, Side.DIALOG_INSIGHT, dialog_insight))
+            if all(
+                line.normal(side, value) == line.normal(side, base)
+                for side, value, base in zip(Side, values, state.base, strict=True)
+            ):
+                return "rewritten" if state.rel is Relation.REWRITTEN else "accepted"
         items = self._items.get(f"link:{link.id}", [])
         # A reason about the group itself, or about the whole write that it was part of.
         own = [reason for about, reason in items if about == group]

@@ -157,9 +157,7 @@ def _observe(setup: Setup, transfer: ObjectTransfer, now: datetime, progress: Pr
     }
 
 
-def _look_at(
-    setup: Setup, transfer: ObjectTransfer, now: datetime, keys: Sequence[Key]
-) -> Flow[dict[Side, Snapshot]]:
+def _look_at(setup: Setup, transfer: ObjectTransfer, now: datetime, keys: Sequence[Key]) -> Flow[dict[Side, Snapshot]]:
     """Read only the records with these keys on both sides: samples, whose silence says nothing."""
     wanted = [key_parts(key) for key in keys]
     parts = len(transfer.key_lines)

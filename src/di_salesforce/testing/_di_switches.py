@@ -248,6 +248,22 @@ class Switches:
     delete_past_max_rows: Literal["refuse", "stop"] = "refuse"
     """More rows than `MaxRows` match: delete none, or stop there. [unknown], fact sheet 3.3"""
 
+    # webhooks -------------------------------------------------------------------------------------------------------
+    webhooks_of_api_writes: Literal["sent", "none"] = "sent"
+    """Whether a Merge is told to webhooks as an edit in the application is. [unknown]; imports are not told [seen]"""
+    webhook_optin_change: Literal["also_modified", "alone"] = "also_modified"
+    """Whether a changed opt-in is told as `contact_modified` too. [unknown]"""
+    webhook_body: Literal["one_event", "all_events"] = "one_event"
+    """Whether the events of one change come in a body each. The array is [seen], more than one item in it [unknown]"""
+    webhook_type_member: Literal["type", "Type"] = "type"
+    """How the type is spelt: a receiver reads one, the vendor's article the other. [seen: both]"""
+    webhook_byte_order_mark: Literal["present", "absent"] = "present"
+    """Whether a body begins with a byte-order mark. A receiver removes one [seen]; always there [unknown]"""
+    webhook_delivery: Literal["once", "twice"] = "once"
+    """Whether each body comes again. That a slow receiver gets it again is [seen], when and how often [unknown]"""
+    webhook_order: Literal["as_happened", "newest_first"] = "as_happened"
+    """Whether bodies come in the order of events; newest first they wait for `webhooks.flush()`. [unknown]"""
+
     # the call -------------------------------------------------------------------------------------------------------
     id_project_on_relational: Literal["error", "ignore"] = "error"
     """`idProject` in a call to a relational table. [unknown]; a client takes care to leave it out [seen]"""

@@ -23,6 +23,7 @@ from di_salesforce.testing._di_serving import LoggedCall, log_entry, replied, re
 from di_salesforce.testing._di_store import Account, OnSave, Shelf
 from di_salesforce.testing._di_switches import Switches
 from di_salesforce.testing._di_values import Raw
+from di_salesforce.testing._di_webhooks import Webhooks
 from di_salesforce.testing._faults import Fault, FaultRule, LostAnswer, Meanwhile, SlowAnswer
 from di_salesforce.testing._loopback import LoopbackServer, SimRequest, SimResponse, parse_request
 
@@ -72,6 +73,7 @@ class FakeDialogInsight:
         self._rules: list[FaultRule] = []
         self._log: list[LoggedCall] = []
         self._desk = Desk(Account(switches or Switches()), clock or _now, {id_key: ApiKey(id_key, key)})
+        self.webhooks = Webhooks(self._desk)
 
     def __repr__(self) -> str:
         with self._lock:
@@ -89,6 +91,7 @@ class FakeDialogInsight:
     def close(self) -> None:
         """Stop listening; rows, log and rules stay; may be called twice."""
         self._closing.set()
+        self.webhooks.close()
         server, self._server = self._server, None
         if server is not None:
             server.close()
@@ -130,7 +133,7 @@ class FakeDialogInsight:
         for fault in struck:
             if isinstance(fault, Meanwhile):
                 fault.act()  # outside the lock: it may send requests of its own from another thread
-        with self._lock:
+        with self._lock, self.webhooks.watching(by_api=True):
             reply = replied(self._desk, address, request, struck)
             self._log.append(log_entry(len(self._log) + 1, address, reply, struck))
         for fault in struck:
@@ -226,7 +229,7 @@ class FakeDialogInsight:
         Raises:
             ConfigurationError: no such contact or code, a value of another type, or a key that is taken.
         """
-        with self._lock:
+        with self._lock, self.webhooks.watching(by_api=False):
             self._found(project_id, self._desk.account.projects)
             self._desk.account.edit(project_id, id_contact, values)
 
@@ -384,8 +387,9 @@ class FakeDialogInsight:
             self._desk.keys, self._desk.used = dict(state.keys), dict(state.used)
 
     def reset(self) -> None:
-        """Forget rows, hooks, log, faults and used calls; projects, tables and keys stay as declared."""
+        """Forget rows, hooks, log, faults, webhooks and used calls; projects, tables and keys stay as declared."""
         with self._lock:
+            self.webhooks.reset()
             self._desk.account = self._desk.account.emptied()
             self._desk.used.clear()
             self._rules.clear()

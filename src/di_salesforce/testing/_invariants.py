@@ -97,7 +97,7 @@ class Looks:
             for field in fields:
                 self._at[write.side, name, field] = world.seconds
         elif outcome.kind is OutcomeKind.DONE:
-            name = write.record_id or outcome.record_id or ""
+            name = world.sides[write.side].find(write.record_id or outcome.record_id, write.address)
             for field in write.values:
                 self._at.pop((write.side, name, field), None)
 
@@ -164,15 +164,17 @@ def check_triggers(transfer: ObjectTransfer, plan: Plan) -> None:
 
 def check_memory(world: World, plan: Plan, before: Baseline, outcomes: Mapping[str, Outcome]) -> None:
     """Check what is remembered after a settlement: no value that was seen is lost, and no base moved by itself."""
-    quarantined = {
-        item.subject for item in world.baseline.open_items.values() if item.reason in ("outcome.unknown", "outcome.quarantine")
-    }
-    done = {write.link: write for write in plan.writes if _is_done(outcomes.get(write.id))}
+    # A record that is held as a whole is read again before anything flows, so its memory may wait.
+    held = {action.link for action in plan.actions if isinstance(action, (Skip, Conflict)) and not action.fields}
+    done: dict[str | None, list[Write]] = {}
+    for write in plan.writes:
+        if _is_done(outcomes.get(write.id)):
+            done.setdefault(write.link, []).append(write)
     old = {link.id: link for link in before.links}
     for link in world.baseline.links:
-        if link.life is Life.LIVE and f"link:{link.id}" not in quarantined:
+        if link.life is Life.LIVE and link.id not in held:
             _check_no_orphan(world, link)
-        _check_moves(world, link, old.get(link.id), {w.id: w for w in plan.writes if w.link == link.id and w.link in done}, outcomes)
+        _check_moves(world, link, old.get(link.id), done.get(link.id, []))
 
 
 def _is_done(outcome: Outcome | None) -> bool:
@@ -202,11 +204,8 @@ def _check_no_orphan(world: World, link: LinkRecord) -> None:
             )
 
 
-def _check_moves(
-    world: World, link: LinkRecord, old: LinkRecord | None, writes: Mapping[str, Write], outcomes: Mapping[str, Outcome]
-) -> None:
+def _check_moves(world: World, link: LinkRecord, old: LinkRecord | None, done: list[Write]) -> None:
     groups = {line.name: line.group_name for line in world.transfer.lines}
-    done = [write for write in writes.values() if _is_done(outcomes.get(write.id))]
     moved_by_write = {groups[change.line] for write in done for change in write.changes if change.line}
     created = any(isinstance(write, Create) for write in done)
     for line in world.transfer.lines:
@@ -286,7 +285,7 @@ def _lost_rows(world: World, plan: Plan, links: Mapping[str, LinkRecord]) -> Ite
         told = Counter(
             action.salesforce_id if side is Side.SALESFORCE else action.dialog_insight_id
             for action in plan.actions
-            if action.link is None or isinstance(action, Create)
+            if action.link is None or isinstance(action, (Create, Unlink))
         )
         for name in world.rows(side):
             if told[name] != (0 if name in linked and not told[name] else 1):

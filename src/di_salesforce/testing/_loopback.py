@@ -43,7 +43,7 @@ class SimResponse:
     """One answer of a simulator; `reset=True` closes the connection without an answer (a lost answer)."""
 
     status: int = 200
-    headers: Mapping[str, str] = attrs.field(factory=dict)
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     body: bytes = b""
     reset: bool = False
 

@@ -95,7 +95,7 @@ def _key_values(converter: Converter, side: Side) -> st.SearchStrategy[Value]:
 def rows(draw: st.DrawFn, transfer: ObjectTransfer, side: Side, *, pools: Pools | None = None) -> Row:
     """Draw one side's fields of a record, without its id."""
     return {
-        line.field(side): draw((pools or {}).get(line.name, {}).get(side) or values(line, side))
+        line.field(side): draw((pools or {}).get(line.name, {}).get(side, values(line, side)))
         for line in transfer.lines
         if line.field(side) != transfer.id_field(side)
     }
@@ -117,6 +117,7 @@ _KINDS: Final[Sequence[Converter]] = (
     converters.date(),
     converters.datetime(),
 )
+_TRIGGERS: Final = st.one_of(st.just(Trigger.ALL), st.integers(0, Trigger.ALL.value).map(Trigger))
 _SOURCE: Final = {Side.SALESFORCE: "Source__c", Side.DIALOG_INSIGHT: "source"}
 _KEY_KINDS: Final[Sequence[Converter]] = (converters.email(), converters.text(), converters.integer())
 
@@ -174,7 +175,7 @@ def transfers(
         optins: Whether there may be an opt-in.
         most_lines: How many lines there are at most besides key and opt-in.
     """
-    first = first_match or st.sampled_from([None, *_FREE])
+    first = st.sampled_from([None, *_FREE]) if first_match is None else first_match
     table = draw(st.booleans()) if relational is None else relational
     keys = [
         FieldMapping(f"Key{number}__c", f"key{number}", key=True, converter=draw(st.sampled_from(_KEY_KINDS)))
@@ -195,9 +196,9 @@ def transfers(
         sobject="Thing__c",
         table="Things" if table else "Contact",
         fields=[*keys, *fields, *consent, *(Constant(_SOURCE[side], "sync", side=side) for side in constants)],
-        triggers=draw(triggers or st.one_of(st.just(Trigger.ALL), st.integers(0, Trigger.ALL.value).map(Trigger))),
+        triggers=draw(_TRIGGERS if triggers is None else triggers),
         first_match=draw(first) or ConflictPolicy.HOLD,
-        deletes=draw(deletes or st.sampled_from(Deletes)),
+        deletes=draw(st.sampled_from(Deletes) if deletes is None else deletes),
     )
 
 
@@ -209,12 +210,12 @@ def fates(*, sure: bool = False) -> st.SearchStrategy[Fate]:
     return st.sampled_from([Fate.DONE, Fate.DONE, Fate.REFUSED, Fate.NOT_TRIED] if sure else [*Fate, Fate.DONE, Fate.DONE])
 
 
-def _savings(*, honest: bool) -> st.SearchStrategy[dict[Side, Saving]]:
+def _savings(*, honest: bool, refusing: bool) -> st.SearchStrategy[dict[Side, Saving]]:
     one = st.builds(
         Saving,
         truncate=st.none() if honest else st.sampled_from([None, None, 6]),
         trims=st.just(value=False) if honest else st.booleans(),
-        refuses=st.just(frozenset[Value]()) if honest else st.sampled_from([frozenset[Value](), frozenset[Value]({"b"})]),
+        refuses=st.sampled_from([frozenset[Value](), frozenset[Value]({"b"})]) if refusing else st.just(frozenset[Value]()),
         unique_key=st.booleans(),
     )
     return st.fixed_dictionaries(dict.fromkeys(Side, one))
@@ -228,6 +229,7 @@ def worlds(
     pools: Pools | None = None,
     most_rows: int = 4,
     honest: bool = False,
+    refusing: bool = False,
     past: bool = True,
     context: Context | None = None,
 ) -> World:
@@ -238,11 +240,12 @@ def worlds(
         transfer: Yours, or a generated one.
         pools: Values for lines whose converter is your own.
         most_rows: How many rows there are on each side at first.
-        honest: Whether servers keep what they are given, and refuse nothing.
+        honest: Whether servers keep what they are given as it is.
+        refusing: Whether servers may refuse values: such a write is tried again at every run.
         past: Whether there were passes and edits before.
         context: Circumstances handed to the engine.
     """
-    world = World(transfer, draw(_savings(honest=honest)), context or Context())
+    world = World(transfer, draw(_savings(honest=honest, refusing=refusing)), context or Context())
     for row in draw(st.lists(rows(transfer, Side.SALESFORCE, pools=pools), max_size=most_rows)):
         world.add(Side.SALESFORCE, row)
     keys = [_key_there(transfer, row) for row in world.rows(Side.SALESFORCE).values()]

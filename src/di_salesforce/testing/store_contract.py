@@ -1,0 +1,469 @@
+"""What every store must do, as tests: subclass `StoreContract` in your own tests, and pytest runs them on your store.
+
+What may not go in here: how one store keeps things (files, tables, connections), and anything that needs a service.
+
+    class TestMyStore(StoreContract):
+        def open_store(self, place: Path) -> Store:
+            return MyStore(place / "memory")
+
+For readable failures let pytest rewrite this module's assertions, in your `conftest.py`:
+`pytest.register_assert_rewrite("di_salesforce.testing.store_contract")`.
+"""
+# ruff: noqa: S101 - a test asserts, here as anywhere
+
+from __future__ import annotations
+
+import json
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import attrs
+import pytest
+
+from di_salesforce.engine import (
+    Baseline,
+    CoverageRecord,
+    FieldState,
+    Life,
+    LinkRecord,
+    OpenItem,
+    Relation,
+    Settlement,
+    SyncReport,
+    Tombstone,
+)
+from di_salesforce.exceptions import AlreadyRunningError, ForeignStoreError, StoreError
+from di_salesforce.records import UNSET, Side, Value
+from di_salesforce.stores import Owner, RunRecord, Store
+
+__all__ = ["StoreContract"]
+
+_NOW: Final = datetime(2026, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)
+_ORG: Final = "00D5g000000abcdEAA"
+_OTHER_ORG: Final = "00D5g000000zzzzEAA"
+_AT_ONCE: Final = 8  # threads: more than either machine of a continuous integration has cores
+
+_VALUES: Final[tuple[Value, ...]] = (
+    None, "", " padded ", "Éloïse Ōoka 🙂", "a\x00b\n\t\u2028", 'quote " and \\', "lone \ud83d surrogate",
+    True, False, 0, -1, 2**63, 0.1, -0.0, 1e300, Decimal("1.10"), Decimal("-0"), Decimal("1E+3"),
+    date(2026, 2, 28), datetime(2026, 2, 28, 23, 59, 59, 999999),  # noqa: DTZ001 - Dialog Insight's times have no zone
+    datetime(2026, 2, 28, 23, 59, tzinfo=UTC), datetime(2026, 2, 28, tzinfo=timezone(timedelta(hours=-4, minutes=-30))),
+)  # fmt: skip
+"""A value of every kind that a row can hold, and the awkward ones of each."""
+
+
+class StoreContract(ABC):
+    """The laws of `di_salesforce.stores.Store`; a subclass says how its store is opened.
+
+    Class attributes:
+        durable: Whether what was saved is still there after closing and opening again.
+    """
+
+    durable: ClassVar[bool] = True
+
+    @abstractmethod
+    def open_store(self, place: Path) -> Store:
+        """Open the store that lives at `place`, an existing folder that is this test's own; make it where there is none.
+
+        Called twice with one place it must give, where the store is `durable`, the same memory.
+        """
+
+    def fail_halfway(self, store: Store, settlement: Settlement) -> None:
+        """Let a save fail after a part of it; override it to let your own medium fail (a full disk, a lost connection).
+
+        Whatever it does must raise; the law that calls it then looks at what is left.
+        """
+        store.save(attrs.evolve(settlement, coverages=_Unreadable(settlement.coverages)))
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[Store]:
+        """Give an empty store."""
+        with closing(self.open_store(tmp_path)) as store:
+            yield store
+
+    def _again(self, store: Store, place: Path) -> Store:
+        """Open the store anew where that means something."""
+        if not self.durable:
+            return store
+        store.close()
+        return self.open_store(place)
+
+    # whose it is ----------------------------------------------------------------------------------------------------
+    def test_another_org_is_refused(self, store: Store) -> None:
+        """A store belongs to one Salesforce org: another is refused, again and again, and its own stays welcome."""
+        store.belong_to(Owner(_ORG, (1,)))
+        for _ in range(2):
+            with pytest.raises(ForeignStoreError, match=_OTHER_ORG):
+                store.belong_to(Owner(_OTHER_ORG, (1,)))
+        store.belong_to(Owner(_ORG, (1,)))
+
+    def test_wholly_other_projects_are_refused(self, store: Store) -> None:
+        """An integration that shares no project with the store is refused, and named."""
+        store.belong_to(Owner(_ORG, (1, 2)))
+        with pytest.raises(ForeignStoreError, match="77"):
+            store.belong_to(Owner(_ORG, (77,)))
+
+    def test_further_projects_join(self, store: Store) -> None:
+        """A project that is used beside a known one belongs to the store from then on; a refused one does not."""
+        store.belong_to(Owner(_ORG, (1,)))
+        with pytest.raises(ForeignStoreError):
+            store.belong_to(Owner(_ORG, (3,)))
+        store.belong_to(Owner(_ORG, (1, 2)))
+        store.belong_to(Owner(_ORG, (2,)))
+        with pytest.raises(ForeignStoreError):
+            store.belong_to(Owner(_ORG, (3,)))
+
+    # what it keeps --------------------------------------------------------------------------------------------------
+    def test_an_empty_store_remembers_nothing(self, store: Store) -> None:
+        """Of a transfer that was never saved, the baseline is the empty one."""
+        assert store.baseline("never") == Baseline.empty()
+        assert store.runs() == ()
+
+    def test_every_row_comes_back_exactly(self, store: Store, tmp_path: Path) -> None:
+        """Links with all that their lines hold, open items, tombstones and coverages read back as they were saved."""
+        whole = _everything("contacts")
+        store.save(whole)
+        _assert_remembers(self._again(store, tmp_path), "contacts", whole)
+
+    @pytest.mark.parametrize("value", _VALUES, ids=ascii)
+    def test_every_value_comes_back_exactly(self, store: Store, tmp_path: Path, value: Value) -> None:
+        """A value reads back with its type, its zone and all its characters, in bases, in `seen` and in keys of items."""
+        fields = {"line": FieldState((value, value), seen=(value, UNSET))}
+        whole = _settlement(links=[_link("t", "a", fields=fields)], items=[_item("t", "link:a", key=(value, value))])
+        store.save(whole)
+        _assert_remembers(self._again(store, tmp_path), "t", whole)
+
+    def test_a_save_is_a_delta(self, store: Store) -> None:
+        """A later save changes the rows that it names, removes those that it removes, and leaves all others alone."""
+        before = _everything("contacts")
+        store.save(before)
+        kept_link, gone_link, *_ = before.changed_links
+        kept_item, gone_item, *_ = before.open_items
+        kept_stone, gone_stone, *_ = before.tombstones
+        changed = attrs.evolve(kept_link, rev=kept_link.rev + 1, life=Life.DORMANT, gone=Side.SALESFORCE, cause="x")
+        told_again = attrs.evolve(kept_item, count=kept_item.count + 1)
+        covered = attrs.evolve(before.coverages[0], as_of=_NOW + timedelta(days=1))
+        store.save(
+            Settlement(
+                SyncReport(),
+                changed_links=(changed,),
+                removed_links=(gone_link.id,),
+                open_items=(told_again,),
+                closed_items=(gone_item.id, "contacts/row:salesforce:nobody/"),
+                removed_tombstones=(gone_stone.id,),
+                coverages=(covered,),
+            )
+        )
+        expected = Baseline(
+            (changed, *before.changed_links[2:]),
+            (told_again, *before.open_items[2:]),
+            (kept_stone, *before.tombstones[2:]),
+            (covered, *before.coverages[1:]),
+        )
+        assert store.baseline("contacts") == expected
+
+    def test_saving_twice_is_saving_once(self, store: Store) -> None:
+        """The same delta a second time changes nothing: a row is kept under its name, not beside its namesake."""
+        whole = _everything("contacts")
+        store.save(whole)
+        store.save(whole)
+        _assert_remembers(store, "contacts", whole)
+
+    def test_a_baseline_is_a_value(self, store: Store) -> None:
+        """A baseline that was read does not move when something is saved later."""
+        store.save(_settlement(links=[_link("t", "a")]))
+        read = store.baseline("t")
+        store.save(_settlement(links=[_link("t", "b")], removed=["a"]))
+        assert [link.id for link in read.links] == ["a"]
+        assert [link.id for link in store.baseline("t").links] == ["b"]
+
+    def test_transfers_are_kept_apart(self, store: Store) -> None:
+        """One save may hold rows of several transfers, alike in all but the name; each finds its own alone."""
+        names = ("contacts", "contacts2", "contact", "Contacts", "a/b", "a", "été %_'\"")
+        parts = {name: _everything(name) for name in names}
+        store.save(_joined(parts.values()))
+        for name, part in parts.items():
+            _assert_remembers(store, name, part)
+        first = parts["contacts"]
+        store.save(
+            _settlement(removed=[link.id for link in first.changed_links], closed=[item.id for item in first.open_items])
+        )
+        assert store.baseline("contacts").links == ()
+        assert store.baseline("contacts").open_items == {}
+        for name in names[1:]:
+            _assert_remembers(store, name, parts[name])
+
+    def test_a_failed_save_leaves_nothing(self, store: Store, tmp_path: Path) -> None:
+        """A save is one transaction: where it fails half-way, the memory is what it was, and the next save works."""
+        before = _everything("contacts")
+        store.save(before, _run("first", 0))
+        with pytest.raises(Exception):  # noqa: B017, PT011 - how a medium fails is its own affair; that it shows is not
+            self.fail_halfway(store, _settlement(links=[_link("contacts", "new")], removed=[before.changed_links[0].id]))
+        _assert_remembers(store, "contacts", before)
+        assert [run.run_id for run in store.runs()] == ["first"]
+        store.save(_settlement(links=[_link("later", "x")]))
+        store = self._again(store, tmp_path)
+        _assert_remembers(store, "contacts", before)
+        assert [link.id for link in store.baseline("later").links] == ["x"]
+        store.close()
+
+    # history --------------------------------------------------------------------------------------------------------
+    def test_runs_come_newest_first(self, store: Store, tmp_path: Path) -> None:
+        """The history is what was saved, exactly and newest first, as many as asked for."""
+        runs = [_run(f"run-{number}", number) for number in range(5)]
+        for run in runs:
+            store.save(_settlement(), run)
+        store = self._again(store, tmp_path)
+        assert list(store.runs()) == runs[::-1]
+        assert list(store.runs(2)) == runs[:2:-1]
+        assert store.runs(0) == ()
+        store.close()
+
+    def test_a_save_without_a_run_leaves_the_history_alone(self, store: Store) -> None:
+        """What is settled outside a run has no line in the history."""
+        store.save(_everything("contacts"))
+        assert store.runs() == ()
+
+    # the lease ------------------------------------------------------------------------------------------------------
+    def test_a_second_holder_is_told_who_and_since_when(self, store: Store) -> None:
+        """While one holds the lease another is refused, and told whom it waits for; the holder keeps it."""
+        store.acquire("first", now=_NOW, until=_NOW + timedelta(minutes=30))
+        for minutes in (0, 29):
+            with pytest.raises(AlreadyRunningError) as told:
+                store.acquire("second", now=_NOW + timedelta(minutes=minutes), until=_NOW + timedelta(hours=9))
+            assert told.value.holder == "first"
+            assert datetime.fromisoformat(told.value.since) == _NOW
+
+    def test_ones_own_lease_can_be_prolonged(self, store: Store) -> None:
+        """The holder moves the end, not the beginning."""
+        store.acquire("first", now=_NOW, until=_NOW + timedelta(minutes=30))
+        store.acquire("first", now=_NOW + timedelta(minutes=20), until=_NOW + timedelta(minutes=50))
+        with pytest.raises(AlreadyRunningError) as told:
+            store.acquire("second", now=_NOW + timedelta(minutes=40), until=_NOW + timedelta(hours=9))
+        assert datetime.fromisoformat(told.value.since) == _NOW
+
+    def test_a_lease_that_ran_out_is_taken_over(self, store: Store) -> None:
+        """A holder that died keeps nobody out for longer than it said; the new one holds it from now on."""
+        store.acquire("dead", now=_NOW, until=_NOW + timedelta(minutes=30))
+        later = _NOW + timedelta(minutes=30)
+        store.acquire("next", now=later, until=later + timedelta(minutes=30))
+        store.release("dead")  # it comes back late, and has nothing to give
+        with pytest.raises(AlreadyRunningError) as told:
+            store.acquire("third", now=later, until=later + timedelta(minutes=1))
+        assert told.value.holder == "next"
+        assert datetime.fromisoformat(told.value.since) == later
+
+    def test_release_gives_the_lease_back(self, store: Store) -> None:
+        """After its release the lease is anybody's; only the holder can release it, and twice does no harm."""
+        store.release("nobody")
+        store.acquire("first", now=_NOW, until=_NOW + timedelta(minutes=30))
+        store.release("second")
+        with pytest.raises(AlreadyRunningError):
+            store.acquire("second", now=_NOW, until=_NOW + timedelta(minutes=30))
+        store.release("first")
+        store.release("first")
+        store.acquire("second", now=_NOW, until=_NOW + timedelta(minutes=30))
+
+    def test_one_of_many_gets_the_lease(self, store: Store) -> None:
+        """Of several that ask at the same moment exactly one is let in."""
+        start = threading.Barrier(_AT_ONCE)
+
+        def ask(number: int) -> bool:
+            start.wait()
+            try:
+                store.acquire(f"holder {number}", now=_NOW, until=_NOW + timedelta(minutes=1))
+            except AlreadyRunningError:
+                return False
+            return True
+
+        assert sum(_in_threads(ask)) == 1
+
+    # opening and closing --------------------------------------------------------------------------------------------
+    def test_closing_twice_does_no_harm(self, store: Store) -> None:
+        """A store may be closed by whoever made it and by the synchronizer that was given it."""
+        store.close()
+        store.close()
+
+    def test_reopening_keeps_everything(self, store: Store, tmp_path: Path) -> None:
+        """Owner, memory, history and lease are still there after closing and opening again."""
+        if not self.durable:
+            pytest.skip("not a durable store")
+        whole = _everything("contacts")
+        store.belong_to(Owner(_ORG, (1,)))
+        store.save(whole, _run("run", 0))
+        store.acquire("first", now=_NOW, until=_NOW + timedelta(minutes=30))
+        store.close()
+        with closing(self.open_store(tmp_path)) as again:
+            _assert_remembers(again, "contacts", whole)
+            assert again.runs() == (_run("run", 0),)
+            with pytest.raises(ForeignStoreError):
+                again.belong_to(Owner(_OTHER_ORG, (1,)))
+            with pytest.raises(AlreadyRunningError):
+                again.acquire("second", now=_NOW, until=_NOW + timedelta(minutes=1))
+
+    def test_a_closed_store_says_so(self, store: Store) -> None:
+        """Whatever is asked of a closed store, the answer is a `StoreError`, not an empty memory."""
+        if not self.durable:
+            pytest.skip("a store without anything to close may answer on")
+        store.close()
+        calls: tuple[Callable[[], object], ...] = (
+            lambda: store.belong_to(Owner(_ORG, (1,))),
+            lambda: store.baseline("contacts"),
+            lambda: store.save(_settlement()),
+            lambda: store.runs(),
+            lambda: store.acquire("first", now=_NOW, until=_NOW + timedelta(minutes=1)),
+            lambda: store.release("first"),
+        )
+        for call in calls:
+            with pytest.raises(StoreError, match="closed"):
+                call()
+
+    def test_threads_may_share_it(self, store: Store) -> None:
+        """Saves and reads from several threads neither fail nor lose anything."""
+
+        def work(number: int) -> int:
+            name = f"transfer {number}"
+            for turn in range(5):
+                store.save(_settlement(links=[_link(name, f"{number}-{turn}")]), _run(f"{number}-{turn}", turn))
+                store.baseline(name)
+                store.runs(3)
+            return len(store.baseline(name))
+
+        assert _in_threads(work) == [5] * _AT_ONCE
+        assert len(store.runs()) == 5 * _AT_ONCE
+
+    def test_its_repr_shows_no_data(self, store: Store) -> None:
+        """What a log or a traceback shows of a store holds nothing of anybody."""
+        person = _link("t", "a", fields={"line": FieldState(("secretive@example.com", "secretive@example.com"))})
+        store.save(_settlement(links=[person], items=[_item("t", "link:a", key=("secretive@example.com",))]))
+        assert "secretive" not in f"{store!r} {store}"
+
+
+# ------------------------------------------------------------------------------------------------- what is stored
+
+
+class _Unreadable(tuple[CoverageRecord, ...]):
+    """Rows that cannot be read: a save fails when it comes to them."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[CoverageRecord]:
+        raise OSError("the rows cannot be read")
+
+
+def _link(transfer: str, name: str, **given: Any) -> LinkRecord:  # members of several types
+    rest: dict[str, Any] = {
+        "salesforce_id": f"0035g00000{name:>05.5}AAA",
+        "dialog_insight_id": name,
+        "salesforce_key": (f"{name}@example.com",),
+        "dialog_insight_key": (f"{name}@example.com",),
+        "fields": {},
+    }
+    return LinkRecord(transfer=transfer, id=name, **(rest | given))
+
+
+def _item(transfer: str, subject: str, **given: Any) -> OpenItem:  # members of several types
+    rest: dict[str, Any] = {"group": "", "reason": "conflict.both_changed", "since": _NOW}
+    return OpenItem(transfer=transfer, subject=subject, **(rest | given))
+
+
+def _run(run_id: str, hours: int) -> RunRecord:
+    started = _NOW + timedelta(hours=hours)
+    counts = (("create done", 3), ("update refused", 1))
+    return RunRecord(run_id, ("contacts", "orders"), started, started + timedelta(seconds=9), "d" * 64, False, counts)  # noqa: FBT003 - its `ok`
+
+
+def _settlement(
+    links: list[LinkRecord] | None = None,
+    items: list[OpenItem] | None = None,
+    *,
+    removed: list[str] | None = None,
+    closed: list[str] | None = None,
+) -> Settlement:
+    return Settlement(
+        SyncReport(),
+        changed_links=tuple(links or ()),
+        removed_links=tuple(removed or ()),
+        open_items=tuple(items or ()),
+        closed_items=tuple(closed or ()),
+    )
+
+
+def _joined(settlements: Any) -> Settlement:  # an iterable of settlements
+    listed: list[Settlement] = list(settlements)
+    return Settlement(
+        SyncReport(),
+        changed_links=tuple(row for part in listed for row in part.changed_links),
+        open_items=tuple(row for part in listed for row in part.open_items),
+        tombstones=tuple(row for part in listed for row in part.tombstones),
+        coverages=tuple(row for part in listed for row in part.coverages),
+    )
+
+
+def _everything(transfer: str) -> Settlement:
+    """Give rows of every kind, in every state; ids of links are unique over all transfers, as the engine's are."""
+    plain = _link(transfer, f"{transfer}:1", fields={"Email:EMail": FieldState(("a@example.com", "A@example.com"))})
+    lines = {
+        "agreed": FieldState(("x", "x"), version="text"),
+        "rewritten": FieldState(("X", "x"), Relation.REWRITTEN, wrote=Side.SALESFORCE, unverified=True),
+        "accepted": FieldState((1, Decimal("1.50")), Relation.ACCEPTED, bounce=2, wrote=Side.DIALOG_INSIGHT),
+        "never agreed": FieldState(None, seen=("left", None), group="consent"),
+        "seen on one side": FieldState((None, ""), seen=(UNSET, date(2026, 5, 1))),
+    }
+    full = _link(
+        transfer,
+        f"{transfer}:2",
+        fields=lines,
+        life=Life.DORMANT,
+        gone=Side.DIALOG_INSIGHT,
+        cause="deleted.reported",
+        salesforce_as_of=_NOW,
+        dialog_insight_as_of=_NOW - timedelta(days=400),
+        rev=17,
+    )
+    relational = _link(
+        transfer, f"{transfer}:3", salesforce_id=None, dialog_insight_id=None, salesforce_key=None,
+        dialog_insight_key=("A-1", "é", ""), life=Life.ENDED, gone=Side.SALESFORCE,
+    )  # fmt: skip
+    items = (
+        _item(transfer, "link:1", group="Email:EMail", fingerprint="f" * 20, key=("a@example.com", None)),
+        _item(transfer, "link:1", group="salesforce", reason="outcome.refused", count=12, detail="LONG: « trop long »"),
+        _item(transfer, "row:dialog_insight:7", reason="key.ambiguous", since=_NOW - timedelta(days=1)),
+    )
+    stones = (
+        Tombstone(transfer, Side.SALESFORCE, "0035g00000A9Nr4AAF", None, _NOW, "deleted"),
+        Tombstone(transfer, Side.DIALOG_INSIGHT, None, ("A-1", "é"), _NOW, "unlink"),
+        Tombstone(transfer, Side.DIALOG_INSIGHT, "42", None, _NOW, "deleted"),
+    )
+    coverages = (
+        CoverageRecord(transfer, Side.SALESFORCE, "Email != null", ("Email", "Id"), _NOW, _NOW, "cursor: 2026"),
+        CoverageRecord(transfer, Side.DIALOG_INSIGHT, None, (), None, None),
+    )
+    return Settlement(
+        SyncReport(), changed_links=(plain, full, relational), open_items=items, tombstones=stones, coverages=coverages
+    )
+
+
+def _exact(baseline: Baseline) -> list[str]:
+    """Give a baseline's rows as text: what compares equal but is not the same (1 and True) shows."""
+    return sorted(json.dumps(row, sort_keys=True) for row in baseline.to_dicts())
+
+
+def _assert_remembers(store: Store, transfer: str, whole: Settlement) -> None:
+    """Assert that the memory of a transfer is just this."""
+    expected = Baseline(whole.changed_links, whole.open_items, whole.tombstones, whole.coverages)
+    read = store.baseline(transfer)
+    assert _exact(read) == _exact(expected)
+    assert read == expected
+
+
+def _in_threads(function: Callable[[int], int]) -> list[int]:
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(function, range(_AT_ONCE)))
