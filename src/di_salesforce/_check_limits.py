@@ -11,8 +11,7 @@ from typing import Final
 from di_salesforce._check_ground import Ground, Rule, described, listed
 from di_salesforce._compatibility import FREE, NUMBERS, STRINGS, kind_of
 from di_salesforce._findings import Finding
-from di_salesforce._lenses import SEPARATORS as SEPARATORS
-from di_salesforce._lenses import Choice, DecimalNumber, MultiChoice, RecordId, Text
+from di_salesforce._lenses import SEPARATORS, Choice, DecimalNumber, MultiChoice, RecordId, Text
 from di_salesforce.mapping import FieldMapping
 from di_salesforce.records import Side
 from di_salesforce.schema import FieldSchema, FieldType

@@ -17,8 +17,7 @@ import attrs
 from di_salesforce._check_ground import Ground
 from di_salesforce._compatibility import NUMBERS, STRINGS, kind_of
 from di_salesforce._findings import Finding, found
-from di_salesforce._lenses import SEPARATORS as SEPARATORS
-from di_salesforce._lenses import Text
+from di_salesforce._lenses import SEPARATORS, Text
 from di_salesforce.exceptions import ConfigurationError, ConversionError
 from di_salesforce.mapping import FieldMapping
 from di_salesforce.protocols import Converter

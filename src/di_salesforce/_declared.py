@@ -66,7 +66,8 @@ def _one_writer(transfer: ObjectTransfer) -> Problems:
             for reader in readers.get(name, ()):
                 yield Problem(
                     reader,
-                    f"reads {name} in {side.label}, which {paths[0]} writes: use one line with both directions, or another field",
+                    f"reads {name} in {side.label}, which {paths[0]} writes: use one line with both directions, "
+                    "or another field",
                     "field.written_and_read",
                 )
 
@@ -146,7 +147,8 @@ def _project(transfer: ObjectTransfer) -> Problems:
         known = ", ".join(sorted(project.tables)) or "none"
         yield Problem(
             "table",
-            f"project {project.name!r} declares no relational table {transfer.table!r} with its idTable (declared: {known})",
+            f"project {project.name!r} declares no relational table {transfer.table!r} with its idTable "
+            f"(declared: {known})",
             "table.not_declared",
         )
 

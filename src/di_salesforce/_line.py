@@ -1,6 +1,6 @@
 """One line of a transfer: the two fields that correspond, an opt-in, or a constant.
 
-What may not go in here: anything about several lines; a line alone is never refused, its transfer is checked as a whole.
+What may not go in here: anything about several lines; a line alone is never refused, its transfer is checked whole.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class FieldMapping:
         salesforce: API name; `Account.Name` is a parent path, which is read only.
         dialog_insight: Field code without wire prefix, or `OptIn(code)`, `OptInDate(code)`.
         key: Whether the line is (part of) the key that pairs records which are not linked yet.
-        direction: Whose value is the truth.  `Id`, `idContact`, parent paths and opt-ins only flow out of their side, so
-            `BOTH` is read as that direction there.
+        direction: Whose value is the truth.  `Id`, `idContact`, parent paths and opt-ins only flow out of their side,
+            so `BOTH` is read as that direction there.
         converter: How values read on each side (`di_salesforce.converters`); None: filled in by
             `ObjectTransfer.resolved`, and until then values compare as they are.
         conflict: Who wins when both sides changed the field: a policy, or a pure function (`ConflictResolver`).
@@ -104,8 +104,8 @@ class FieldMapping:
             return Direction.TO_DIALOG_INSIGHT
         if not isinstance(self.dialog_insight, str):
             return Direction.TO_SALESFORCE
-        # A contact's own number cannot be written; in a relational table `idContact` is a foreign key, which a translated
-        # lookup or an explicit direction may write (a rule of the declaration refuses that for a contact list).
+        # A contact's own number cannot be written; in a relational table `idContact` is a foreign key, which a
+        # translated lookup or an explicit direction may write (a rule refuses that for a contact list).
         if self.dialog_insight == "idContact" and self.references is None and self.direction is Direction.BOTH:
             return Direction.TO_SALESFORCE
         return None

@@ -134,7 +134,9 @@ class EmptySideError(GuardError):
 class TransportError(DISalesforceError):
     """No answer came; `.may_have_applied` tells whether the request may have been carried out all the same."""
 
-    def __init__(self, message: str, *, side: Side | None = None, may_have_applied: bool, retryable: bool = True) -> None:
+    def __init__(
+        self, message: str, *, side: Side | None = None, may_have_applied: bool, retryable: bool = True
+    ) -> None:
         super().__init__(message)
         self.side = side
         self.may_have_applied = may_have_applied

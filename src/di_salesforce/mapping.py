@@ -45,7 +45,7 @@ class DestinationProject:
         time_zone: IANA name of the zone in which the project's date-times are meant; None: UTC.
 
     Example:
-        >>> DestinationProject("communications", id=4321, type=ProjectType.A, tables={"Orders": 8765}).table_id("Orders")
+        >>> DestinationProject("communications", id=4321, tables={"Orders": 8765}).table_id("Orders")
         8765
     """
 
@@ -98,7 +98,8 @@ class ObjectTransfer:
         ConfigurationError: With everything that is wrong with the declaration, each problem with its path.
 
     Example:
-        >>> ObjectTransfer("contacts", sobject="Contact", fields=[FieldMapping("Email", "EMail", key=True)]).key_lines[0].name
+        >>> contacts = ObjectTransfer("contacts", sobject="Contact", fields=[FieldMapping("Email", "EMail", key=True)])
+        >>> contacts.key_lines[0].name
         'Email:EMail'
     """
 

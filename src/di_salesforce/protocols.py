@@ -35,7 +35,7 @@ class Converter(Protocol):
 
 @attrs.frozen
 class FieldCase:
-    """What a conflict resolver is given: both values now, and both at the last agreement (`UNSET` at a first meeting)."""
+    """What a conflict resolver is given: both values now, and at the last agreement (`UNSET` at a first meeting)."""
 
     transfer: str
     field: str

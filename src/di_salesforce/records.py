@@ -1,7 +1,7 @@
 """Words for records: sides, values, "not there", and record ids.
 
-What may not go in here: anything about mappings, comparing or the wire.  Everything else imports this file, so it imports
-nothing of the package.
+What may not go in here: anything about mappings, comparing or the wire.  Everything else imports this file, so it
+imports nothing of the package.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ class UnsetType(enum.Enum):
 
 
 UNSET: Final = UnsetType.UNSET
-"""Not there: the field was not read, or is not to be written.  Absent, null (`None`) and blank (`""`) are three things."""
+"""Not there: the field was not read, or is not to be written.  Absent, null (`None`), blank (`""`) are three things."""
 
-Value: TypeAlias = None | bool | int | float | Decimal | str | date | datetime
+Value: TypeAlias = bool | int | float | Decimal | str | date | datetime | None
 """A native value of either side, as its client delivers it."""
 
 Row: TypeAlias = Mapping[str, Value]

@@ -87,7 +87,10 @@ class TableSchema:
     Example:
         >>> orders = TableSchema(
         ...     "Orders", side=Side.DIALOG_INSIGHT, id=8765,
-        ...     fields=[FieldSchema("idOrder", FieldType.TEXT, length=100, key=True), FieldSchema("Revenue", FieldType.DECIMAL)],
+        ...     fields=[
+        ...         FieldSchema("idOrder", FieldType.TEXT, length=100, key=True),
+        ...         FieldSchema("Revenue", FieldType.DECIMAL),
+        ...     ],
         ... )
         >>> orders["idOrder"].length, "Tax" in orders
         (100, False)

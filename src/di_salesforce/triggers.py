@@ -18,8 +18,8 @@ __all__ = ["TYPE_TABLE", "ConflictPolicy", "Deletes", "Direction", "ProjectType"
 class Trigger(enum.Flag):
     """An event that is allowed to cause a write on the other side (Dialog Insight's word is *operation*).
 
-    `SALESFORCE_CREATED` lets a record born in Salesforce be created in Dialog Insight, `SALESFORCE_UPDATED` lets an edit
-    in Salesforce change the linked record; likewise in the other direction.
+    `SALESFORCE_CREATED` lets a record born in Salesforce be created in Dialog Insight, `SALESFORCE_UPDATED` lets an
+    edit in Salesforce change the linked record; likewise in the other direction.
 
     Example:
         >>> Trigger.from_names(["salesforce.created"]).allows_create(Side.SALESFORCE)

@@ -283,7 +283,10 @@ LAWS: dict[str, tuple[Probe, dict[Any, Any]]] = {
     ),
     "error_http_status": (lambda fake: raw(fake, "None").status, {200: 200, 400: 400}),
 }
-APART = {"past_max_rows_per_get", "call_errors", "record_results"}  # have tests of their own below
+APART = {
+    *("past_max_rows_per_get", "call_errors", "record_results"),  # have tests of their own below
+    *(name for name in Switches.answers() if name.startswith("webhook")),  # in test_dialog_insight_webhooks.py
+}
 
 
 @pytest.mark.parametrize(

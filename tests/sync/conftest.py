@@ -29,7 +29,7 @@ from di_salesforce.runners import AsyncRunner, SyncRunner
 from di_salesforce.salesforce import AccessToken
 from di_salesforce.stores import MemoryStore, Store
 from di_salesforce.synchronizer import AsyncSynchronizer, Synchronizer
-from di_salesforce.testing import FakeDialogInsight, FakeSalesforce, Field, Project, ProjectField, Switches
+from di_salesforce.testing import FakeDialogInsight, FakeSalesforce, Project, ProjectField, Switches
 from di_salesforce.testing import sandbox as declared
 from di_salesforce.testing._loopback import SimRequest, SimResponse, parse_request
 from di_salesforce.triggers import Trigger
@@ -115,7 +115,7 @@ class World:
     integration: Integration
     store: Store
     sockets: bool = False
-    retry: RetryPolicy = RetryPolicy(attempts=1)
+    retry: RetryPolicy = attrs.field(factory=lambda: RetryPolicy(attempts=1))
     _open: ExitStack = attrs.field(factory=ExitStack)
 
     @classmethod
@@ -191,7 +191,9 @@ class World:
             **(clients or self.clients()),
             **options,
         )
-        made._runner = SyncRunner(made._connections, sleep=self.clock.sleep, clock=self.clock, observer=made._calls.note)
+        made._runner = SyncRunner(
+            made._connections, sleep=self.clock.sleep, clock=self.clock, observer=made._calls.note
+        )
         return made
 
     def async_sync(self, integration: Integration | None = None, *, store: Store | None = None) -> AsyncSynchronizer:

@@ -19,7 +19,7 @@ import attrs
 from di_salesforce.dialog_insight._names import CONTACT_ID, ContactList
 from di_salesforce.dialog_insight._values import is_list, is_object, load_json, read_id, rows_from_wire
 from di_salesforce.exceptions import UnexpectedResponseError
-from di_salesforce.records import Row, Side
+from di_salesforce.records import Row, Side, Value
 from di_salesforce.wire import HttpResponse
 
 __all__ = ["WEBHOOK_TYPES", "WebhookEvent", "parse_webhook"]
@@ -63,8 +63,8 @@ class WebhookEvent:
     id_company: int | None = None
     id_project: int | None = None
     id_contact: int | None = None
-    contact: Row = attrs.field(factory=dict, repr=False)  # of people
-    values: Row = attrs.field(factory=dict, repr=False)  # likewise
+    contact: Row = attrs.field(factory=dict[str, Value], repr=False)  # of people
+    values: Row = attrs.field(factory=dict[str, Value], repr=False)  # likewise
     is_test: bool = False
     repeated: bool = False
 

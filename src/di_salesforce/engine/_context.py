@@ -57,6 +57,7 @@ class Context:
         quarantine: Per side, how long a write whose answer was lost may still land.
         bounce_limit: After how many rounds a field that both sides keep rewriting is held.
         allow_empty: Sides that may answer with no record at all although some are linked.
+        retry_refused: Whether a write that was refused is tried again although nothing of it has changed.
     """
 
     links: Mapping[str, BaselineLike] = attrs.field(factory=dict[str, BaselineLike])
@@ -69,6 +70,7 @@ class Context:
     )
     bounce_limit: int = BOUNCE_LIMIT
     allow_empty: frozenset[Side] = frozenset()
+    retry_refused: bool = False
 
     def __repr__(self) -> str:
         return f"<Context: links of {len(self.links)} transfers, {len(self.claims)} claims>"

@@ -6,7 +6,9 @@ value without a counterpart is an answer (`Undefined`), so that one bad row neve
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping
+from datetime import date
 from decimal import Decimal
 from typing import Final
 
@@ -14,14 +16,14 @@ import attrs
 
 from di_salesforce.converters import AS_IS
 from di_salesforce.engine._context import Context
-from di_salesforce.engine._memory import KeyText, Life
+from di_salesforce.engine._memory import KeyText, Life, digest
 from di_salesforce.exceptions import ConversionError
 from di_salesforce.mapping import FieldMapping, ObjectTransfer
 from di_salesforce.protocols import Converter
-from di_salesforce.records import Row, Side, UnsetType, Value, is_blank, record_id_18
+from di_salesforce.records import UNSET, Row, Side, UnsetType, Value, is_blank, record_id_18
 from di_salesforce.triggers import ConflictPolicy, Direction, Trigger
 
-__all__ = ["BoundLine", "BoundTransfer", "Undefined", "normal_id"]
+__all__ = ["BoundLine", "BoundTransfer", "Undefined", "normal_id", "value_flaw"]
 
 
 @attrs.frozen
@@ -41,34 +43,54 @@ def normal_id(side: Side, record_id: Value | UnsetType) -> str | None:
     return (record_id_18(written) or written) if side is Side.SALESFORCE else written
 
 
+def value_flaw(value: object) -> str:
+    """Give the code of what makes something in a row no value at all, whatever its converter; empty where it is one."""
+    if value is None or value is UNSET or isinstance(value, (str, int, date)):
+        return ""
+    if isinstance(value, float):
+        return "" if math.isfinite(value) else "value.not_number"
+    if isinstance(value, Decimal):
+        return "" if value.is_finite() else "value.not_number"
+    return "value.not_scalar"
+
+
 @attrs.frozen
 class BoundLine:
-    """One line with its converter at hand; a lookup is translated through the links of the transfer it names."""
+    """One line with its converter at hand; a lookup is translated through the links of the transfer it names.
+
+    What is asked for at every pair is worked out once: the line's `name` in plans and stores, whose value is the truth
+    (`flows`), and the `version` that is stored with a baseline: it changes when values may read otherwise.
+    """
 
     mapping: FieldMapping
     converter: Converter
     context: Context
     first_match: ConflictPolicy
     first_match_declared: bool
+    name: str = attrs.field(init=False)
+    flows: Direction = attrs.field(init=False)
+    version: str = attrs.field(init=False)
+    _fields: tuple[str, str] = attrs.field(init=False)
 
-    @property
-    def name(self) -> str:
-        """The line's name in plans and stores."""
+    @name.default
+    def _name_of_mapping(self) -> str:
         return self.mapping.name
 
-    @property
-    def flows(self) -> Direction:
-        """Whose value is the truth."""
+    @flows.default
+    def _flows_of_mapping(self) -> Direction:
         return self.mapping.flows
 
-    @property
-    def version(self) -> str:
-        """What is stored with a baseline: it changes when values may read otherwise."""
+    @version.default
+    def _version_of_converter(self) -> str:
         return f"reference:{self.mapping.references}" if self.mapping.references else self.converter.version
+
+    @_fields.default
+    def _fields_of_mapping(self) -> tuple[str, str]:
+        return self.mapping.field(Side.SALESFORCE), self.mapping.field(Side.DIALOG_INSIGHT)
 
     def field(self, side: Side) -> str:
         """The field's name in that side's rows."""
-        return self.mapping.field(side)
+        return self._fields[0 if side is Side.SALESFORCE else 1]
 
     def normal(self, side: Side, value: Value) -> Hashable:
         """Give that side's own normal form; a value outside the domain is equal to nothing but itself."""
@@ -77,7 +99,7 @@ class BoundLine:
         try:
             return self.converter.normal(side, value)
         except ConversionError:
-            return ("raw", AS_IS.normal(side, value))
+            return ("raw", type(value).__name__, repr(value))
 
     def convert(self, value: Value, *, to: Side) -> Value | Undefined:
         """Give the other side's native value, or why there is none."""
@@ -111,6 +133,15 @@ class BoundLine:
             for to in (Side.DIALOG_INSIGHT, Side.SALESFORCE)
             if self.flows.allows(to)
         )  # fmt: skip
+
+    def waits(self, salesforce: Value, dialog_insight: Value) -> bool:
+        """Tell whether the two cannot be compared yet: no record that the lookup refers to is linked."""
+        answers = [
+            self.convert(salesforce if to is Side.DIALOG_INSIGHT else dialog_insight, to=to)
+            for to in Side
+            if self.mapping.references is not None and self.flows.allows(to)
+        ]
+        return bool(answers) and all(isinstance(answer, Undefined) and answer.waits for answer in answers)
 
     def _reads_as(self, source: Value, target: Value, to: Side) -> bool:
         converted = self.convert(source, to=to)
@@ -184,6 +215,16 @@ class BoundTransfer:
         field = self.transfer.id_field(side)
         return None if field is None else normal_id(side, row.get(field))
 
+    def row_name(self, side: Side, row: Row) -> str:
+        """Name a row among its side's rows: its record id, else (a digest of) its key, else of all that is mapped."""
+        record_id = self.record_id(side, row)
+        key = self.key(side, row) if record_id is None else None
+        if record_id is not None:
+            return record_id
+        if isinstance(key, tuple):
+            return digest(key)
+        return digest("?", tuple(f"{name}={row.get(line.field(side), UNSET)!r}" for name, line in self.lines.items()))
+
     def key(self, side: Side, row: Row) -> KeyText | None | Undefined:
         """Give a row's normalised key in Dialog Insight's form; None where it is blank or was not read."""
         parts: list[str] = []
@@ -191,6 +232,8 @@ class BoundTransfer:
             value = row.get(line.field(side))
             if is_blank(value):
                 return None
+            if flaw := value_flaw(value):
+                return Undefined(flaw, "a part of the key is no value")
             there = value if side is Side.DIALOG_INSIGHT else line.convert(value, to=Side.DIALOG_INSIGHT)
             if isinstance(there, Undefined):
                 return there
@@ -202,7 +245,8 @@ class BoundTransfer:
 
     def key_values(self, side: Side, row: Row) -> tuple[Value, ...]:
         """Give a row's key as that side writes it."""
-        return tuple(row.get(line.field(side)) for line in self.key_lines)
+        values = (row.get(line.field(side)) for line in self.key_lines)
+        return tuple(None if value_flaw(value) else value for value in values)
 
     def key_for(self, to: Side, values: tuple[Value, ...]) -> tuple[Value, ...] | None:
         """Give the other side's key as `to` would write it; None where a part has no form there."""

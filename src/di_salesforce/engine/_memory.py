@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Final, Self
@@ -27,6 +28,7 @@ __all__ = [
     "Relation",
     "Tombstone",
     "digest",
+    "fingerprint",
 ]
 
 FORMAT: Final = 1
@@ -197,23 +199,33 @@ class LinkRecord:
 
 @attrs.frozen(repr=False)
 class OpenItem:
-    """A difference or a row that is not settled: held, skipped, refused, waiting; found again at every run until it is."""
+    """A difference or a row that is not settled: held, skipped, refused, waiting; found again at every run until it is.
+
+    Items of one subject are told apart by what they are about.  About a write: `side` is the side that was to be written
+    and `group` is empty.  About one field group of a link: `group` is its name.  About the whole link or row: neither.
+    """
 
     kind: ClassVar[str] = "open_item"
     transfer: str
     subject: str  # "link:<id>" or "row:<side>:<record id or key>"
-    group: str  # the field group, or "" for the whole row
+    group: str  # the field group, or "" for a write and for the whole link or row
     reason: str  # dotted code
     since: datetime
     count: int = 1
     fingerprint: str = ""  # of the inputs: the same inputs need no second telling
     key: tuple[Value, ...] = ()
     detail: str = ""  # the server's own words
+    side: Side | None = None  # the side that a write was to change; None: it is not about a write
 
     @property
     def id(self) -> str:
         """What tells it from every other item of the store."""
-        return f"{self.transfer}/{self.subject}/{self.group}"
+        return f"{self.transfer}/{self.subject}/{self.side.value if self.side else ''}/{self.group}"
+
+    @property
+    def is_about_a_write(self) -> bool:
+        """Whether a write failed, was left out, or has an unknown end: its rows are read again before anything flows."""
+        return self.reason.startswith("outcome.")
 
     def __repr__(self) -> str:
         return f"<OpenItem {self.transfer} {self.reason} x{self.count}>"
@@ -232,6 +244,7 @@ class OpenItem:
             "fingerprint": self.fingerprint,
             "key": [to_plain(part) for part in self.key],
             "detail": self.detail,
+            "side": self.side.value if self.side else None,
         }
 
     @classmethod
@@ -247,6 +260,7 @@ class OpenItem:
             data["fingerprint"],
             tuple(from_plain(part) for part in data["key"]),
             data["detail"],
+            None if data["side"] is None else Side(data["side"]),
         )
 
 
@@ -346,6 +360,11 @@ def digest(*parts: str | tuple[str, ...]) -> str:
     """Give a short stable name for what is named by its parts (also used for action ids)."""
     text = "\x1f".join("\x1e".join(part) if isinstance(part, tuple) else part for part in parts)
     return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
+
+
+def fingerprint(*values: Value | UnsetType) -> str:
+    """Name the inputs of a decision, so that the same inputs are not told, or tried, twice."""
+    return digest(*(json.dumps(to_plain(value), sort_keys=True) for value in values))
 
 
 def _list(key: KeyText | None) -> list[str] | None:

@@ -47,6 +47,7 @@ REASONS: Final[Mapping[str, str]] = {
     "tombstone": "its counterpart was deleted, so it is not created again",
     "claimed": "another transfer holds this record",
     "outcome.quarantine": "an earlier write's answer was lost; it may still land",
+    "refused.unchanged": "the service refused this write before, and nothing of it changed since",
     # cannot be synchronised as it is
     "key.missing": "the key is blank",
     "key.invalid": "the key has no form on the other side",
@@ -54,6 +55,10 @@ REASONS: Final[Mapping[str, str]] = {
     "key.ambiguous": "several unlinked records have this key",
     "key.duplicate": "a linked record has this key already",
     "value.not_convertible": "a value has no form on the other side",
+    "value.not_scalar": "an object or a list stands where one value is expected",
+    "value.not_number": "a number is not finite",
+    "value.unclear": "the record was read twice, with different values",
+    "value.not_read": "the record was looked up and came without a field that is mapped",
     # what became of a write
     "outcome.refused": "the service refused the write",
     "outcome.stale": "the record moved since the plan was made",

@@ -35,8 +35,8 @@ class Owner:
         """Give the owner with another run's projects added; raises `ForeignStoreError` for another org."""
         if other.org_id != self.org_id:
             raise ForeignStoreError(
-                f"this store remembers the Salesforce org {self.org_id}, and the client is logged in to {other.org_id}: "
-                "give every org (a sandbox too) a store of its own"
+                f"this store remembers the Salesforce org {self.org_id}, and the client is logged in to "
+                f"{other.org_id}: give every org (a sandbox too) a store of its own"
             )
         strangers = sorted(set(other.projects) - set(self.projects))
         if self.projects and strangers and not set(other.projects) & set(self.projects):
@@ -196,7 +196,8 @@ def leased(
     """Give the lease (holder, since, until) once `holder` has taken it; raises where another's has not run out."""
     if lease is not None and lease[0] != holder and lease[2] > now:
         raise AlreadyRunningError(
-            f"another run ({lease[0]}) uses this store since {lease[1].isoformat()}; its lease ends at {lease[2].isoformat()}",
+            f"another run ({lease[0]}) uses this store since {lease[1].isoformat()}; "
+            f"its lease ends at {lease[2].isoformat()}",
             holder=lease[0],
             since=lease[1].isoformat(),
         )

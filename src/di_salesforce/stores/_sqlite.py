@@ -1,7 +1,7 @@
 """The default store: one SQLite file.
 
-What may not go in here: deciding, and anything but SQL and plain rows.  The file's format is a promise: `meta` holds its
-number, older ones are migrated when the file is opened, newer ones are refused.
+What may not go in here: deciding, and anything but SQL and plain rows.  The file's format is a promise: `meta` holds
+its number, older ones are migrated when the file is opened, newer ones are refused.
 """
 
 from __future__ import annotations

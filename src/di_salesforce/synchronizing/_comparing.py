@@ -219,7 +219,7 @@ class _Reasons:
         self._baseline = baseline
 
     def of_line(self, link: LinkRecord, line: BoundLine, salesforce: Row, dialog_insight: Row) -> str:
-        """Give the reason why a pair's values differ; a known difference counts while both values are the known ones."""
+        """Give the reason why two values differ; a known difference counts while both values are the known ones."""
         state, group = link.fields.get(line.name), line.mapping.group_name
         if state is not None and state.base is not None and state.rel is not Relation.AGREED:
             values = (_value(line, Side.SALESFORCE, salesforce), _value(line, Side.DIALOG_INSIGHT, dialog_insight))

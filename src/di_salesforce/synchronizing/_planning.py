@@ -1,7 +1,7 @@
 """Reading both sides of a transfer, and planning with what was read.
 
-What may not go in here: deciding (the engine does), writing.  A feed says what it covers; what the engine still needs is
-looked up by id or by key until nothing is missing.
+What may not go in here: deciding (the engine does), writing.  A feed says what it covers; what the engine still needs
+is looked up by id or by key until nothing is missing.
 """
 
 from __future__ import annotations

@@ -48,9 +48,10 @@ def plan(
     return Plan.joined(plans)
 
 
-def apply(setup: Setup, plan: Plan, *, progress: Progress, run_id: str) -> Flow[SyncReport]:
+def apply(setup: Setup, plan: Plan, *, progress: Progress, run_id: str = "") -> Flow[SyncReport]:
     """Carry exactly this plan out, settle it, and remember what came of it."""
     _check_applicable(setup, plan)
+    run_id = run_id or _run_id((yield from time_now()))
     reports: list[SyncReport] = []
     for part in plan.parts:
         piece = plan.only_transfer(part.transfer)
@@ -59,6 +60,11 @@ def apply(setup: Setup, plan: Plan, *, progress: Progress, run_id: str) -> Flow[
         if report.cut_short:
             break
     return SyncReport.joined(reports)
+
+
+def _run_id(began: datetime) -> str:
+    """Name a run by when it began: the lease keeps two of one store from beginning at once."""
+    return f"{began:%Y%m%dT%H%M%S.%fZ}"
 
 
 def _check_applicable(setup: Setup, plan: Plan) -> None:
@@ -177,11 +183,11 @@ def run(
     max_writes: int | None,
     first_run: bool,
     progress: Progress,
-    run_id: str,
 ) -> Flow[SyncReport]:
     """Plan and apply the transfers in their order, again for those that see others' writes, until all is quiet."""
     if not first_run:
         yield from _check_not_first(setup)
+    run_id = _run_id((yield from time_now()))
     current = _Run()
     waiting = list(transfers)
     # The longest path from one transfer to another is their number, and one round more shows that all is quiet.
@@ -214,7 +220,10 @@ def _run_one(
         return SyncReport(transfers=(transfer.name,))
     planned = yield from plan_transfer(setup, transfer, progress=progress, keys=keys)
     if max_writes is not None and current.written + len(planned.writes) > max_writes:
-        current.cut_short = f"{transfer.name} would make {len(planned.writes):,} writes after {current.written:,}; max_writes is {max_writes:,}"
+        current.cut_short = (
+            f"{transfer.name} would make {len(planned.writes):,} writes after {current.written:,}; "
+            f"max_writes is {max_writes:,}"
+        )
         return SyncReport(transfers=(transfer.name,))
     report = yield from apply(setup, planned, progress=progress, run_id=run_id)
     current.reports.append(report)
@@ -224,7 +233,7 @@ def _run_one(
 
 
 def _sees(setup: Setup, other: ObjectTransfer, writer: ObjectTransfer, report: SyncReport) -> bool:
-    """Tell whether a transfer must look again: a table that it reads was written, or records it refers to were linked."""
+    """Tell whether a transfer must look again: a table it reads was written, or records it refers to were linked."""
     if other.name == writer.name:
         return False
     sides = {line.side for line in report.written if line.side is not None}
@@ -244,6 +253,6 @@ def _check_not_first(setup: Setup) -> Flow[None]:
         if len(known):
             return
     raise FirstRunError(
-        "nothing is remembered yet: look at sync.plan(), then sync.apply(plan), or pass first_run=True. If this store was "
-        "in use before, it was lost: restore a copy"
+        "nothing is remembered yet: look at sync.plan(), then sync.apply(plan), or pass first_run=True. If this store "
+        "was in use before, it was lost: restore a copy"
     )

@@ -38,6 +38,20 @@ def named_connection(project: str) -> str:
     return f"{Side.DIALOG_INSIGHT.value}:{project}"
 
 
+@attrs.frozen
+class Schemas:
+    """Both sides' schemas by transfer name; None where a relational table's is not declared."""
+
+    salesforce: Mapping[str, TableSchema] = attrs.field(factory=dict[str, TableSchema])
+    dialog_insight: Mapping[str, TableSchema] = attrs.field(factory=dict[str, TableSchema])
+
+    def resolve(self, integration: Integration) -> Integration:
+        """Fill in every missing converter."""
+        return Integration(
+            [t.resolved(self.salesforce.get(t.name), self.dialog_insight.get(t.name)) for t in integration.transfers]
+        )
+
+
 @attrs.frozen(repr=False)
 class Setup:
     """Everything that the flows need to know; a value, so that a run can be replayed."""
@@ -47,6 +61,7 @@ class Setup:
     dialog_insight: Mapping[str, DialogInsightSettings]  # by project name
     store: Store
     fresh_for: timedelta  # a plan older than this is checked against the services before it is applied
+    schemas: Schemas = Schemas()
     lookups_at_most: int = 20  # rounds of look-ups for one plan: each can ask for what the last one brought up
 
     def project(self, transfer: ObjectTransfer) -> DestinationProject:
@@ -88,20 +103,6 @@ def chosen(integration: Integration, names: Iterable[str]) -> tuple[ObjectTransf
             f"there is no transfer {', '.join(map(repr, unknown))}: there are {', '.join(integration.names)}"
         )
     return tuple(transfer for transfer in integration.in_order() if not wanted or transfer.name in wanted)
-
-
-@attrs.frozen
-class Schemas:
-    """Both sides' schemas by transfer name; None where a relational table's is not declared."""
-
-    salesforce: Mapping[str, TableSchema]
-    dialog_insight: Mapping[str, TableSchema]
-
-    def resolve(self, integration: Integration) -> Integration:
-        """Fill in every missing converter."""
-        return Integration(
-            [t.resolved(self.salesforce.get(t.name), self.dialog_insight.get(t.name)) for t in integration.transfers]
-        )
 
 
 def read_schemas(setup: Setup) -> Flow[Schemas]:

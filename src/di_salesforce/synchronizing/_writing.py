@@ -1,4 +1,4 @@
-"""Carrying a plan's writes out: in batches of one kind, with one outcome for each, and what the services kept read back.
+"""Carrying a plan's writes out: in batches of one kind, one outcome for each, and what the services kept read back.
 
 What may not go in here: deciding what to write.  A create is insert-only, an update addresses a record that exists; one
 call never mixes kinds.  An outcome is never guessed: what a service did not say is unknown.
@@ -116,10 +116,10 @@ def _write_dialog_insight(setup: Setup, transfer: ObjectTransfer, actions: Seque
         options=_CREATE_ONLY if creates else _UPDATE_ONLY,
     )
     has_ids = target.record_id_field is not None  # what a relational row's IdRecord means is unknown
-    return {action.id: _merge_outcome(result, has_ids) for action, result in zip(actions, results, strict=True)}
+    return {action.id: _merge_outcome(result, has_ids=has_ids) for action, result in zip(actions, results, strict=True)}
 
 
-def _merge_outcome(result: MergeResult, has_ids: bool) -> Outcome:
+def _merge_outcome(result: MergeResult, *, has_ids: bool) -> Outcome:
     match result.status:
         case MergeStatus.CREATED | MergeStatus.UPDATED:
             return Outcome.done(result.record_id if has_ids else None, result.stored)

@@ -256,7 +256,7 @@ class Switches:
     webhook_body: Literal["one_event", "all_events"] = "one_event"
     """Whether the events of one change come in a body each. The array is [seen], more than one item in it [unknown]"""
     webhook_type_member: Literal["type", "Type"] = "type"
-    """How the type is spelt: a receiver reads one, the vendor's article the other. [seen: both]"""
+    """How the type is spelt: a receiver reads one, the vendor's article the other, both [seen]"""
     webhook_byte_order_mark: Literal["present", "absent"] = "present"
     """Whether a body begins with a byte-order mark. A receiver removes one [seen]; always there [unknown]"""
     webhook_delivery: Literal["once", "twice"] = "once"

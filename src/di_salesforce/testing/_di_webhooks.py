@@ -10,7 +10,7 @@ import contextlib
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -73,12 +73,13 @@ class _Post:
 class Webhooks:
     """The addresses that a `FakeDialogInsight` posts to, as its attribute `webhooks`.
 
-    Contacts that are created or changed by an edit (`edit_contact`) or a Merge are told; loaded and deleted ones are not.
-    The switches whose names begin with `webhook` say how.  A receiver that fails is not told again by itself.
+    Contacts that are created or changed by an edit (`edit_contact`) or a Merge are told; loaded and deleted ones are
+    not.  The switches whose names begin with `webhook` say how.  A receiver that fails is not told again by itself.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, lock: contextlib.AbstractContextManager[object]) -> None:
         self._desk = desk
+        self._lock = lock  # the façade's own, which guards the desk
         self._hooks: list[Webhook] = []
         self._log: list[SentWebhook] = []
         self._waiting: list[_Post] = []
@@ -119,7 +120,7 @@ class Webhooks:
             self._hooks = [hook for hook in self._hooks if hooks and hook not in hooks]
 
     # events ---------------------------------------------------------------------------------------------------------
-    def send(self, type: str, id_project: int, id_contact: int, *, test: bool = False) -> None:  # noqa: A002 - wire word
+    def send(self, type: str, id_project: int, id_contact: int, *, test: bool = False) -> None:
         """Tell of an event that no write causes: a bounce, a complaint, or the test of the application's button.
 
         Args:
@@ -131,13 +132,14 @@ class Webhooks:
         Raises:
             ConfigurationError: no such project or contact.
         """
-        shelf = self._desk.account.shelf(id_project)
-        if id_project not in self._desk.account.projects or id_contact not in shelf.rows:
-            raise ConfigurationError(f"there is no contact {id_contact} in a project {id_project}")
-        self._post([self._event(type, shelf, shelf.rows[id_contact], test=test)])
+        with self._lock:
+            shelf = self._desk.account.shelf(id_project)
+            if id_project not in self._desk.account.projects or id_contact not in shelf.rows:
+                raise ConfigurationError(f"there is no contact {id_contact} in a project {id_project}")
+            self._post([self._event(type, shelf, shelf.rows[id_contact], test=test)])
 
     @contextlib.contextmanager
-    def watching(self, *, by_api: bool) -> Iterator[None]:
+    def watching(self, *, by_api: bool) -> Generator[None]:
         """Tell of what the work inside does to contacts; the façade holds its lock around it."""
         if not self._hooks or (by_api and self._desk.account.switches.webhooks_of_api_writes == "none"):
             yield
@@ -235,8 +237,9 @@ class Webhooks:
 
     def _delivered(self, post: _Post) -> int:
         headers = {"Content-Type": "application/json; charset=utf-8"}
-        # S310: `add` has made sure of the scheme.
-        request = urllib.request.Request(post.hook.url, post.body, headers, method="POST")  # noqa: S310 - as said above
+        request = urllib.request.Request(  # noqa: S310 - `add` has made sure of the scheme
+            post.hook.url, post.body, headers, method="POST"
+        )
         try:
             with self._opener.open(request, timeout=_SECONDS) as answer:
                 return int(answer.status)

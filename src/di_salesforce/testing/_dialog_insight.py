@@ -73,7 +73,7 @@ class FakeDialogInsight:
         self._rules: list[FaultRule] = []
         self._log: list[LoggedCall] = []
         self._desk = Desk(Account(switches or Switches()), clock or _now, {id_key: ApiKey(id_key, key)})
-        self.webhooks = Webhooks(self._desk)
+        self.webhooks = Webhooks(self._desk, self._lock)
 
     def __repr__(self) -> str:
         with self._lock:

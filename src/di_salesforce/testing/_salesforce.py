@@ -19,6 +19,7 @@ from di_salesforce.testing._faults import Meanwhile, SlowAnswer
 from di_salesforce.testing._loopback import LoopbackServer, SimRequest, SimResponse, parse_request
 from di_salesforce.testing._sf_administration import Administration
 from di_salesforce.testing._sf_auth import Credentials, Door
+from di_salesforce.testing._sf_bulk import finish
 from di_salesforce.testing._sf_errors import Answer
 from di_salesforce.testing._sf_faults import ExpiredSession, RequestRule, SalesforceFault, changed, instead
 from di_salesforce.testing._sf_objects import DEFAULT
@@ -268,6 +269,11 @@ class FakeSalesforce(Administration):
         with self._lock:
             self._service.cursors.clear()
 
+    def finish_bulk_jobs(self) -> None:
+        """Carry out all bulk jobs that wait: by themselves they move only when somebody looks at them."""
+        with self._lock:
+            finish(self._service)
+
     # settings -------------------------------------------------------------------------------------------------------
     @property
     def switches(self) -> SalesforceSwitches:
@@ -357,7 +363,7 @@ class FakeSalesforce(Administration):
 
     # state ----------------------------------------------------------------------------------------------------------
     def snapshot(self) -> SalesforceState:
-        """Remember declarations, rows, automation and counters; not the log, the faults, sessions and cursors."""
+        """Remember declarations, rows, automation and counters; not log, faults, sessions, cursors and bulk jobs."""
         with self._lock:
             return SalesforceState(self._org.state(), self._saver.automation_state(), self._service.calls_used)
 
@@ -368,6 +374,7 @@ class FakeSalesforce(Administration):
             self._saver.restore_automation(state.automation)
             self._service.calls_used = state.calls_used
             self._service.cursors.clear()
+            self._service.jobs.clear()
 
     def reset(self) -> None:
         """Forget rows, automation, log, faults, cursors and used calls; objects, fields and sessions stay."""

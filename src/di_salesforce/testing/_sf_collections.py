@@ -46,7 +46,7 @@ def update(call: ApiCall) -> Answer:
     def save(table: Table, row: JsonRow) -> Save:
         def one(hand: Hand) -> Outcome:
             values = {name: value for name, value in row.items() if name.lower() != "id"}
-            record_id = _row_id(table, next((value for name, value in row.items() if name.lower() == "id"), None))
+            record_id = row_id(table, next((value for name, value in row.items() if name.lower() == "id"), None))
             saver.update(table, record_id, values, hand)
             return _done(record_id)
 
@@ -67,19 +67,20 @@ def upsert(call: ApiCall) -> Answer:
     taken: set[object] = set()
 
     def save(row: JsonRow) -> Save:
-        return lambda hand: _upsert_row(call.service.saver, (table, field), row, taken, hand)
+        return lambda hand: upsert_row(call.service.saver, (table, field), row, taken, hand)
 
     return _run(call, [(table, save(row)) for table, row in rows], all_or_none=all_or_none, upserting=True)
 
 
-def _upsert_row(saver: Saver, by: tuple[Table, Field], row: JsonRow, taken: set[object], hand: Hand) -> Outcome:
+def upsert_row(saver: Saver, by: tuple[Table, Field], row: JsonRow, taken: set[object], hand: Hand) -> Outcome:
+    """Save one row of an upsert; `taken` holds the keys that came before it in the same call."""
     table, field = by
     name = next((name for name in row if name.lower() == field.name.lower()), field.name)
     values = {key: value for key, value in row.items() if key != name}
     if field.type == "id":
         if row.get(name) is None:
             return _done(saver.create(table, values, hand)) | {"created": True}
-        record_id = _row_id(table, row[name])
+        record_id = row_id(table, row[name])
         saver.update(table, record_id, values, hand)
         return _done(record_id) | {"created": False}
     key = table.writers[field.name].convert(row.get(name))
@@ -107,7 +108,7 @@ def delete(call: ApiCall) -> Answer:
     def save(text: str) -> Save:
         def one(hand: Hand) -> Outcome:
             table = _table_of(call, text)
-            record_id = _row_id(table, text)
+            record_id = row_id(table, text)
             call.service.saver.delete(table, record_id, hand)
             return _done(record_id)
 
@@ -231,7 +232,8 @@ def _failed(refused: Refusal, *, upserting: bool) -> Outcome:
     return outcome | {"created": False} if upserting else outcome
 
 
-def _row_id(table: Table, value: object) -> str:
+def row_id(table: Table, value: object) -> str:
+    """Read the id that a row names; raises the refusal of a missing one and of another object's."""
     if value is None:
         raise Refusal("MISSING_ARGUMENT", "Id not specified in an update call", ())
     full = record_id_18(value) if isinstance(value, str) else None

@@ -49,7 +49,7 @@ def versions() -> Answer:
 
 def resources(call: ApiCall) -> Answer:
     """GET `/services/data/vXX.X`: resource names and their paths."""
-    names = ("sobjects", "query", "queryAll", "limits", "composite")
+    names = ("sobjects", "query", "queryAll", "limits", "composite", "jobs/ingest", "jobs/query")
     return Answer(200, {name: f"{call.base}/{name}" for name in names})
 
 
@@ -98,14 +98,16 @@ def _not_modified(call: ApiCall, changed: datetime) -> bool:
 
 
 def limits(call: ApiCall) -> Answer:
-    """GET `/limits`: the daily calls are counted, the others stand still."""
+    """GET `/limits`: the daily calls and bulk queries are counted, the others stand still."""
     service = call.service
-    still = {"DailyBulkApiBatches": 15000, "DailyBulkV2QueryJobs": 10000, "DailyBulkV2QueryFileStorageMB": 976562}
+    still = {"DailyBulkApiBatches": 15000, "DailyBulkV2QueryFileStorageMB": 976562}
     body = {name: {"Max": most, "Remaining": most} for name, most in still.items()}
     body["DailyApiRequests"] = {
         "Max": service.daily_limit,
         "Remaining": max(service.daily_limit - service.calls_used, 0),
     }
+    queries = call.org.switches.bulk_query_jobs
+    body["DailyBulkV2QueryJobs"] = {"Max": queries, "Remaining": max(queries - service.bulk_queries, 0)}
     return Answer(200, body)
 
 

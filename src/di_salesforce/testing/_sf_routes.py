@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlencode
 
 import attrs
 
+from di_salesforce.testing import _sf_bulk as bulk
 from di_salesforce.testing import _sf_collections as collections
 from di_salesforce.testing import _sf_reads as reads
 from di_salesforce.testing import _sf_records as records
@@ -63,6 +64,14 @@ ROUTES: Final = (
     _line("POST", "composite/sobjects/{sobject}", collections.retrieve),
     _line("GET", "composite/sobjects/{sobject}", collections.retrieve_short),
     _line("PATCH", "composite/sobjects/{sobject}/{field}", collections.upsert, writes=True),
+    _line("POST", "jobs/ingest", bulk.create_ingest),
+    _line("POST", "jobs/query", bulk.create_query),
+    _line("GET", "jobs/query/{job}/results", bulk.query_results),
+    _line("PUT", "jobs/{kind}/{job}/batches", bulk.upload, writes=True),
+    _line("GET", "jobs/{kind}/{job}", bulk.look),
+    _line("PATCH", "jobs/{kind}/{job}", bulk.change_state),
+    _line("DELETE", "jobs/{kind}/{job}", bulk.forget),
+    _line("GET", "jobs/{kind}/{job}/{results}", bulk.ingest_results),
     _line("GET", "limits", reads.limits),
     _line("GET", "limits/recordCount", reads.record_count),
 )

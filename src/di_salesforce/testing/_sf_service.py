@@ -1,4 +1,4 @@
-"""What all REST routes share: the org, the user, query cursors, the day's allowance, and one call's view of a request.
+"""What all REST routes share: the org, the user, open cursors and jobs, the day's allowance, one call's view of a request.
 
 What may not go in here: the routes.
 """
@@ -15,6 +15,7 @@ import attrs
 
 from di_salesforce.testing._loopback import SimRequest
 from di_salesforce.testing._sf_errors import Answer, Refusal, not_found
+from di_salesforce.testing._sf_jobs import Job
 from di_salesforce.testing._sf_query import Result, Runner
 from di_salesforce.testing._sf_save import Hand, Saver
 from di_salesforce.testing._sf_schema import StoredRow
@@ -35,6 +36,9 @@ class Service:
     daily_limit: int
     calls_used: int = 0
     cursors: OrderedDict[str, Result] = attrs.field(factory=OrderedDict[str, Result], repr=False)
+    jobs: dict[str, Job] = attrs.field(factory=dict[str, Job], repr=False)
+    jobs_made: int = 0
+    bulk_queries: int = 0
     _cursor_number: int = 0
 
     def keep(self, result: Result) -> str:

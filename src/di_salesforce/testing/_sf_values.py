@@ -37,6 +37,13 @@ class SalesforceSwitches:
         unordered: order of a query without ORDER BY: None, order of creation; a number, a shuffle from that seed.
         soap_login: the SOAP log-in is enabled (it is off in new orgs).
         coverage_lag: seconds by which `latestDateCovered` of `updated` and `deleted` stays behind the clock.
+        bulk_looks: how many looks at a bulk job find it waiting before anything is done.
+        bulk_batch: rows that one further look carries out; the vendor's internal batches hold 10,000 (facts 3.10).
+        bulk_shuffle: order of a job's result rows: None, that of the upload; a number, a shuffle from that seed.
+        bulk_repeats_header: every page of a bulk query begins with the header; otherwise the first alone [unknown].
+        bulk_page_rows: the most rows of such a page; the vendor's own measure is not published [unknown].
+        bulk_max_upload: bytes of a job's upload; base64 makes 150 MB of the documented 100 MB or so.
+        bulk_query_jobs: bulk queries of a day.
     """
 
     lower_case_emails: bool = False
@@ -47,6 +54,13 @@ class SalesforceSwitches:
     unordered: int | None = None
     soap_login: bool = True
     coverage_lag: float = 0.0
+    bulk_looks: int = 1
+    bulk_batch: int = 10_000
+    bulk_shuffle: int | None = 1
+    bulk_repeats_header: bool = True
+    bulk_page_rows: int = 100_000
+    bulk_max_upload: int = 150_000_000
+    bulk_query_jobs: int = 10_000
 
 
 @attrs.frozen

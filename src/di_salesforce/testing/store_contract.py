@@ -9,7 +9,6 @@ What may not go in here: how one store keeps things (files, tables, connections)
 For readable failures let pytest rewrite this module's assertions, in your `conftest.py`:
 `pytest.register_assert_rewrite("di_salesforce.testing.store_contract")`.
 """
-# ruff: noqa: S101 - a test asserts, here as anywhere
 
 from __future__ import annotations
 
@@ -53,7 +52,8 @@ _AT_ONCE: Final = 8  # threads: more than either machine of a continuous integra
 _VALUES: Final[tuple[Value, ...]] = (
     None, "", " padded ", "Éloïse Ōoka 🙂", "a\x00b\n\t\u2028", 'quote " and \\', "lone \ud83d surrogate",
     True, False, 0, -1, 2**63, 0.1, -0.0, 1e300, Decimal("1.10"), Decimal("-0"), Decimal("1E+3"),
-    date(2026, 2, 28), datetime(2026, 2, 28, 23, 59, 59, 999999),  # noqa: DTZ001 - Dialog Insight's times have no zone
+    date(2026, 2, 28),
+    datetime(2026, 2, 28, 23, 59, 59, 999999),  # noqa: DTZ001 - Dialog Insight's times have no zone
     datetime(2026, 2, 28, 23, 59, tzinfo=UTC), datetime(2026, 2, 28, tzinfo=timezone(timedelta(hours=-4, minutes=-30))),
 )  # fmt: skip
 """A value of every kind that a row can hold, and the awkward ones of each."""
@@ -70,7 +70,7 @@ class StoreContract(ABC):
 
     @abstractmethod
     def open_store(self, place: Path) -> Store:
-        """Open the store that lives at `place`, an existing folder that is this test's own; make it where there is none.
+        """Open the store that lives at `place`, an existing folder of this test alone; make it where there is none.
 
         Called twice with one place it must give, where the store is `durable`, the same memory.
         """
@@ -193,7 +193,9 @@ class StoreContract(ABC):
             _assert_remembers(store, name, part)
         first = parts["contacts"]
         store.save(
-            _settlement(removed=[link.id for link in first.changed_links], closed=[item.id for item in first.open_items])
+            _settlement(
+                removed=[link.id for link in first.changed_links], closed=[item.id for item in first.open_items]
+            )
         )
         assert store.baseline("contacts").links == ()
         assert store.baseline("contacts").open_items == {}
@@ -205,7 +207,9 @@ class StoreContract(ABC):
         before = _everything("contacts")
         store.save(before, _run("first", 0))
         with pytest.raises(Exception):  # noqa: B017, PT011 - how a medium fails is its own affair; that it shows is not
-            self.fail_halfway(store, _settlement(links=[_link("contacts", "new")], removed=[before.changed_links[0].id]))
+            self.fail_halfway(
+                store, _settlement(links=[_link("contacts", "new")], removed=[before.changed_links[0].id])
+            )
         _assert_remembers(store, "contacts", before)
         assert [run.run_id for run in store.runs()] == ["first"]
         store.save(_settlement(links=[_link("later", "x")]))
@@ -317,7 +321,7 @@ class StoreContract(ABC):
             lambda: store.belong_to(Owner(_ORG, (1,))),
             lambda: store.baseline("contacts"),
             lambda: store.save(_settlement()),
-            lambda: store.runs(),
+            store.runs,
             lambda: store.acquire("first", now=_NOW, until=_NOW + timedelta(minutes=1)),
             lambda: store.release("first"),
         )
@@ -377,7 +381,9 @@ def _item(transfer: str, subject: str, **given: Any) -> OpenItem:  # members of 
 def _run(run_id: str, hours: int) -> RunRecord:
     started = _NOW + timedelta(hours=hours)
     counts = (("create done", 3), ("update refused", 1))
-    return RunRecord(run_id, ("contacts", "orders"), started, started + timedelta(seconds=9), "d" * 64, False, counts)  # noqa: FBT003 - its `ok`
+    return RunRecord(
+        run_id, ("contacts", "orders"), started, started + timedelta(seconds=9), "d" * 64, ok=False, counts=counts
+    )
 
 
 def _settlement(

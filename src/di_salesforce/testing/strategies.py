@@ -36,7 +36,7 @@ from di_salesforce.records import UNSET, Row, Side, UnsetType, Value
 from di_salesforce.testing.worlds import Fate, Saving, World
 from di_salesforce.triggers import ConflictPolicy, Deletes, Direction, Trigger
 
-__all__ = ["Pools", "fates", "rows", "transfers", "values", "worlds"]
+__all__ = ["Pools", "change_something", "coverages", "fates", "live_one_round", "rows", "transfers", "values", "worlds"]
 
 Pools: TypeAlias = Mapping[str, Mapping[Side, st.SearchStrategy[Value]]]
 """Values of your own, by line name and side, for lines whose converter is your own."""
@@ -231,6 +231,7 @@ def worlds(
     honest: bool = False,
     refusing: bool = False,
     past: bool = True,
+    rekeys: bool = False,
     context: Context | None = None,
 ) -> World:
     """Draw a world of one transfer: servers, rows on both sides, and a past of passes and edits.
@@ -243,6 +244,7 @@ def worlds(
         honest: Whether servers keep what they are given as it is.
         refusing: Whether servers may refuse values: such a write is tried again at every run.
         past: Whether there were passes and edits before.
+        rekeys: Whether people edit keys too: keys that move in a chain settle one link per pass.
         context: Circumstances handed to the engine.
     """
     world = World(transfer, draw(_savings(honest=honest, refusing=refusing)), context or Context())
@@ -255,7 +257,7 @@ def worlds(
         world.add(Side.DIALOG_INSIGHT, {**row, **same})
     if past:
         for _ in range(draw(st.integers(0, 2))):
-            live_one_round(draw, world, fates(sure=True), pools)
+            live_one_round(draw, world, fates(sure=True), pools, rekeys=rekeys)
     return world
 
 
@@ -272,14 +274,16 @@ def _key_there(transfer: ObjectTransfer, row: Row) -> Row:
         return {}
 
 
-def live_one_round(draw: st.DrawFn, world: World, fate: st.SearchStrategy[Fate], pools: Pools | None = None) -> None:
+def live_one_round(
+    draw: st.DrawFn, world: World, fate: st.SearchStrategy[Fate], pools: Pools | None = None, *, rekeys: bool = False
+) -> None:
     """Let one pass run, and then people change something on both sides."""
     if all(world.rows(side) for side in Side):  # an emptied side is refused
         world.apply(world.plan(), _chosen(draw, fate))
         world.rest()
     for side in Side:
         for name in draw(st.lists(st.sampled_from(sorted(world.rows(side))), max_size=2)) if world.rows(side) else ():
-            change_something(draw, world, side, name, pools)
+            change_something(draw, world, side, name, pools, rekeys=rekeys)
 
 
 def _chosen(draw: st.DrawFn, fate: st.SearchStrategy[Fate]) -> Callable[[Write], Fate]:
@@ -293,7 +297,9 @@ def _chosen(draw: st.DrawFn, fate: st.SearchStrategy[Fate]) -> Callable[[Write],
     return choose
 
 
-def change_something(draw: st.DrawFn, world: World, side: Side, name: str, pools: Pools | None = None) -> None:
+def change_something(
+    draw: st.DrawFn, world: World, side: Side, name: str, pools: Pools | None = None, *, rekeys: bool = False
+) -> None:
     """Let a person edit, or now and then delete, one record."""
     if name not in world.rows(side):
         return
@@ -301,7 +307,8 @@ def change_something(draw: st.DrawFn, world: World, side: Side, name: str, pools
         world.remove(side, name)
         return
     row = draw(rows(world.transfer, side, pools=pools))
-    field = draw(st.sampled_from(sorted(row)))
+    keys = {line.field(side) for line in world.transfer.key_lines}
+    field = draw(st.sampled_from(sorted(set(row) if rekeys else set(row) - keys)))
     world.edit(side, name, {field: row[field]})
 
 

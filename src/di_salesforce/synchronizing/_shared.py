@@ -1,0 +1,173 @@
+"""What the blocking and the awaited synchronizer have in common: settings, flows, counted calls; nothing that waits.
+
+What may not go in here: carrying flows out.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import platform
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+import attrs
+
+from di_salesforce._check import Findings, check
+from di_salesforce.engine import Plan, SyncReport
+from di_salesforce.engine._actions import Key
+from di_salesforce.exceptions import ConfigurationError, Problem
+from di_salesforce.mapping import Integration
+from di_salesforce.protocols import Progress
+from di_salesforce.runners import Exchange
+from di_salesforce.stores import Store
+from di_salesforce.synchronizing import _comparing as comparing
+from di_salesforce.synchronizing import _running as running
+from di_salesforce.synchronizing._comparing import Comparison
+from di_salesforce.synchronizing._setup import (
+    SALESFORCE,
+    Setup,
+    chosen,
+    identify,
+    named_connection,
+    read_schemas,
+    silent,
+)
+from di_salesforce.wire import Flow, time_now, work
+
+__all__ = ["FRESH_FOR", "SynchronizerBase", "new_holder"]
+
+LEASE: Final = timedelta(minutes=30)
+"""How long a run may hold a store before another may take it over, if the first has died without giving it back."""
+
+FRESH_FOR: Final = timedelta(seconds=60)
+"""A plan older than this is checked against both services, record by record, before it is applied."""
+
+
+_HOLDERS: Final = itertools.count(1)
+
+
+def new_holder() -> str:
+    """Name one run among all processes: two runs of one synchronizer shut each other out like those of two."""
+    return f"{platform.node()}:{os.getpid()}:{next(_HOLDERS)}"
+
+
+class CallCounter:
+    """Counts the exchanges with each service; told of them from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counted: Counter[str] = Counter()
+
+    def note(self, exchange: Exchange) -> None:
+        """Count one exchange."""
+        with self._lock:
+            self._counted[exchange.connection.partition(":")[0]] += 1
+
+    def taken(self) -> Mapping[str, int]:
+        """Give the counts since the last call."""
+        with self._lock:
+            counted, self._counted = dict(self._counted), Counter()
+        return counted
+
+
+def _clients_by_project(integration: Integration, given: Any) -> dict[str, Any]:  # a client, or a mapping of clients
+    """Give each project its client: one for all, or one by project name."""
+    if missing := [t.name for t in integration.transfers if t.project is None]:
+        raise ConfigurationError(
+            [Problem(f"transfers.{name}.project", "is needed to reach Dialog Insight") for name in missing],
+            what="synchronizer",
+        )
+    names = [project.name for project in integration.projects]
+    if not isinstance(given, Mapping):
+        return dict.fromkeys(names, given)
+    if absent := [name for name in names if name not in given]:
+        raise ConfigurationError(f"no Dialog Insight client is given for project {', '.join(map(repr, absent))}")
+    return {name: given[name] for name in names}  # pyright: ignore[reportUnknownVariableType]  # clients of either kind
+
+
+class SynchronizerBase:
+    """What both synchronizers have in common: nothing that waits."""
+
+    def __init__(self, integration: Integration, store: Store, fresh_for: timedelta, clients: tuple[Any, Any]) -> None:
+        salesforce, dialog_insight = clients  # of either kind
+        self.integration = integration
+        self.store = store
+        self._clients = _clients_by_project(integration, dialog_insight)
+        self._setup = Setup(
+            integration,
+            salesforce.settings,
+            {name: client.settings for name, client in self._clients.items()},
+            store,
+            fresh_for,
+        )
+        self._connections: dict[str, Any] = {  # connections of either kind
+            SALESFORCE: salesforce.connection,
+            **{named_connection(name): client.connection for name, client in self._clients.items()},
+        }
+        self._calls = CallCounter()
+        self._is_open = False
+
+    def _opened(self) -> Flow[Setup]:
+        """Log in, claim the store, read both schemas and fill in the converters: once, before the first plan."""
+        if not self._is_open:
+            yield from identify(self._setup)
+            schemas = yield from read_schemas(self._setup)
+            self._setup = attrs.evolve(self._setup, schemas=schemas, integration=schemas.resolve(self.integration))
+            self._is_open = True
+        return self._setup
+
+    def _check(self) -> Flow[Findings]:
+        schemas = (yield from self._opened()).schemas
+        return check(self.integration, salesforce=schemas.salesforce, dialog_insight=schemas.dialog_insight)
+
+    def _plan(self, names: Sequence[str], keys: Sequence[Key] | None, progress: Progress | None) -> Flow[Plan]:
+        setup = yield from self._opened()
+        return (
+            yield from running.plan(setup, chosen(setup.integration, names), keys=keys, progress=progress or silent)
+        )
+
+    def _apply(self, plan: Plan, progress: Progress | None) -> Flow[SyncReport]:
+        setup = yield from self._opened()
+        return (yield from running.apply(setup, plan, progress=progress or silent))
+
+    def _run(
+        self,
+        names: Sequence[str],
+        keys: Sequence[Key] | None,
+        max_writes: int | None,
+        progress: Progress | None,
+        *,
+        first_run: bool,
+    ) -> Flow[SyncReport]:
+        setup = yield from self._opened()
+        return (
+            yield from running.run(
+                setup,
+                chosen(setup.integration, names),
+                keys=keys,
+                max_writes=max_writes,
+                first_run=first_run,
+                progress=progress or silent,
+            )
+        )
+
+    def _compare(self, names: Sequence[str], progress: Progress | None) -> Flow[Comparison]:
+        setup = yield from self._opened()
+        return (yield from comparing.compare(setup, chosen(setup.integration, names), progress=progress or silent))
+
+    def _resolved(self) -> Flow[Integration]:
+        return (yield from self._opened()).integration
+
+    def _holding(self, holder: str, flow: Flow[SyncReport]) -> Flow[SyncReport]:
+        """Take the lease, then do the work; whoever carries the flow out gives the lease back."""
+        now = yield from time_now()
+        yield from work("take the lease", lambda: self.store.acquire(holder, now=now, until=now + LEASE))
+        self._calls.taken()
+        return attrs.evolve((yield from flow), calls=self._calls.taken())
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {', '.join(self.integration.names)}>"
