@@ -7,17 +7,55 @@ the first.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from di_salesforce.exceptions import Problem
 from di_salesforce.records import UNSET, Side
-from di_salesforce.triggers import ConflictPolicy, Direction
+from di_salesforce.triggers import ConflictPolicy, Deletes, Direction, Trigger
 
 if TYPE_CHECKING:
     from di_salesforce.mapping import Integration, ObjectTransfer
 
 Problems = Iterator[Problem]
+
+
+# What each setting must be; declarations from data are converted before, so this meets mistakes in programs.
+_LINE_KINDS: Final[Mapping[str, tuple[type, ...]]] = {
+    "salesforce": (str,),
+    "direction": (Direction,),
+    "first_match": (ConflictPolicy, type(None)),
+    "references": (str, type(None)),
+    "group": (str, type(None)),
+}
+_TRANSFER_KINDS: Final[Mapping[str, tuple[type, ...]]] = {
+    "name": (str,),
+    "sobject": (str,),
+    "table": (str,),
+    "triggers": (Trigger, type(None)),
+    "first_match": (ConflictPolicy,),
+    "deletes": (Deletes,),
+    "salesforce_filter": (str, type(None)),
+}
+
+
+def kind_problems(transfer: ObjectTransfer) -> Problems:
+    """Yield the settings that are of the wrong kind, such as a text where an enumeration's member belongs."""
+    for name, kinds in _TRANSFER_KINDS.items():
+        if not isinstance(getattr(transfer, name), kinds):
+            yield _wrong_kind(name, kinds)
+    for path, line in transfer.placed:
+        for name, kinds in _LINE_KINDS.items():
+            if not isinstance(getattr(line, name), kinds):
+                yield _wrong_kind(f"{path}.{name}", kinds)
+        policy: object = line.conflict  # whatever a program has put there
+        if not (isinstance(policy, ConflictPolicy) or callable(policy)):
+            yield _wrong_kind(f"{path}.conflict", (ConflictPolicy,))
+
+
+def _wrong_kind(path: str, kinds: tuple[type, ...]) -> Problem:
+    wanted = " or ".join("None" if kind is type(None) else kind.__name__ for kind in kinds)
+    return Problem(path, f"must be {wanted}", "declaration.kind")
 
 
 def _names(transfer: ObjectTransfer) -> Problems:
@@ -219,8 +257,10 @@ INTEGRATION_RULES: Final[tuple[Callable[[Integration], Problems], ...]] = (
 
 
 def transfer_problems(transfer: ObjectTransfer) -> Problems:
-    """Yield everything that is wrong with one transfer."""
-    for rule in TRANSFER_RULES:
+    """Yield everything that is wrong with one transfer; the rules ask only settings of the right kind."""
+    wrong_kinds = tuple(kind_problems(transfer))
+    yield from wrong_kinds
+    for rule in () if wrong_kinds else TRANSFER_RULES:
         yield from rule(transfer)
 
 

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import attrs
 
-from di_salesforce.records import UNSET, Side, UnsetType, Value
+from di_salesforce.records import UNSET, Row, Side, UnsetType, Value
 
-__all__ = ["FieldSchema", "FieldType", "TableSchema"]
+if TYPE_CHECKING:
+    from di_salesforce._inferred import InferredSchema
+
+__all__ = ["FieldSchema", "FieldType", "TableSchema", "infer_schema"]
 
 
 class FieldType(enum.StrEnum):
@@ -122,3 +126,36 @@ class TableSchema:
     def names(self) -> tuple[str, ...]:
         """The names of all fields, in the service's order."""
         return tuple(field.name for field in self.fields)
+
+
+def infer_schema(name: str, rows: Iterable[Row], *, side: Side, id: int | None = None) -> InferredSchema:  # noqa: A002 - named as the field is
+    """Read a table's schema from its rows: types, lengths, blanks, and the values of fields that have only a few.
+
+    Use it for a relational table, whose definition Dialog Insight's API does not offer, or for a file.  Rows show what
+    was there, not what the service allows: lengths and choices are those that were seen, and nothing is restricted or
+    required.  Look at the result before you rely on it.
+
+    Args:
+        name: The table's code, or the sObject's API name.
+        rows: Its rows, walked once; text as a CSV file has it is read like native values.
+        side: The service that holds the table.
+        id: Dialog Insight's `idTable`.
+
+    Returns:
+        A `TableSchema` that also says how many rows it comes from (`rows`) and which fields were never blank and never
+        twice the same (`key_candidates`).  None of them is made the key.
+
+    Raises:
+        ConfigurationError: A row is no mapping.
+
+    Example:
+        >>> orders = infer_schema(
+        ...     "Orders", [{"idOrder": "A-1", "Revenue": "10.50"}, {"idOrder": "A-2", "Revenue": ""}],
+        ...     side=Side.DIALOG_INSIGHT,
+        ... )
+        >>> [(field.name, field.type.value, field.nullable) for field in orders], orders.key_candidates
+        ([('idOrder', 'text', False), ('Revenue', 'decimal', True)], ('idOrder',))
+    """
+    from di_salesforce._inferred import inferred  # here, since that file uses these classes
+
+    return inferred(name, rows, side=side, id=id)

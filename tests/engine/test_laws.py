@@ -31,7 +31,7 @@ from di_salesforce.records import Side, UnsetType, Value, is_blank
 from di_salesforce.testing._invariants import check_triggers, normal
 from di_salesforce.testing._mirror import mirror_name
 from di_salesforce.testing.strategies import change_something, fates, live_one_round, rows, transfers, worlds
-from di_salesforce.testing.worlds import Fate, World
+from di_salesforce.testing.worlds import Saving, World
 from di_salesforce.triggers import ConflictPolicy, Deletes, Trigger
 
 HOLD = st.just(ConflictPolicy.HOLD)
@@ -40,7 +40,7 @@ CONTEXT = Context(allow_empty=frozenset(Side))  # small worlds lose their last r
 
 @st.composite
 def some_worlds(
-    draw: st.DrawFn, *, past: bool = True, honest: bool = False, rekeys: bool = False, **settings: Any  # of `transfers`
+    draw: st.DrawFn, /, *, past: bool = True, honest: bool = False, rekeys: bool = False, **settings: Any  # of `transfers`
 ) -> World:
     return draw(worlds(draw(transfers(**settings)), past=past, honest=honest, rekeys=rekeys, context=CONTEXT))
 
@@ -225,21 +225,21 @@ def test_law_6_symmetric(data: st.DataObject, transfer: ObjectTransfer) -> None:
         assert seen_in_the_mirror(plans[0], mirrored=False) == seen_in_the_mirror(plans[1], mirrored=True)
         for side in Side:
             for name in data.draw(st.lists(st.sampled_from(sorted(world.rows(side)) or [""]), max_size=2, unique=True)):
-                _change_both(data.draw, (world, mirrored), side, name)
+                _change_both(data, (world, mirrored), side, name)
     plans = world.plan(), mirrored.plan()
     assert seen_in_the_mirror(plans[0], mirrored=False) == seen_in_the_mirror(plans[1], mirrored=True)
 
 
-def _change_both(draw: st.DrawFn, pair: tuple[World, World], side: Side, name: str) -> None:
+def _change_both(data: st.DataObject, pair: tuple[World, World], side: Side, name: str) -> None:
     world, mirrored = pair
     if not name:
         return
-    if draw(st.integers(0, 7)) == 0:
+    if data.draw(st.integers(0, 7)) == 0:
         world.remove(side, name)
         mirrored.remove(side.other, name)
         return
-    row = draw(rows(world.transfer, side))
-    field = draw(st.sampled_from(sorted(row)))
+    row = data.draw(rows(world.transfer, side))
+    field = data.draw(st.sampled_from(sorted(row)))
     assert world.edit(side, name, {field: row[field]}) == mirrored.edit(side.other, name, {field: row[field]})
 
 
@@ -340,7 +340,8 @@ def _end_state(world: World) -> dict[Side, Counter[str]]:
 @given(data=st.data(), transfer=transfers(first_match=HOLD, optins=False), failures=st.integers(1, 4))
 def test_law_10_crash_safe(data: st.DataObject, transfer: ObjectTransfer, failures: int) -> None:
     """Stop anywhere, lose any answer, run again: both sides end as if nothing had failed, and nothing is there twice."""
-    worlds_ = World(transfer, context=CONTEXT), World(transfer, context=CONTEXT)
+    saving = dict.fromkeys(Side, Saving(unique_key=data.draw(st.booleans())))
+    worlds_ = World(transfer, saving, CONTEXT), World(transfer, saving, CONTEXT)
     for side in Side:
         for row in data.draw(st.lists(rows(transfer, side), max_size=4)):
             for world in worlds_:
@@ -351,21 +352,21 @@ def test_law_10_crash_safe(data: st.DataObject, transfer: ObjectTransfer, failur
             world.settle_down(most=2)
         for side in Side:
             for name in data.draw(st.lists(st.sampled_from(sorted(clean.rows(side)) or [""]), max_size=2, unique=True)):
-                _edit_both(data.draw, worlds_, side, name)
+                _edit_both(data, worlds_, side, name)
     clean.settle_down(most=2)
     for _ in range(failures):
         plan = broken.plan()
         chosen = {write.id: data.draw(fates()) for write in plan.writes}
-        broken.apply(plan, lambda write, chosen=chosen: chosen[write.id], crash=data.draw(st.booleans()))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+        broken.apply(plan, lambda write: chosen[write.id], crash=data.draw(st.booleans()))  # noqa: B023 - called at once
         broken.tick(data.draw(st.sampled_from([1, 20, 90])))
     broken.rest()
     broken.settle_down(most=3)
     assert _end_state(broken) == _end_state(clean)
 
 
-def _edit_both(draw: st.DrawFn, both: tuple[World, World], side: Side, name: str) -> None:
-    row = draw(rows(both[0].transfer, side))
-    field = draw(st.sampled_from(sorted(set(row) - {line.field(side) for line in both[0].transfer.key_lines})))
+def _edit_both(data: st.DataObject, both: tuple[World, World], side: Side, name: str) -> None:
+    row = data.draw(rows(both[0].transfer, side))
+    field = data.draw(st.sampled_from(sorted(set(row) - {line.field(side) for line in both[0].transfer.key_lines})))
     for world in both:
         if name:
             world.edit(side, name, {field: row[field]})

@@ -6,7 +6,7 @@ a law over many runs stays quick.  `sockets=True` puts real HTTP in between.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
@@ -29,7 +29,7 @@ from di_salesforce.runners import AsyncRunner, SyncRunner
 from di_salesforce.salesforce import AccessToken
 from di_salesforce.stores import MemoryStore, Store
 from di_salesforce.synchronizer import AsyncSynchronizer, Synchronizer
-from di_salesforce.testing import FakeDialogInsight, FakeSalesforce, Project, ProjectField, Switches
+from di_salesforce.testing import FakeDialogInsight, FakeSalesforce, HttpStatus, Project, ProjectField, Switches
 from di_salesforce.testing import sandbox as declared
 from di_salesforce.testing._loopback import SimRequest, SimResponse, parse_request
 from di_salesforce.triggers import Trigger
@@ -89,7 +89,7 @@ class InProcess(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return httpx.Response(answer.status, headers=dict(answer.headers), content=answer.body, request=request)
 
 
-def people_transfer(**options: Any) -> ObjectTransfer:
+def make_people_transfer(**options: Any) -> ObjectTransfer:
     """Give the transfer of the small world: people, known by their address, edited on both sides."""
     given: dict[str, Any] = {
         "sobject": "Contact",
@@ -117,6 +117,7 @@ class World:
     sockets: bool = False
     retry: RetryPolicy = attrs.field(factory=lambda: RetryPolicy(attempts=1))
     _open: ExitStack = attrs.field(factory=ExitStack)
+    _open_async: list[httpx.AsyncClient] = attrs.field(factory=list[httpx.AsyncClient])
 
     @classmethod
     def of_people(cls, **options: Any) -> Self:
@@ -126,7 +127,7 @@ class World:
         for field in declared._CUSTOM_FIELDS:
             salesforce.add_field("Contact", field)
         dialog_insight.add_project(_LIST)
-        given = {"integration": Integration([people_transfer()]), "store": MemoryStore()} | options
+        given = {"integration": Integration([make_people_transfer()]), "store": MemoryStore()} | options
         return cls(salesforce, dialog_insight, clock, **given)
 
     @classmethod
@@ -157,6 +158,16 @@ class World:
     def pair(self, email: str, **values: Any) -> tuple[str, int]:
         """Add one person to both sides."""
         return self.contact(email, **values), self.person(email, **values)
+
+    def contact_id(self, email: str) -> str:
+        """Give the record id of somebody in Salesforce."""
+        [found] = [str(row["Id"]) for row in self.salesforce.rows("Contact") if row.get("Email") == email]
+        return found
+
+    def person_id(self, email: str) -> int:
+        """Give the idContact of somebody in Dialog Insight."""
+        [found] = [row["idContact"] for row in self.dialog_insight.contacts(PROJECT) if row.get("EMail") == email]
+        return int(str(found))
 
     def truth(self) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
         """Give the people of both sides in one form, sorted: address, first and last name, points."""
@@ -197,8 +208,9 @@ class World:
         return made
 
     def async_sync(self, integration: Integration | None = None, *, store: Store | None = None) -> AsyncSynchronizer:
-        """Give an async synchronizer on the world's clock; its clients are left to the event loop's end."""
+        """Give an async synchronizer on the world's clock; `close_async` closes its clients."""
         salesforce, dialog_insight = self._http(httpx.AsyncClient)
+        self._open_async += [salesforce, dialog_insight]
         made = AsyncSynchronizer(
             integration or self.integration,
             store=store or self.store,
@@ -209,6 +221,11 @@ class World:
             made._connections, sleep=self.clock.sleep_async, clock=self.clock, observer=made._calls.note
         )
         return made
+
+    async def close_async(self) -> None:
+        """Close the clients of the async synchronizers."""
+        for client in self._open_async:
+            await client.aclose()
 
     def clients(self) -> dict[str, Any]:
         """Give both clients, as arguments of a `Synchronizer`; the world closes them."""
@@ -286,6 +303,13 @@ def settled(world: World) -> World:
     return world
 
 
-def rows_by(rows: Iterable[Mapping[str, Any]], name: str) -> dict[Any, Mapping[str, Any]]:
-    """Give rows by the value of one field."""
-    return {row[name]: row for row in rows}
+@pytest.fixture
+def people_transfer() -> Callable[..., ObjectTransfer]:
+    """Make the transfer of people with other settings."""
+    return make_people_transfer
+
+
+@pytest.fixture
+def failing() -> Callable[[World], object]:
+    """Let every query of Salesforce fail from now on."""
+    return lambda world: world.salesforce.inject(HttpStatus(500), path="*/query*", times=None)

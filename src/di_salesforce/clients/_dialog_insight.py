@@ -14,16 +14,20 @@ from typing import Any, Final, Self, TypeVar
 from di_salesforce.dialog_insight import (
     DEFAULT_HOST,
     Capabilities,
+    Confirm,
     ContactList,
+    Discovery,
     KeyPair,
     MergeOptions,
     MergeResult,
+    Probe,
     ProjectSummary,
     RelationalTable,
     Settings,
     Target,
 )
 from di_salesforce.dialog_insight import _flows as flows
+from di_salesforce.dialog_insight._discovering import discover
 from di_salesforce.exceptions import ConfigurationError, Problem
 from di_salesforce.records import Row, Side, Value
 from di_salesforce.retry import RetryPolicy
@@ -252,6 +256,33 @@ class DialogInsightClient:
             One sentence for each thing that is missing; nothing is, if there is none.
         """
         return self.run(flows.check_access(*self.context, id_projects))
+
+    def discover(
+        self,
+        id_project: int,
+        *,
+        confirm: Confirm,
+        probe: Probe = Probe(),  # noqa: B008 - a frozen value
+    ) -> Discovery:
+        """Find out on a test project what Dialog Insight's documents do not say; never use a project of real people.
+
+        It takes about 60 calls of the key's quota, reads the contact list twice without a clause, writes two throw-away
+        contacts and deletes them again.  A Merge of many records is tried with records that nobody has and that may not
+        be created, so nothing of it is stored.
+
+        Args:
+            id_project: a project for tests, in which nobody else writes at that time.
+            confirm: given each contact before it is written; False: write nothing, and find out what can be.
+            probe: the key, what a contact must have, which field stands for which type, the spellings to try.
+
+        Returns:
+            The capabilities, to be stored with `to_dict()` and given to the next client, and a report: print it.
+
+        Raises:
+            ConfigurationError: the project has not the fields that the probe names, or requires others.
+            ApiError, TransportError: the project could not be read; nothing was written.
+        """
+        return self.run(discover(*self.context, id_project, confirm=confirm, probe=probe))
 
     def projects(self) -> list[ProjectSummary]:
         """List the projects that the key may see.

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Final, LiteralString, Self, TypeVar, overload
 
-from di_salesforce.clients._salesforce_records import SalesforceRecords
+from di_salesforce.clients._salesforce_budget import SalesforceConnection, UsageMeter
+from di_salesforce.clients._salesforce_changes import SalesforceChanges
 from di_salesforce.records import Side
 from di_salesforce.retry import RetryPolicy
 from di_salesforce.runners import Observer, SyncRunner
@@ -21,31 +22,21 @@ from di_salesforce.salesforce import _flows as flows
 from di_salesforce.salesforce._auth import AccessToken, Auth, RefreshToken, auth_from_env
 from di_salesforce.salesforce._calls import HEADERS
 from di_salesforce.salesforce._rows import record_reader
-from di_salesforce.salesforce._settings import Identity, Limit, Settings, Usage, usage_of
+from di_salesforce.salesforce._settings import Budget, Identity, Limit, Settings, Usage
 from di_salesforce.salesforce._soql import Soql
 from di_salesforce.salesforce._soql import soql as with_values
 from di_salesforce.schema import TableSchema
 from di_salesforce.session import LogIn, Session
 from di_salesforce.transports import _simple_salesforce as guests
-from di_salesforce.transports._httpx import DEFAULT_TIMEOUT, HttpClient, HttpxConnection
+from di_salesforce.transports._httpx import DEFAULT_TIMEOUT, HttpClient
 from di_salesforce.wire import Flow, HttpResponse
 
-__all__ = ["CONNECTION", "SalesforceClient", "UsageMeter", "adopted", "environment", "opening"]
+__all__ = ["CONNECTION", "SalesforceClient", "adopted", "environment", "opening"]
 
 T = TypeVar("T")
 
 CONNECTION: Final = Side.SALESFORCE.value
 """The name that the flows of a client give to its connection."""
-
-
-class UsageMeter:
-    """Keeps what the latest answer told of the org's API calls; both connections report every answer to it."""
-
-    latest: Usage | None = None
-
-    def note(self, answer: HttpResponse) -> None:
-        """Keep the usage of an answer, if it has one."""
-        self.latest = usage_of(answer.headers) or self.latest
 
 
 def opening(auth: Auth | Session, settings: Settings, timeout: float) -> Session | LogIn:
@@ -74,7 +65,7 @@ def adopted(sf: guests.SimpleSalesforce) -> dict[str, Any]:  # arguments of the 
     return {"auth": session, "api_version": version}
 
 
-class SalesforceClient(SalesforceRecords):
+class SalesforceClient(SalesforceChanges):
     """A client of one Salesforce org, whose calls block.
 
     It logs in with the first call, logs in again when the session ends (once for all threads that meet it), repeats
@@ -86,6 +77,10 @@ class SalesforceClient(SalesforceRecords):
         api_version: as in "60.0".
         retry: when and how often a call is repeated.
         parallel: calls in flight at once for work on many records.
+        prefetch: pages of a query that are asked for at once; 1: each when the rows before it are used up.
+        allow_duplicates: save records although a duplicate rule of the org warns of them (not in bulk).
+        budget: how many calls this client may make, or up to which share of the org's daily allowance; then it stops
+            with a `RateLimitError` whose `exhausted` is true.
         http_client: your own `httpx.Client`, with its proxies and certificates; you close it.  Log-ins through
             simple-salesforce do not use it.
         timeout: seconds without a byte before a call is given up.
@@ -102,20 +97,29 @@ class SalesforceClient(SalesforceRecords):
         api_version: str = "60.0",
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - a frozen value
         parallel: int = 8,
+        prefetch: int = 1,
+        allow_duplicates: bool = False,
+        budget: Budget | None = None,
         http_client: HttpClient | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         observer: Observer | None = None,
     ) -> None:
-        self.settings = Settings(api_version=api_version, retry=retry, parallel=parallel)
-        self._meter = UsageMeter()
+        self.settings = Settings(
+            api_version=api_version,
+            retry=retry,
+            parallel=parallel,
+            prefetch=prefetch,
+            allow_duplicates=allow_duplicates,
+        )
+        self._meter = UsageMeter(budget)
         self._timeout = timeout
-        self.connection = HttpxConnection(
+        self.connection = SalesforceConnection(
             Side.SALESFORCE,
             opening(auth, self.settings, timeout),
             http_client=http_client,
             timeout=timeout,
             headers=HEADERS,
-            on_answer=self._meter.note,
+            meter=self._meter,
         )
         self._runner = SyncRunner({CONNECTION: self.connection}, observer=observer)
 
@@ -172,6 +176,11 @@ class SalesforceClient(SalesforceRecords):
     def usage(self) -> Usage | None:
         """The org's API calls of the last 24 hours, as the latest answer told; None before the first one."""
         return self._meter.latest
+
+    @property
+    def calls_sent(self) -> int:
+        """The calls that this client has sent, log-ins left out."""
+        return self._meter.sent
 
     def run(self, flow: Flow[T]) -> T:
         """Carry out a flow of `di_salesforce.salesforce` through this client."""
@@ -288,8 +297,9 @@ class SalesforceClient(SalesforceRecords):
         page = self.run(first)
         yield from read(page.records)
         while page.next_path is not None:
-            page = self.run(flows.following_page(*self.context, page.next_path))
-            yield from read(page.records)
+            pages = self.run(flows.following_pages(*self.context, page))
+            for page in pages:
+                yield from read(page.records)
 
     def query_all(
         self,

@@ -11,8 +11,9 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, LiteralString, Self, TypeVar, overload
 
-from di_salesforce.clients._salesforce import CONNECTION, UsageMeter, adopted, environment, opening
-from di_salesforce.clients._salesforce_records_async import AsyncSalesforceRecords
+from di_salesforce.clients._salesforce import CONNECTION, adopted, environment, opening
+from di_salesforce.clients._salesforce_budget import AsyncSalesforceConnection, UsageMeter
+from di_salesforce.clients._salesforce_changes_async import AsyncSalesforceChanges
 from di_salesforce.records import Side
 from di_salesforce.retry import RetryPolicy
 from di_salesforce.runners import AsyncRunner, Observer
@@ -20,13 +21,13 @@ from di_salesforce.salesforce import _flows as flows
 from di_salesforce.salesforce._auth import Auth
 from di_salesforce.salesforce._calls import HEADERS
 from di_salesforce.salesforce._rows import record_reader
-from di_salesforce.salesforce._settings import Identity, Limit, Settings, Usage
+from di_salesforce.salesforce._settings import Budget, Identity, Limit, Settings, Usage
 from di_salesforce.salesforce._soql import Soql
 from di_salesforce.salesforce._soql import soql as with_values
 from di_salesforce.schema import TableSchema
 from di_salesforce.session import Session
 from di_salesforce.transports import _simple_salesforce as guests
-from di_salesforce.transports._httpx import DEFAULT_TIMEOUT, AsyncHttpClient, AsyncHttpxConnection
+from di_salesforce.transports._httpx import DEFAULT_TIMEOUT, AsyncHttpClient
 from di_salesforce.wire import Flow, HttpResponse
 
 __all__ = ["AsyncSalesforceClient"]
@@ -34,7 +35,7 @@ __all__ = ["AsyncSalesforceClient"]
 T = TypeVar("T")
 
 
-class AsyncSalesforceClient(AsyncSalesforceRecords):
+class AsyncSalesforceClient(AsyncSalesforceChanges):
     """A client of one Salesforce org, whose calls are awaited.
 
     It logs in with the first call, logs in again when the session ends (once for all tasks that meet it), repeats
@@ -46,6 +47,10 @@ class AsyncSalesforceClient(AsyncSalesforceRecords):
         api_version: as in "60.0".
         retry: when and how often a call is repeated.
         parallel: calls in flight at once for work on many records.
+        prefetch: pages of a query that are asked for at once; 1: each when the rows before it are used up.
+        allow_duplicates: save records although a duplicate rule of the org warns of them (not in bulk).
+        budget: how many calls this client may make, or up to which share of the org's daily allowance; then it stops
+            with a `RateLimitError` whose `exhausted` is true.
         http_client: your own `httpx.AsyncClient`, with its proxies and certificates; you close it.  Log-ins through
             simple-salesforce do not use it.
         timeout: seconds without a byte before a call is given up.
@@ -62,20 +67,29 @@ class AsyncSalesforceClient(AsyncSalesforceRecords):
         api_version: str = "60.0",
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - a frozen value
         parallel: int = 8,
+        prefetch: int = 1,
+        allow_duplicates: bool = False,
+        budget: Budget | None = None,
         http_client: AsyncHttpClient | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         observer: Observer | None = None,
     ) -> None:
-        self.settings = Settings(api_version=api_version, retry=retry, parallel=parallel)
-        self._meter = UsageMeter()
+        self.settings = Settings(
+            api_version=api_version,
+            retry=retry,
+            parallel=parallel,
+            prefetch=prefetch,
+            allow_duplicates=allow_duplicates,
+        )
+        self._meter = UsageMeter(budget)
         self._timeout = timeout
-        self.connection = AsyncHttpxConnection(
+        self.connection = AsyncSalesforceConnection(
             Side.SALESFORCE,
             opening(auth, self.settings, timeout),
             http_client=http_client,
             timeout=timeout,
             headers=HEADERS,
-            on_answer=self._meter.note,
+            meter=self._meter,
         )
         self._runner = AsyncRunner({CONNECTION: self.connection}, observer=observer)
 
@@ -132,6 +146,11 @@ class AsyncSalesforceClient(AsyncSalesforceRecords):
     def usage(self) -> Usage | None:
         """The org's API calls of the last 24 hours, as the latest answer told; None before the first one."""
         return self._meter.latest
+
+    @property
+    def calls_sent(self) -> int:
+        """The calls that this client has sent, log-ins left out."""
+        return self._meter.sent
 
     async def run(self, flow: Flow[T]) -> T:
         """Carry out a flow of `di_salesforce.salesforce` through this client."""
@@ -249,9 +268,10 @@ class AsyncSalesforceClient(AsyncSalesforceRecords):
         for row in read(page.records):
             yield row
         while page.next_path is not None:
-            page = await self.run(flows.following_page(*self.context, page.next_path))
-            for row in read(page.records):
-                yield row
+            pages = await self.run(flows.following_pages(*self.context, page))
+            for page in pages:
+                for row in read(page.records):
+                    yield row
 
     async def query_all(
         self,

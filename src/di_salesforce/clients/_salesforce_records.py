@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 from di_salesforce.records import Row
@@ -61,20 +62,23 @@ class SalesforceRecords(ABC):
         """
         return self.run(flows.create(*self.context, sobject, values))
 
-    def update(self, sobject: str, record_id: str, values: Row) -> None:
+    def update(self, sobject: str, record_id: str, values: Row, *, unchanged_since: datetime | None = None) -> None:
         """Write some fields of a record; None clears a field.
 
         Args:
             sobject: its object's API name.
             record_id: its id, of 15 or 18 characters.
             values: by API name.
+            unchanged_since: write only if the record's `SystemModstamp` is not later, to the second; where no answer
+                comes, such a write is not repeated.
 
         Raises:
             ConversionError: a value has no form in JSON; nothing was sent.
             NotFoundError: the record is not there any more.
+            InvalidRequestError: with status 412, the record was changed since; nothing was written.
             ApiError, TransportError: the service refused, or did not answer (see `.may_have_applied`).
         """
-        self.run(flows.update(*self.context, sobject, record_id, values))
+        self.run(flows.update(*self.context, sobject, record_id, values, unchanged_since=unchanged_since))
 
     def upsert(self, sobject: str, external_id: str, value: str | int, values: Row) -> RowResult:
         """Update the record that holds an external id, or create it.

@@ -8,6 +8,16 @@ from __future__ import annotations
 
 from di_salesforce.dialog_insight._access import DEFAULT_HOST, KeyPair
 from di_salesforce.dialog_insight._calls import FieldClause, ProjectSummary
+from di_salesforce.dialog_insight._discovery import (
+    OPERATORS,
+    Confirm,
+    Discovery,
+    Found,
+    Probe,
+    Question,
+    Relation,
+    ThrowAway,
+)
 from di_salesforce.dialog_insight._merge import MergeOptions, MergeResult, MergeStatus
 from di_salesforce.dialog_insight._names import CONTACT_ID, ContactList, RelationalTable, Target
 from di_salesforce.dialog_insight._schema import contact_schema
@@ -17,19 +27,27 @@ from di_salesforce.dialog_insight._webhooks import WEBHOOK_TYPES, WebhookEvent, 
 __all__ = [
     "CONTACT_ID",
     "DEFAULT_HOST",
+    "OPERATORS",
     "WEBHOOK_TYPES",
     "Capabilities",
+    "Confirm",
     "ContactList",
+    "Discovery",
     "FieldClause",
+    "Found",
     "KeyPair",
     "MergeOptions",
     "MergeResult",
     "MergeStatus",
+    "Probe",
     "ProjectSummary",
+    "Question",
+    "Relation",
     "RelationalTable",
     "Settings",
     "Target",
     "TextPattern",
+    "ThrowAway",
     "WebhookEvent",
     "contact_schema",
     "parse_webhook",

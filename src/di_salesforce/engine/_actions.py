@@ -11,8 +11,9 @@ from typing import Any, ClassVar, Final, Literal, TypeAlias, TypeGuard, cast
 
 import attrs
 
+from di_salesforce.engine._memory import fingerprint
 from di_salesforce.engine._reasons import sentence
-from di_salesforce.records import Side, UnsetType, Value, from_plain, to_plain
+from di_salesforce.records import Side, UnsetType, Value, from_plain, record_id_18, to_plain
 
 __all__ = [
     "Action",
@@ -32,6 +33,7 @@ __all__ = [
     "action_from_dict",
     "action_to_dict",
     "key_parts",
+    "write_fingerprint",
 ]
 
 Key: TypeAlias = Value | tuple[Value, ...]
@@ -113,7 +115,13 @@ class _Base:
         return (
             parts == own
             or texts == tuple(part.lower() for part in self.key_text)
-            or (len(parts) == 1 and str(parts[0]) in (self.salesforce_id, self.dialog_insight_id))
+            or (len(parts) == 1 and self._is_named(str(parts[0])))
+        )
+
+    def _is_named(self, record_id: str) -> bool:
+        return record_id == self.dialog_insight_id or self.salesforce_id in (
+            record_id,
+            record_id_18(record_id) or record_id,
         )
 
     def __repr__(self) -> str:
@@ -208,6 +216,12 @@ Action: TypeAlias = Create | Update | Delete | Link | Unlink | Skip | Conflict |
 _KINDS: Final[Mapping[str, type[Action]]] = {
     kind.kind: kind for kind in (Create, Update, Delete, Link, Unlink, Skip, Conflict, Reject)
 }
+
+
+def write_fingerprint(write: Write) -> str:
+    """Name what a write would do to its record: what was refused once is not sent again as it is."""
+    told = {**write.address, **write.values} if isinstance(write, (Create, Update)) else write.based_on
+    return fingerprint(write.kind, *(part for name in sorted(told) for part in (name, told[name])))
 
 
 def action_to_dict(action: Action) -> dict[str, Any]:  # JSON-safe data

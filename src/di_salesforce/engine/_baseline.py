@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 import attrs
 
-from di_salesforce.engine._memory import FORMAT, CoverageRecord, KeyText, LinkRecord, OpenItem, Tombstone
+from di_salesforce.engine._memory import (
+    DAMAGE,
+    FORMAT,
+    CoverageRecord,
+    KeyText,
+    Life,
+    LinkRecord,
+    OpenItem,
+    Tombstone,
+    plain_format,
+)
 from di_salesforce.exceptions import ConfigurationError, Problem
 from di_salesforce.records import UNSET, Side
 
@@ -83,8 +93,9 @@ class Baseline:
         found: dict[str, list[Any]] = {kind: [] for kind in _ROWS}  # each list holds its own kind
         problems: list[Problem] = []
         for index, row in enumerate(rows):
-            kind, version = row.get("kind"), row.get("format")
-            if not isinstance(kind, str) or kind not in _ROWS or not isinstance(version, int):
+            version = plain_format(row)
+            kind = row.get("kind") if version is not None else None
+            if version is None or not isinstance(kind, str) or kind not in _ROWS:
                 problems.append(Problem(f"rows[{index}]", "is no row of a baseline", "baseline.unknown_row"))
             elif version > FORMAT:
                 problems.append(
@@ -95,7 +106,7 @@ class Baseline:
             else:
                 try:
                     found[kind].append(_ROWS[kind].from_dict(row))
-                except (KeyError, ValueError, TypeError) as error:
+                except DAMAGE as error:
                     problems.append(
                         Problem(f"rows[{index}]", f"is damaged ({type(error).__name__})", "baseline.damaged")
                     )
@@ -139,11 +150,26 @@ class Baseline:
     def find_key(self, side: Side, key: KeyText) -> LinkRecord | None:
         """Give the link of a record by its normalised key as remembered."""
         if self._by_key is None:
-            self._by_key = {s: {k: x for x in self._links.values() if (k := x.key(s)) is not None} for s in Side}
+            # Of several links with one key a living one is given: it is the one that keeps the key from others.
+            links = sorted(self._links.values(), key=lambda link: (link.life is Life.LIVE, link.id))
+            self._by_key = {s: {k: x for x in links if (k := x.key(s)) is not None} for s in Side}
         return self._by_key[side].get(key)
 
     def updated(self, settlement: Settlement) -> Baseline:
-        """Give the baseline after a settlement (a delta); rows of other transfers are left out."""
+        """Give the baseline after a settlement (a delta); rows of other transfers are left out.
+
+        Raises:
+            ConfigurationError: Where nothing is remembered yet and the settlement is of several transfers: take
+                `settlement.of(name)`.
+        """
+        own = next(self._all_rows(), None)
+        if own is not None:
+            settlement = settlement.of(own.transfer)
+        elif len(settlement.transfers) > 1:
+            raise ConfigurationError(
+                f"the settlement is of {', '.join(sorted(settlement.transfers))}, and a baseline of one transfer: "
+                "take settlement.of(name)"
+            )
         links, items, stones = dict(self._links), dict(self._open_items), dict(self._tombstones)
         for link_id in settlement.removed_links:
             links.pop(link_id, None)

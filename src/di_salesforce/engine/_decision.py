@@ -8,6 +8,7 @@ choice of a line lives here, and the reference page is made from these tables.
 from __future__ import annotations
 
 import enum
+import functools
 from typing import Final
 
 import attrs
@@ -41,6 +42,7 @@ class Decision(enum.StrEnum):
     NEED = "need"
     NOTHING = "nothing"
     NOTE = "note"
+    WAIT = "wait"
     FIRST_MATCH = "first_match"
     QUIET = "quiet"
     MAPPING_CHANGED = "mapping_changed"
@@ -60,6 +62,7 @@ class FieldLine:
     decision: Decision
     meaning: str
     agree: bool | None = None
+    waits: bool | None = None
     rel: frozenset[Relation] = frozenset()
     flow: frozenset[Flow] = frozenset()
 
@@ -84,6 +87,10 @@ FIELD_TABLE: Final[tuple[FieldLine, ...]] = (
     _line(1, "?", "CF", Decision.NEED, "the other side's value is not known: the row is asked for, the field waits"),
     _line(2, "?", "U?", Decision.NOTHING, "nothing is known to have changed"),
     _line(3, "UCF", "UCF", Decision.NOTE, "both sides agree: remembered", agree=True),
+    _line(11, "CF", "UCF", Decision.WAIT, "they cannot be compared yet: the record that a lookup refers to is not linked",
+          agree=False, waits=True),
+    _line(12, "U", "U", Decision.WAIT, "they cannot be compared any more: the record that a lookup refers to is not linked",
+          agree=False, waits=True, rel=frozenset({Relation.AGREED})),
     _line(4, "F", "F", Decision.FIRST_MATCH, "the two meet for the first time and differ", agree=False),
     _line(5, "U", "U", Decision.QUIET, "known to differ (rewritten or accepted): counted, not told again",
           agree=False, rel=frozenset({Relation.REWRITTEN, Relation.ACCEPTED})),
@@ -99,7 +106,10 @@ FIELD_TABLE: Final[tuple[FieldLine, ...]] = (
 
 @attrs.frozen
 class Facts:
-    """What the table is asked about: both sides' classes, whether they agree, the relation, and who may receive."""
+    """What the table is asked about: both sides' classes, whether they agree, the relation, and who may receive.
+
+    `waits` says that they only seem to differ, since a lookup cannot be translated yet.
+    """
 
     salesforce: SideClass
     dialog_insight: SideClass
@@ -107,6 +117,7 @@ class Facts:
     rel: Relation
     to_salesforce: bool
     to_dialog_insight: bool
+    waits: bool = False
 
     def of(self, side: Side) -> SideClass:
         """That side's class."""
@@ -120,6 +131,7 @@ class Facts:
         return Flow.IN if receives else Flow.OUT
 
 
+@functools.cache
 def decide(facts: Facts) -> tuple[FieldLine, Side]:
     """Give the first line that fits, and which side it calls *one*."""
     for line in FIELD_TABLE:
@@ -134,6 +146,7 @@ def _fits(line: FieldLine, facts: Facts, one: Side) -> bool:
         facts.of(one) in line.one
         and facts.of(one.other) in line.other
         and (line.agree is None or line.agree == facts.agree)
+        and (line.waits is None or line.waits == facts.waits)
         and (not line.rel or facts.rel in line.rel)
         and (not line.flow or facts.flow(one) in line.flow)
     )
@@ -150,7 +163,10 @@ class Verdict(enum.StrEnum):
 
 @attrs.frozen
 class Gate:
-    """One gate on a proposal from one side to the other; the first that fails decides."""
+    """One gate on a proposal from one side to the other; the first that fails decides.
+
+    A person's choice passes the gates that ask what only a person can know.
+    """
 
     number: int
     name: str
@@ -165,4 +181,5 @@ GATES: Final[tuple[Gate, ...]] = (
     Gate(3, "reference", Verdict.WAIT, "the record that a lookup refers to is not linked yet"),
     Gate(4, "conversion", Verdict.REJECT, "the value has no form on the other side"),
     Gate(5, "writable", Verdict.HOLD, "the field cannot be written there, or a new key is not proven to be free"),
+    Gate(6, "consent", Verdict.HOLD, "nobody opted in, and writing would lift a refusal", person_passes=True),
 )

@@ -59,7 +59,7 @@ class BoundLine:
     """One line with its converter at hand; a lookup is translated through the links of the transfer it names.
 
     What is asked for at every pair is worked out once: the line's `name` in plans and stores, whose value is the truth
-    (`flows`), and the `version` that is stored with a baseline: it changes when values may read otherwise.
+    (`flows`, and which sides may receive it), and the `version` that is stored with a baseline: it changes when values may read otherwise.
     """
 
     mapping: FieldMapping
@@ -70,6 +70,7 @@ class BoundLine:
     name: str = attrs.field(init=False)
     flows: Direction = attrs.field(init=False)
     version: str = attrs.field(init=False)
+    receives: tuple[bool, bool] = attrs.field(init=False)
     _fields: tuple[str, str] = attrs.field(init=False)
 
     @name.default
@@ -79,6 +80,10 @@ class BoundLine:
     @flows.default
     def _flows_of_mapping(self) -> Direction:
         return self.mapping.flows
+
+    @receives.default
+    def _receives_of_mapping(self) -> tuple[bool, bool]:
+        return self.mapping.flows.allows(Side.SALESFORCE), self.mapping.flows.allows(Side.DIALOG_INSIGHT)
 
     @version.default
     def _version_of_converter(self) -> str:
@@ -128,11 +133,10 @@ class BoundLine:
 
     def agree(self, salesforce: Value, dialog_insight: Value) -> bool:
         """Tell whether the two values are the same one, by the rule of the line's direction."""
-        return any(
-            self._reads_as(salesforce if to is Side.DIALOG_INSIGHT else dialog_insight, dialog_insight if to is Side.DIALOG_INSIGHT else salesforce, to)
-            for to in (Side.DIALOG_INSIGHT, Side.SALESFORCE)
-            if self.flows.allows(to)
-        )  # fmt: skip
+        to_salesforce, to_dialog_insight = self.receives
+        return (to_dialog_insight and self._reads_as(salesforce, dialog_insight, Side.DIALOG_INSIGHT)) or (
+            to_salesforce and self._reads_as(dialog_insight, salesforce, Side.SALESFORCE)
+        )
 
     def waits(self, salesforce: Value, dialog_insight: Value) -> bool:
         """Tell whether the two cannot be compared yet: no record that the lookup refers to is linked."""

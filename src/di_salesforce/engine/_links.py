@@ -1,63 +1,66 @@
 """Links: what has become of the two records of each, and what follows for the link.
 
 What may not go in here: comparing fields (`_fields.py`), rows without a link (`_rows.py`).  Absence is evidence only where
-a complete read or a look-up proves it.
+a complete read or a look-up proves it.  Whatever is decided, what was read of the two rows is remembered.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
 from di_salesforce.engine._actions import Change, Conflict, Delete, Link, Skip, Unlink
 from di_salesforce.engine._fields import decide_fields
-from di_salesforce.engine._memory import Life, LinkRecord, digest
-from di_salesforce.engine._observe import Observation, Presence
+from di_salesforce.engine._lines import value_flaw
+from di_salesforce.engine._memory import SIDES, Life, LinkRecord, digest
+from di_salesforce.engine._observe import REMEMBERED, Observation, Presence
+from di_salesforce.engine._pair import is_untouched, noticed
 from di_salesforce.engine._snapshot import Coverage
 from di_salesforce.engine._workspace import Workspace, display_key
-from di_salesforce.records import UNSET, Side, UnsetType
+from di_salesforce.records import UNSET, Side, UnsetType, Value
 from di_salesforce.triggers import Deletes
 
-__all__ = ["about_link", "decide_link", "in_quarantine"]
+__all__ = ["about_link", "decide_link", "observe_link", "whereabouts"]
 
-_KNOWN = (Presence.HERE, Presence.NOT_READ, Presence.TOO_OLD)
+_UNTOLD = (Presence.NOT_READ, Presence.TOO_OLD, Presence.ABSENT)
+_LIVING = (Presence.HERE, Presence.NOT_READ, Presence.TOO_OLD)
 
 
-def decide_link(work: Workspace, link: LinkRecord) -> None:
+def observe_link(work: Workspace, link: LinkRecord) -> dict[Side, Observation]:
+    """Tell what is known of a link's two records, and note which rows and keys it holds, so that no other row takes them."""
+    seen = {side: work.views[side].of_link(link) for side in SIDES}
+    for side, observation in seen.items():
+        ref, key = observation.ref, link.key(side)
+        name = ref.name if ref is not None else link.record_id(side) or (digest(key) if key is not None else None)
+        if name is not None:
+            work.linked[side].add(name)
+        now = ref.key if ref is not None and isinstance(ref.key, tuple) else key
+        if now is not None:
+            work.held_keys[side].setdefault(now, []).append(link)
+    return seen
+
+
+def whereabouts(link: LinkRecord, side: Side, seen: Observation) -> Presence:
+    """Tell where a link's record is: as observed, else as the link remembers of the one that is gone."""
+    if link.life is Life.DORMANT and link.gone is side and seen.presence in _UNTOLD:
+        return REMEMBERED.get(link.cause, Presence.DELETED)
+    return seen.presence
+
+
+def decide_link(work: Workspace, link: LinkRecord, seen: dict[Side, Observation]) -> None:
     """Decide one link: where its two records are, and if both are there, their fields."""
-    seen = {side: work.views[side].of_link(link) for side in Side}
-    remembered, link = link, _identified(link, seen)
-    for side in Side:
-        _claim(work, side, link, seen[side])
-    if link.life is not Life.LIVE:
-        _decide_dormant(work, link, seen)
+    if link.life is Life.LIVE and is_untouched(work, link, seen):
+        is_known = all(each.presence is Presence.HERE or each.gap_free for each in seen.values())
+        work.counts["agreed" if is_known else "unread"] += 1
+        work.remember(link, link, seen)
         return
-    for side in Side:
-        match seen[side].presence:
-            case Presence.ABSENT:
-                work.need_row(side, link)
-            case Presence.TOO_OLD if work.views[side].snapshot.coverage is Coverage.CHANGES:
-                work.need_row(side, link)
-            case Presence.MERGED | Presence.CONVERTED as gone:
-                _hold_link(work, link, f"conflict.{gone.value}")
-                return
-            case _:
-                pass
-    gone_sides = [side for side in Side if seen[side].presence is Presence.DELETED]
-    if gone_sides:
-        _deleted(work, link, gone_sides, seen)
-    elif any(seen[side].presence is Presence.OUT_OF_SCOPE for side in Side):
-        left = next(side for side in Side if seen[side].presence is Presence.OUT_OF_SCOPE)
-        _dormant(work, link, left, "scope.left")
-    elif all(seen[side].presence in _KNOWN for side in Side):
-        if in_quarantine(work, f"link:{link.id}"):
-            _skip_link(work, link, "outcome.quarantine")
-        else:
-            _remember(work, remembered, decide_fields(work, link, seen, is_new=False), seen)
+    new = noticed(work, _identified(link, seen), seen)
+    work.remember(link, _decided(work, new, seen), seen)
 
 
-def _identified(link: LinkRecord, seen: dict[Side, Observation]) -> LinkRecord:
+def _identified(link: LinkRecord, seen: Mapping[Side, Observation]) -> LinkRecord:
     """Take over the record id of a row that was created without telling it."""
     for side in Side:
         ref = seen[side].ref
@@ -66,70 +69,95 @@ def _identified(link: LinkRecord, seen: dict[Side, Observation]) -> LinkRecord:
     return link
 
 
-def _claim(work: Workspace, side: Side, link: LinkRecord, seen: Observation) -> None:
-    """Note which row and which key the link holds, so that no other row takes either."""
-    ref = seen.ref
-    name = link.record_id(side) or (ref.record_id if ref else None)
-    key = link.key(side)
-    if name is None and key is not None:
-        name = digest(key)
-    if name is not None:
-        work.linked[side].add(name)
-    now = ref.key if ref is not None and isinstance(ref.key, tuple) else key
-    if now is not None:
-        work.held_keys[side].setdefault(now, []).append(link)
-
-
-def _remember(work: Workspace, old: LinkRecord, new: LinkRecord, seen: dict[Side, Observation]) -> None:
-    """Keep a link that is to be remembered otherwise than it was, or that has an action, with when it was seen."""
+def _decided(work: Workspace, link: LinkRecord, seen: Mapping[Side, Observation]) -> LinkRecord:
+    """Give the link as it is to be remembered."""
+    where = {side: whereabouts(link, side, seen[side]) for side in Side}
     for side in Side:
-        ref = seen[side].ref
-        if ref is not None and isinstance(ref.key, tuple):
-            new = new.with_side(side, key=ref.key)
-    if new == old and new.id not in work.acted:
-        return
+        is_hint = where[side] is Presence.TOO_OLD and work.views[side].snapshot.coverage is Coverage.CHANGES
+        if is_hint or where[side] is Presence.ABSENT:
+            work.need_row(side, link)
     for side in Side:
-        if seen[side].presence is Presence.HERE:
-            new = new.with_side(side, as_of=work.views[side].seen_at(new))
-    work.links[new.id] = attrs.evolve(new, rev=old.rev + 1)
+        if where[side] in (Presence.MERGED, Presence.CONVERTED):
+            return _hold(work, link, side, f"conflict.{where[side].value}")
+    deleted = [side for side in Side if where[side] is Presence.DELETED]
+    if deleted:
+        return _deleted(work, link, deleted, where, seen)
+    left = [side for side in Side if where[side] is Presence.OUT_OF_SCOPE]
+    if left:
+        return _dormant(work, link, left[0], "scope.left")
+    if any(where[side] not in _LIVING for side in Side) or _waits(work, link, seen, *Side):
+        return link
+    if link.life is Life.DORMANT:
+        work.actions.append(Link(**about_link(work, link, "link"), reason="link.revived"))
+        link = attrs.evolve(link, life=Life.LIVE, gone=None, cause="")
+    return decide_fields(work, link, seen)
 
 
-def _decide_dormant(work: Workspace, link: LinkRecord, seen: dict[Side, Observation]) -> None:
-    gone = link.gone or Side.SALESFORCE
-    presence = seen[gone].presence
-    if presence is Presence.HERE:
-        revived = attrs.evolve(link, life=Life.LIVE, gone=None, cause="")
-        if seen[gone.other].presence in _KNOWN:
-            work.actions.append(Link(**about_link(work, link, "link"), reason="link.revived"))
-            _remember(work, link, decide_fields(work, revived, seen, is_new=True), seen)
-        else:
-            work.need_row(gone.other, link)
-    elif seen[gone.other].presence is Presence.DELETED and link.cause != "scope.left":
-        _unlink(work, link, "unlink.both_deleted", None)
-    elif presence is Presence.DELETED and link.cause == "scope.left":
-        _deleted(work, link, [gone], seen)
-    else:
-        work.counts["dormant"] += 1
+def _waits(work: Workspace, link: LinkRecord, seen: Mapping[Side, Observation], *sides: Side) -> bool:
+    """Tell whether a write that failed, was left out or got lost must be looked into before anything flows.
+
+    While a lost write may still land, the link is left alone; afterwards, and after any other failure, the rows are read
+    again: the one that was to be written in any case, the other where what it holds is not known.
+    """
+    subject = f"link:{link.id}"
+    items = [item for item in work.items.get(subject, ()) if item.is_about_a_write]
+    if any(work.in_quarantine(item) for item in items):
+        work.actions.append(Skip(**about_link(work, link, "skip"), reason="outcome.quarantine"))
+        return True
+    waits = False
+    for item in items:
+        end = work.quarantine_end(item)
+        for side in sides:
+            as_of, is_here = seen[side].as_of, seen[side].presence is Presence.HERE
+            if item.side in (None, side):
+                fresh = is_here and (end is None or (as_of is not None and as_of >= end))
+            else:
+                fresh = is_here or seen[side].gap_free
+            if not fresh:
+                work.need_row(side, link)
+                waits = True
+    return waits
 
 
-def _deleted(work: Workspace, link: LinkRecord, gone: list[Side], seen: dict[Side, Observation]) -> None:
+def _deleted(
+    work: Workspace,
+    link: LinkRecord,
+    gone: list[Side],
+    where: Mapping[Side, Presence],
+    seen: Mapping[Side, Observation],
+) -> LinkRecord:
     """Apply the transfer's rule for proven deletes."""
     if len(gone) == len(Side):
-        _unlink(work, link, "unlink.both_deleted", None)
-        return
-    side = gone[0]
-    match work.bound.transfer.deletes:
-        case Deletes.REPORT:
-            _dormant(work, link, side, "deleted.reported")
-        case Deletes.UNLINK:
-            _unlink(work, link, "unlink.deleted", side.other)
-        case Deletes.DELETE:
-            if seen[side.other].presence is not Presence.HERE:
-                work.need_row(side.other, link)
-            elif _edited(work, link, side.other, seen[side.other]):
-                _hold_link(work, link, "conflict.delete_edited")
-            else:
-                _delete(work, link, side.other, seen[side.other])
+        return _unlink(work, link, "unlink.both_deleted", None)
+    side, survivor = gone[0], gone[0].other
+    rule = work.bound.transfer.deletes
+    # Nothing flows to a record out of scope; and a record that somebody made anew is linked, never deleted for.
+    if rule is Deletes.REPORT or where[survivor] is Presence.OUT_OF_SCOPE or _made_anew(work, link, side):
+        return _dormant(work, link, side, "deleted.reported")
+    if rule is Deletes.UNLINK:
+        return _unlink(work, link, "unlink.deleted", survivor)
+    if survivor not in work.context.capabilities.deletes:
+        return _dormant(work, link, side, "deleted.reported")
+    proven = attrs.evolve(link, life=Life.DORMANT, gone=side, cause="delete.proven")
+    if _waits(work, link, seen, survivor):
+        return proven
+    if seen[survivor].presence is not Presence.HERE:
+        work.need_row(survivor, link)
+        return proven
+    if _edited(work, link, survivor, seen[survivor]):
+        return _hold(work, link, side, "conflict.delete_edited")
+    _delete(work, link, survivor, seen[survivor])
+    return proven
+
+
+def _made_anew(work: Workspace, link: LinkRecord, side: Side) -> bool:
+    """Tell whether an unlinked row has (or, as an open item, had) the key of a deleted one."""
+    key = link.key(side.other)
+    if key is None:
+        return False
+    if any(ref.name not in work.linked[side] for ref in work.views[side].with_key(key)):
+        return True
+    return any(not work.views[side].is_accounted_for(name, key) for name in work.open_rows[side].get(key, ()))
 
 
 def _edited(work: Workspace, link: LinkRecord, side: Side, seen: Observation) -> bool:
@@ -141,6 +169,7 @@ def _edited(work: Workspace, link: LinkRecord, side: Side, seen: Observation) ->
         if (
             isinstance(value, UnsetType)
             or isinstance(base, UnsetType)
+            or value_flaw(value)
             or line.normal(side, value) != line.normal(side, base)
         ):
             return True
@@ -148,6 +177,7 @@ def _edited(work: Workspace, link: LinkRecord, side: Side, seen: Observation) ->
 
 
 def about_link(work: Workspace, link: LinkRecord, kind: str) -> dict[str, Any]:  # the members that all actions share
+    """Give what every action about a link as a whole has."""
     work.acted.add(link.id)
     key = link.salesforce_key or link.dialog_insight_key or ()
     shown = work.link_key_values(Side.SALESFORCE, link) or tuple(key)
@@ -163,58 +193,42 @@ def about_link(work: Workspace, link: LinkRecord, kind: str) -> dict[str, Any]: 
     }
 
 
-def _dormant(work: Workspace, link: LinkRecord, gone: Side, cause: str) -> None:
-    work.visited.add(f"link:{link.id}")
-    if link.life is Life.DORMANT and link.cause == cause:
+def _dormant(work: Workspace, link: LinkRecord, gone: Side, cause: str) -> LinkRecord:
+    """Let nothing flow any more; told once, since the link itself remembers it."""
+    work.decided(f"link:{link.id}")
+    if (link.life, link.gone, link.cause) == (Life.DORMANT, gone, cause):
         work.counts["dormant"] += 1
-        return
+        return link
     work.actions.append(Skip(**about_link(work, link, "skip"), reason=cause, side=gone.other))
-    work.links[link.id] = attrs.evolve(link, life=Life.DORMANT, gone=gone, cause=cause, rev=link.rev + 1)
+    return attrs.evolve(link, life=Life.DORMANT, gone=gone, cause=cause)
 
 
-def _unlink(work: Workspace, link: LinkRecord, reason: str, survivor: Side | None) -> None:
-    work.visited.add(f"link:{link.id}")
+def _hold(work: Workspace, link: LinkRecord, gone: Side, reason: str) -> LinkRecord:
+    """Let nothing flow until a person has looked; told at every plan, since it stays open."""
+    work.decided(f"link:{link.id}")
+    work.actions.append(Conflict(**about_link(work, link, "conflict"), reason=reason))
+    return attrs.evolve(link, life=Life.DORMANT, gone=gone, cause=reason)
+
+
+def _unlink(work: Workspace, link: LinkRecord, reason: str, survivor: Side | None) -> LinkRecord:
+    work.decided(f"link:{link.id}")
     work.actions.append(Unlink(**about_link(work, link, "unlink"), reason=reason, survivor=survivor))
-    work.links[link.id] = attrs.evolve(link, life=Life.ENDED, cause=reason, gone=survivor.other if survivor else None)
+    return attrs.evolve(link, life=Life.ENDED, cause=reason, gone=survivor.other if survivor else None)
 
 
 def _delete(work: Workspace, link: LinkRecord, side: Side, seen: Observation) -> None:
-    work.visited.add(f"link:{link.id}")
-    if side not in work.context.capabilities.deletes:
-        _dormant(work, link, side.other, "deleted.reported")
-        return
-    fields = {line.field(side): seen.row.get(line.field(side)) for line in work.bound.lines.values()}
-    work.actions.append(
-        Delete(
-            **about_link(work, link, "delete"),
-            reason="delete.proven",
-            side=side,
-            record_id=link.record_id(side),
-            address={line.field(side): seen.row.get(line.field(side)) for line in work.bound.key_lines},
-            based_on=fields,
-            changes=tuple(
-                Change(line.field(side), seen.row.get(line.field(side)), None, "delete.proven", name, UNSET)
-                for name, line in work.bound.lines.items()
-            ),
-        )
+    work.decided(f"link:{link.id}")
+    held: dict[str, Value] = {line.field(side): seen.row.get(line.field(side)) for line in work.bound.lines.values()}
+    write = Delete(
+        **about_link(work, link, "delete"),
+        reason="delete.proven",
+        side=side,
+        record_id=link.record_id(side),
+        address={line.field(side): held[line.field(side)] for line in work.bound.key_lines},
+        based_on=held,
+        changes=tuple(
+            Change(line.field(side), held[line.field(side)], None, "delete.proven", name, UNSET)
+            for name, line in work.bound.lines.items()
+        ),
     )
-    work.links[link.id] = link
-
-
-def _hold_link(work: Workspace, link: LinkRecord, reason: str) -> None:
-    work.visited.add(f"link:{link.id}")
-    work.actions.append(Conflict(**about_link(work, link, "conflict"), reason=reason))
-
-
-def _skip_link(work: Workspace, link: LinkRecord, reason: str) -> None:
-    work.visited.add(f"link:{link.id}")
-    work.actions.append(Skip(**about_link(work, link, "skip"), reason=reason))
-
-
-def in_quarantine(work: Workspace, subject: str) -> bool:
-    """Tell whether a write whose answer was lost may still land after what was now observed."""
-    return any(
-        item.reason == "outcome.unknown"
-        and any(work.views[side].as_of < item.since + work.context.quarantine[side] for side in Side)
-        for item in work.items.get(subject, ())
-    )
+    work.add_write(write)

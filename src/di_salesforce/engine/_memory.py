@@ -11,14 +11,16 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self, cast
 
 import attrs
 
 from di_salesforce.records import UNSET, Side, UnsetType, Value, from_plain, to_plain
 
 __all__ = [
+    "DAMAGE",
     "FORMAT",
+    "SIDES",
     "CoverageRecord",
     "FieldState",
     "KeyText",
@@ -29,10 +31,17 @@ __all__ = [
     "Tombstone",
     "digest",
     "fingerprint",
+    "plain_format",
 ]
+
+SIDES: Final = tuple(Side)
+"""Both sides, Salesforce first: walking an enumeration is slow, and pairs are walked by the hundred thousand."""
 
 FORMAT: Final = 1
 """The format number of plain rows; a reader accepts this and every older one."""
+
+DAMAGE: Final = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError)
+"""What reading plain data that is not what it should be may raise."""
 
 KeyText = tuple[str, ...]
 """A normalised key: one text per key field."""
@@ -74,6 +83,19 @@ class FieldState:
     def seen_of(self, side: Side) -> Value | UnsetType:
         """That side's value at the last look, where it differs from the base."""
         return self.seen[0 if side is Side.SALESFORCE else 1]
+
+    def seeing(self, seen: tuple[Value | UnsetType, Value | UnsetType]) -> FieldState:
+        """Give the same state with other values at the last look."""
+        # Not `attrs.evolve`, which is slow, and this is done for every line that differs.
+        return FieldState(
+            self.base, self.rel, seen, self.bounce, self.wrote, self.unverified, self.version, self.group
+        )
+
+    def agreeing(self, base: tuple[Value, Value], version: str, *, unverified: bool) -> FieldState:
+        """Give the same state once both sides are known to hold the same."""
+        return FieldState(
+            base, Relation.AGREED, (UNSET, UNSET), self.bounce, self.wrote, unverified, version, self.group
+        )
 
     def __repr__(self) -> str:
         return f"<FieldState {'no base' if self.base is None else self.rel.value}>"
@@ -356,10 +378,16 @@ class CoverageRecord:
         )
 
 
+def plain_format(data: object) -> int | None:
+    """Give the format number of plain data, or None where it has none."""
+    number = cast("Mapping[str, object]", data).get("format") if isinstance(data, Mapping) else None
+    return number if isinstance(number, int) and not isinstance(number, bool) and number > 0 else None
+
+
 def digest(*parts: str | tuple[str, ...]) -> str:
     """Give a short stable name for what is named by its parts (also used for action ids)."""
     text = "\x1f".join("\x1e".join(part) if isinstance(part, tuple) else part for part in parts)
-    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=10).hexdigest()
 
 
 def fingerprint(*values: Value | UnsetType) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Self
 
 import attrs
 
 from di_salesforce.engine._actions import Key
-from di_salesforce.records import Side
+from di_salesforce.records import Side, from_plain, to_plain
 
 __all__ = ["Need", "Needs"]
 
@@ -18,6 +19,17 @@ class Need:
 
     record_id: str | None
     key: Key
+
+    def to_plain(self) -> list[Any]:  # JSON-safe data
+        """Give the need as plain data: the id, and the key (a list where it has several parts)."""
+        key = list(map(to_plain, self.key)) if isinstance(self.key, tuple) else to_plain(self.key)
+        return [self.record_id, key]
+
+    @classmethod
+    def from_plain(cls, data: list[Any]) -> Self:  # JSON-safe data
+        """Read what `to_plain` gave."""
+        record_id, key = data
+        return cls(record_id, tuple(map(from_plain, key)) if isinstance(key, list) else from_plain(key))
 
     def __repr__(self) -> str:
         return f"<Need by {'id' if self.record_id is not None else 'key'}>"
@@ -53,6 +65,15 @@ class Needs:
 
     def __bool__(self) -> bool:
         return len(self) > 0
+
+    def to_dict(self) -> dict[str, Any]:  # JSON-safe data
+        """Give the needs as plain data, by side."""
+        return {side.value: [need.to_plain() for need in self[side]] for side in Side}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:  # plain data of a plan
+        """Read what `to_dict` gave."""
+        return cls(**{side.value: [Need.from_plain(need) for need in data[side.value]] for side in Side})
 
     def __repr__(self) -> str:
         return f"<Needs: {len(self.salesforce)} of Salesforce, {len(self.dialog_insight)} of Dialog Insight>"

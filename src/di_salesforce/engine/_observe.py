@@ -1,7 +1,8 @@
 """One side as observed: which rows are here, what their absence means, what is known of keys.
 
-What may not go in here: comparing the sides, deciding.  A look-up beats a snapshot; a row that is older than what is
-remembered of it is ignored; the same row twice with different values counts as not read where they differ.
+What may not go in here: comparing the sides, deciding.  A look-up beats a snapshot, a later look-up an earlier one; a row
+or evidence that is older than what is remembered is ignored; a field that two readings of one row give differently counts
+as not known.
 """
 
 from __future__ import annotations
@@ -9,16 +10,17 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from typing import Final
 
 import attrs
 
 from di_salesforce.engine._baseline import BaselineLike
-from di_salesforce.engine._lines import BoundTransfer, Undefined, normal_id
-from di_salesforce.engine._memory import KeyText, LinkRecord, digest
+from di_salesforce.engine._lines import BoundTransfer, Undefined, normal_id, value_flaw
+from di_salesforce.engine._memory import KeyText, Life, LinkRecord, digest
 from di_salesforce.engine._snapshot import Coverage, Snapshot
-from di_salesforce.records import UNSET, Row, Side, Value
+from di_salesforce.records import UNSET, Row, Side, UnsetType, Value
 
-__all__ = ["Lookup", "Observation", "Presence", "RowRef", "SideView"]
+__all__ = ["REMEMBERED", "Lookup", "Observation", "Presence", "RowRef", "SideView"]
 
 
 class Presence(enum.StrEnum):
@@ -34,33 +36,56 @@ class Presence(enum.StrEnum):
     OUT_OF_SCOPE = "out_of_scope"
 
 
+REMEMBERED: Final[Mapping[str, Presence]] = {
+    "scope.left": Presence.OUT_OF_SCOPE,
+    "deleted.reported": Presence.DELETED,
+    "delete.proven": Presence.DELETED,
+    "conflict.delete_edited": Presence.DELETED,
+    "conflict.merged": Presence.MERGED,
+    "conflict.converted": Presence.CONVERTED,
+}
+"""What a dormant link's cause says of the record that is gone: evidence comes once, and is believed until it is back."""
+
+
 @attrs.frozen(repr=False)
 class RowRef:
     """A row with its identity: the native id, or the key where there is none."""
 
     side: Side
+    name: str  # among the rows of its side
     record_id: str | None
     key: KeyText | None | Undefined
     row: Row
+    as_of: datetime
+    is_old: bool = False  # observed before what is remembered of its side: a hint to look, not a value to write
+    unclear: frozenset[str] = frozenset()  # fields that were read twice, with different values
 
     @property
     def subject(self) -> str:
         """What open items about the row are filed under."""
-        name = self.record_id or digest(self.key if isinstance(self.key, tuple) else ("?",))
-        return f"row:{self.side.value}:{name}"
+        return f"row:{self.side.value}:{self.name}"
+
+    def value(self, field: str) -> Value | UnsetType:
+        """Give a field's value; `UNSET` where it was not read, or where what was read is no value."""
+        value = self.row.get(field, UNSET)
+        return UNSET if field in self.unclear or value_flaw(value) else value
+
+    def flaw(self, field: str) -> str:
+        """Give the code of what is wrong with a field that was read; empty where nothing is."""
+        return "value.unclear" if field in self.unclear else value_flaw(self.row.get(field, UNSET))
 
 
 @attrs.frozen(repr=False)
 class Lookup:
-    """The answer to a plan's needs on one side: the rows found, and what was asked for (the rest is proven absent)."""
+    """The answers to a plan's needs on one side, by rounds, and what was asked for (the rest is proven absent)."""
 
-    rows: tuple[Row, ...] = ()
+    rounds: tuple[tuple[Row, ...], ...] = ()
     ids: frozenset[str] = frozenset()
     keys: frozenset[KeyText] = frozenset()
 
     def joined(self, other: Lookup) -> Lookup:
         """Add a later look-up."""
-        return Lookup((*self.rows, *other.rows), self.ids | other.ids, self.keys | other.keys)
+        return Lookup((*self.rounds, *other.rounds), self.ids | other.ids, self.keys | other.keys)
 
 
 @attrs.frozen(repr=False)
@@ -69,15 +94,18 @@ class Observation:
 
     presence: Presence
     ref: RowRef | None = None
+    as_of: datetime | None = None  # when this was observed, where it is evidence of anything
     gap_free: bool = False  # a field that was not read did not change
+    is_covered: bool = False  # the side's coverage remembers the moment, so that the link need not
 
     @property
     def row(self) -> Row:
         """The row's fields; empty where it was not read."""
-        return self.ref.row if self.ref is not None else _NO_ROW
+        return self.ref.row if self.ref is not None else {}
 
 
-_NO_ROW: Row = {}
+_NOT_READ: Final = Observation(Presence.NOT_READ)
+_TOO_OLD: Final = Observation(Presence.TOO_OLD)
 
 
 class SideView:
@@ -99,13 +127,14 @@ class SideView:
         self._bound = bound
         self._now = now
         remembered = baseline.coverage(side)
-        self._covered_as_of = remembered.as_of if remembered else None
+        covered_as_of = remembered.as_of if remembered else None
         self.was_complete = remembered is not None and remembered.complete_as_of is not None
-        self.is_old = self._covered_as_of is not None and self.as_of < self._covered_as_of
+        self.is_old = covered_as_of is not None and self.as_of < covered_as_of
         self._filter = bound.transfer.dialog_insight_filter if side is Side.DIALOG_INSIGHT else None
+        self._has_ids = bound.transfer.id_field(side) is not None
         # The stronger evidence last: an id that is listed as deleted and as merged was merged.
-        self._evidence = {
-            normal_id(side, record_id): presence
+        self.evidence: Mapping[str, Presence] = {
+            normal_id(side, record_id) or "": presence
             for ids, presence in (
                 (snapshot.deleted, Presence.DELETED),
                 (snapshot.converted, Presence.CONVERTED),
@@ -115,36 +144,60 @@ class SideView:
         }
         self.rows: dict[str, RowRef] = {}
         self.found: dict[str, RowRef] = {}  # by look-up
-        self.unidentified: list[RowRef] = []  # rows without id or usable key
-        for row in snapshot.rows:
-            self._take(row, self.rows)
-        for row in lookup.rows:
-            self._take(row, self.found)
+        self._take(snapshot.rows, self.rows, self.as_of, is_old=self.is_old)
+        for rows in lookup.rounds:
+            answer: dict[str, RowRef] = {}
+            self._take(rows, answer, now, is_old=False)
+            self.found |= answer
         self._by_key: dict[KeyText, list[RowRef]] = {}
         for ref in self.refs():
             if isinstance(ref.key, tuple):
                 self._by_key.setdefault(ref.key, []).append(ref)
 
-    def _take(self, row: Row, into: dict[str, RowRef]) -> None:
-        record_id = self._bound.record_id(self.side, row)
-        key = self._bound.key(self.side, row)
-        has_ids = self._bound.transfer.id_field(self.side) is not None
-        name = record_id if has_ids else (digest(key) if isinstance(key, tuple) else None)
-        if name is None:
-            self.unidentified.append(RowRef(self.side, record_id, key, row))
-            return
-        earlier = into.get(name)
-        if earlier is not None and earlier.row != row:
-            row = _where_equal(earlier.row, row)
-            key = self._bound.key(self.side, row)
-        into[name] = RowRef(self.side, record_id, key, row)
+    def _take(self, rows: tuple[Row, ...], into: dict[str, RowRef], as_of: datetime, *, is_old: bool) -> None:
+        bound, side = self._bound, self.side
+        for row in rows:
+            key = bound.key(side, row)
+            record_id = bound.record_id(side, row) if self._has_ids else None
+            name = record_id or (digest(key) if isinstance(key, tuple) else bound.row_name(side, row))
+            earlier = into.get(name)
+            if earlier is None:
+                into[name] = RowRef(side, name, record_id, key, row, as_of, is_old)
+            elif earlier.row != row:
+                into[name] = self._twice(earlier, row)
+
+    def _twice(self, earlier: RowRef, row: Row) -> RowRef:
+        """Join two readings of one row: what they give differently is not known."""
+        differing = {name for name, value in row.items() if earlier.row.get(name, value) != value}
+        unclear = earlier.unclear | differing
+        joined = {**earlier.row, **row}
+        key = self._bound.key(self.side, joined)
+        if any(line.field(self.side) in unclear for line in self._bound.key_lines):
+            key = Undefined("value.unclear", "the record was read twice, with different keys")
+        return attrs.evolve(earlier, row=joined, key=key, unclear=unclear)
 
     def refs(self) -> Iterator[RowRef]:
-        """Give every row once, a looked-up row before a snapshot's."""
+        """Give every row once, a looked-up row before a snapshot's; what was looked up and not found is not there."""
         yield from self.found.values()
         for name, ref in self.rows.items():
-            if name not in self.found and ref.record_id not in self.lookup.ids:
+            if name not in self.found and not self.asked(ref.record_id, ref.key):
                 yield ref
+
+    def asked(self, record_id: str | None, key: KeyText | None | Undefined) -> bool:
+        """Tell whether the row with that identity was asked for by a look-up that has been answered."""
+        return record_id in self.lookup.ids if record_id is not None else key in self.lookup.keys
+
+    def is_accounted_for(self, name: str, key: KeyText | None) -> bool:
+        """Tell whether it is known what has become of an unlinked row: it was read, or is proven to be gone."""
+        return name in self.found or name in self.rows or self.is_gone(name, key)
+
+    def is_gone(self, name: str, key: KeyText | None) -> bool:
+        """Tell whether an unlinked row is proven to be gone (from the transfer's scope): by a look-up, evidence, a full read."""
+        if name in self.found:
+            return False
+        if self.asked(name if self._has_ids else None, key):
+            return True
+        return name not in self.rows and (self.covers_scope or (name in self.evidence and not self.is_old))
 
     def takes_part(self, ref: RowRef) -> bool:
         """Tell whether a row is within the transfer's filter."""
@@ -152,7 +205,7 @@ class SideView:
             return False
         # A complete read of a filter's scope holds all rows that satisfy it: one that only a look-up found does not.
         if self.snapshot.coverage is Coverage.COMPLETE and self.snapshot.scope is not None and not self.is_old:
-            return _name(ref) in self.rows
+            return ref.name in self.rows
         return True
 
     def with_key(self, key: KeyText) -> list[RowRef]:
@@ -169,62 +222,57 @@ class SideView:
         """Whether every record of the transfer's scope was read."""
         return self.snapshot.coverage is Coverage.COMPLETE and not self.is_old
 
-    def key_is_settled(self, key: KeyText) -> bool:
-        """Tell whether all rows with this key are known, by a read without a filter or by a look-up."""
-        return self.proves_absence or key in self.lookup.keys
+    def key_is_settled(self, key: KeyText, since: datetime | None = None) -> bool:
+        """Tell whether all rows with this key are known, by a read without a filter (not before `since`) or a look-up."""
+        return key in self.lookup.keys or (self.proves_absence and (since is None or self.as_of >= since))
 
     def of_link(self, link: LinkRecord) -> Observation:
         """Tell what is known of a link's record on this side."""
         record_id, key = link.record_id(self.side), link.key(self.side)
         name = record_id if record_id is not None else (digest(key) if key is not None else None)
         if name is None:
-            return Observation(Presence.NOT_READ)
-        asked = record_id in self.lookup.ids or (record_id is None and key in self.lookup.keys)
+            return _NOT_READ
+        asked = self.asked(record_id, key)
         ref = self.found.get(name)
         if ref is None and record_id is None and key is not None:
             ref = self._by_unborn_id(key)
         if ref is not None:
-            return self._here(ref)
+            return self._here(ref, link)
         if asked:
-            return Observation(Presence.DELETED)
-        if record_id in self._evidence:
-            return Observation(self._evidence[record_id])
+            return Observation(Presence.DELETED, as_of=self._now)
         return self._in_snapshot(link, name)
 
-    def _here(self, ref: RowRef, *, gap_free: bool = False) -> Observation:
-        return Observation(Presence.HERE if self.takes_part(ref) else Presence.OUT_OF_SCOPE, ref, gap_free)
+    def _here(self, ref: RowRef, link: LinkRecord, *, gap_free: bool = False, is_covered: bool = False) -> Observation:
+        is_in = self.takes_part(ref)
+        if link.life is Life.DORMANT and link.gone is self.side and link.cause == "scope.left":
+            # Only Salesforce knows who satisfies its filter, and a look-up by id or key does not ask.
+            is_in = is_in and (self._filter is not None or ref.name in self.rows)
+        return Observation(
+            Presence.HERE if is_in else Presence.OUT_OF_SCOPE, ref, ref.as_of, gap_free=gap_free, is_covered=is_covered
+        )
 
     def _by_unborn_id(self, key: KeyText) -> RowRef | None:
         """Find the row of a link that was made without a record id: by its key, if just one row has it."""
-        if self._bound.transfer.id_field(self.side) is None:
+        if not self._has_ids:
             return None
         refs = self.with_key(key)
         return refs[0] if len(refs) == 1 else None
 
     def _in_snapshot(self, link: LinkRecord, name: str) -> Observation:
-        moments = [moment for moment in (link.as_of(self.side), self._covered_as_of) if moment is not None]
-        too_old = bool(moments) and self.as_of < max(moments)
-        ref = self.rows.get(name)
+        moment = link.as_of(self.side)
+        too_old = self.is_old or (moment is not None and self.as_of < moment)
+        ref, evidence = self.rows.get(name), self.evidence.get(name)
         coverage = self.snapshot.coverage
-        if ref is not None:
+        is_covered = coverage is not Coverage.SAMPLE
+        if evidence is not None or ref is not None:
             if too_old:
-                return Observation(Presence.TOO_OLD)
-            return self._here(ref, gap_free=coverage is Coverage.CHANGES)
-        if coverage is Coverage.COMPLETE and not too_old:
+                return _TOO_OLD
+            if evidence is not None:
+                return Observation(evidence, as_of=self.as_of, is_covered=is_covered)
+            if ref is not None:
+                return self._here(ref, link, gap_free=coverage is Coverage.CHANGES, is_covered=is_covered)
+        if too_old or coverage is Coverage.SAMPLE:
+            return _NOT_READ
+        if coverage is Coverage.COMPLETE:
             return Observation(Presence.ABSENT)
-        return Observation(Presence.NOT_READ, gap_free=coverage is Coverage.CHANGES and not too_old)
-
-    def seen_at(self, link: LinkRecord) -> datetime:
-        """When the observation used for a link was made."""
-        record_id, key = link.record_id(self.side), link.key(self.side)
-        looked_up = record_id in self.lookup.ids or (key is not None and key in self.lookup.keys)
-        return self._now if looked_up else self.as_of
-
-
-def _name(ref: RowRef) -> str:
-    return ref.record_id or digest(ref.key if isinstance(ref.key, tuple) else ("?",))
-
-
-def _where_equal(left: Row, right: Row) -> Mapping[str, Value]:
-    """Keep what two readings of one row have in common: where they differ, the field counts as not read."""
-    return {name: value for name, value in left.items() if right.get(name, UNSET) == value}
+        return Observation(Presence.NOT_READ, gap_free=True)

@@ -29,8 +29,8 @@ from di_salesforce.engine._actions import (
     action_to_dict,
 )
 from di_salesforce.engine._deciding import accepted, chosen, decided
-from di_salesforce.engine._lines import BoundLine
-from di_salesforce.engine._memory import CoverageRecord, LinkRecord, OpenItem
+from di_salesforce.engine._lines import BoundTransfer
+from di_salesforce.engine._memory import DAMAGE, CoverageRecord, LinkRecord, OpenItem, plain_format
 from di_salesforce.engine._needs import Needs
 from di_salesforce.engine._showing import ORDER, in_order, show_action, show_summary
 from di_salesforce.exceptions import ConfigurationError, GuardError, Problem
@@ -54,6 +54,7 @@ class Part:
     guards: tuple[Problem, ...] = ()
     active: bool = True
     version: str = ""  # of the mapping: a plan of another mapping is refused
+    keyed: frozenset[Side] = frozenset()  # sides whose rows have no record id, only their key
 
     def to_dict(self) -> dict[str, Any]:  # JSON-safe data
         """Give the part as plain data."""
@@ -66,6 +67,7 @@ class Part:
             "guards": [[problem.path, problem.message, problem.code] for problem in self.guards],
             "active": self.active,
             "version": self.version,
+            "keyed": sorted(side.value for side in self.keyed),
         }
 
     @classmethod
@@ -81,6 +83,7 @@ class Part:
             tuple(Problem(*problem) for problem in data["guards"]),
             data["active"],
             data["version"],
+            frozenset(map(Side, data["keyed"])),
         )
 
 
@@ -99,9 +102,7 @@ class Plan:
     _again: Again | None = attrs.field(
         default=None, alias="again"
     )  # reconciles once more with looked-up rows; a plan that was read back has none
-    _lines: Mapping[str, Mapping[str, BoundLine]] = attrs.field(
-        factory=dict[str, Mapping[str, BoundLine]], alias="lines"
-    )
+    _bound: Mapping[str, BoundTransfer] = attrs.field(factory=dict[str, BoundTransfer], alias="bound")
 
     @classmethod
     def empty(cls) -> Self:
@@ -122,7 +123,7 @@ class Plan:
                 dialog_insight=[need for plan in listed for need in plan.needs.dialog_insight],
             ),
             now=max((plan.now for plan in listed if plan.now is not None), default=None),
-            lines={name: lines for plan in listed for name, lines in plan._lines.items()},
+            bound={name: bound for plan in listed for name, bound in plan._bound.items()},
         )
 
     # ------------------------------------------------------------------------------------------------ looking
@@ -167,7 +168,7 @@ class Plan:
             {name: value for name, value in action_to_dict(action).items() if name not in _LEFT_OUT}
             for action in in_order(self.actions)
         ]
-        return hashlib.sha256(json.dumps(told, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+        return _seal({"actions": told})
 
     def counts(self) -> Mapping[str, int]:
         """Count the actions by transfer, kind and reason, and the pairs that agree."""
@@ -189,9 +190,16 @@ class Plan:
     def _matching(self, key: Key) -> tuple[Action, ...]:
         return tuple(action for action in self.actions if action.matches(key))
 
-    def lines_of(self, transfer: str) -> Mapping[str, BoundLine]:
-        """The lines of one transfer as they were bound; empty for a plan that was read back."""
-        return self._lines.get(transfer, {})
+    def bound_transfer(self, name: str) -> BoundTransfer | None:
+        """The transfer as it was bound; None for a plan that was read back."""
+        return self._bound.get(name)
+
+    def bound_to(self, *transfers: BoundTransfer) -> Plan:
+        """Give a plan that was read back its transfers again, so that settling compares by their converters.
+
+        Without them it settles all the same, but a stored value that is only spelled otherwise counts as rewritten.
+        """
+        return attrs.evolve(self, bound={**self._bound, **{bound.transfer.name: bound for bound in transfers}})
 
     # ---------------------------------------------------------------------------------------------- filtering
 
@@ -335,8 +343,11 @@ class Plan:
     # ------------------------------------------------------------------------------------------------- saving
 
     def to_dict(self) -> dict[str, Any]:  # JSON-safe data
-        """Give the plan as exact, JSON-safe data."""
-        return {
+        """Give the plan as exact, JSON-safe data.
+
+        `digest` names what the plan would do, `seal` every letter of the document.
+        """
+        document = {
             "kind": "plan",
             "format": FORMAT,
             "digest": self.digest,
@@ -344,30 +355,37 @@ class Plan:
             "actions": [action_to_dict(action) for action in self.actions],
             "set_aside": [action_to_dict(action) for action in self.set_aside],
             "parts": [part.to_dict() for part in self.parts],
+            "needs": self.needs.to_dict(),
         }
+        return {**document, "seal": _seal(document)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:  # plain data of a file
         """Read what `to_dict` gave.
 
         Raises:
-            ConfigurationError: For anything else, a newer format, or actions that do not fit the digest.
+            ConfigurationError: For anything else, a newer format, or a document that was changed since it was saved.
         """
-        if data.get("kind") != "plan" or not isinstance(data.get("format"), int):
+        form = plain_format(data)
+        if form is None or data.get("kind") != "plan":
             raise ConfigurationError("this is not a saved plan")
-        if data["format"] > FORMAT:
-            raise ConfigurationError(f"the plan has format {data['format']}; this version reads up to {FORMAT}")
+        if form > FORMAT:
+            raise ConfigurationError(f"the plan has format {form}; this version reads up to {FORMAT}")
         try:
+            seal = _seal({name: value for name, value in data.items() if name != "seal"})
             plan = cls(
                 actions=tuple(map(action_from_dict, data["actions"])),
                 set_aside=tuple(map(action_from_dict, data["set_aside"])),
                 parts=tuple(map(Part.from_dict, data["parts"])),
+                needs=Needs.from_dict(data["needs"]),
                 now=None if data["now"] is None else datetime.fromisoformat(data["now"]),
             )
-        except (KeyError, ValueError, TypeError) as error:
+        except DAMAGE as error:
             raise ConfigurationError(f"the saved plan is damaged ({type(error).__name__})") from None
-        if plan.digest != data["digest"]:
-            raise ConfigurationError("the saved plan was changed after it was made: its actions do not fit its digest")
+        if (plan.digest, seal) != (data.get("digest"), data.get("seal")):
+            raise ConfigurationError(
+                "the saved plan was changed after it was made: it does not fit its digest and its seal"
+            )
         return plan
 
     def to_dicts(self) -> list[dict[str, Any]]:  # JSON-safe data
@@ -397,6 +415,11 @@ class Plan:
 
 # `now`, `as_of` and action ids say when and how a plan was made, not what it would do.
 _LEFT_OUT: Final = frozenset({"id"})
+
+
+def _seal(document: Mapping[str, Any]) -> str:  # JSON-safe data
+    # Escaped, since a text from a service may hold half of a surrogate pair, which UTF-8 does not.
+    return hashlib.sha256(json.dumps(document, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
 
 
 _NOTHING_PLANNED: Final = "nothing is planned for this record: both sides agree, or neither has it"

@@ -34,6 +34,10 @@ class GroupCase:
         """One side's value of one line."""
         return (self.salesforce if side is Side.SALESFORCE else self.dialog_insight)[line.name]
 
+    def both(self, line: BoundLine) -> tuple[Value, Value]:
+        """Both sides' values of one line, Salesforce's first."""
+        return self.salesforce[line.name], self.dialog_insight[line.name]
+
     def blank(self, side: Side) -> bool:
         """Whether one side holds nothing in the whole group."""
         return all(is_blank(self.value(side, line)) for line in self.lines)

@@ -14,7 +14,7 @@ from di_salesforce.engine._actions import Action, Key, key_parts
 from di_salesforce.engine._baseline import BaselineLike
 from di_salesforce.engine._context import Context
 from di_salesforce.engine._lines import BoundTransfer
-from di_salesforce.engine._links import decide_link
+from di_salesforce.engine._links import decide_link, observe_link
 from di_salesforce.engine._memory import CoverageRecord, Life, LinkRecord, OpenItem, digest
 from di_salesforce.engine._needs import Need, Needs
 from di_salesforce.engine._observe import Lookup, SideView
@@ -76,7 +76,7 @@ def reconcile(
         raise ConfigurationError("now must be an aware datetime, such as datetime.now(timezone.utc)")
     snapshots = {Side.SALESFORCE: salesforce, Side.DIALOG_INSIGHT: dialog_insight}
     context = context or Context()
-    _check_rows(transfer, snapshots)
+    _check_rows(transfer, {side: snapshot.rows for side, snapshot in snapshots.items()})
     _check_not_emptied(transfer, snapshots, baseline, context)
     inputs = _Inputs(BoundTransfer.of(transfer, context), snapshots, baseline, now, context)
     return inputs.plan({side: Lookup() for side in Side})
@@ -84,7 +84,11 @@ def reconcile(
 
 def mapping_version(transfer: ObjectTransfer) -> str:
     """Name everything about a mapping that a plan depends on: a plan made with another one is not applied."""
-    bound = BoundTransfer.of(transfer, Context())
+    return _version(BoundTransfer.of(transfer, Context()))
+
+
+def _version(bound: BoundTransfer) -> str:
+    transfer = bound.transfer
     lines = tuple(f"{line.name}|{line.version}|{line.flows.value}|{line.mapping.key}" for line in bound.lines.values())
     return digest(transfer.name, transfer.sobject, transfer.table, lines, bound.allowed.names)
 
@@ -101,25 +105,29 @@ class _Inputs:
 
     def plan(self, lookups: Mapping[Side, Lookup]) -> Plan:
         work = self._workspace(lookups)
-        for link in _visited(work):
-            decide_link(work, link)
+        # What is held must be known of all links before any is decided, or the order of the memory would matter.
+        observed = [(link, observe_link(work, link)) for link in _visited(work)]
+        for link, seen in observed:
+            decide_link(work, link, seen)
         pair_up(work)
-        _ask_for_open_rows(work)
         actions = in_order(work.actions)
         transfer = self.bound.transfer
         needs = self._needs(work, lookups)
         part = Part(
             transfer.name,
             dict(sorted(work.links.items())),
-            tuple(item for subject in sorted(work.visited) for item in work.items.get(subject, ())),
-            tuple(_coverage(work, side) for side in Side) if not needs else (),
+            tuple(item for _, item in sorted(work.closing.items())),
+            tuple(_coverage(work, side, is_finished=not needs) for side in Side),
             dict(sorted(work.counts.items())),
             tuple(_guards(work, actions)),
             transfer.active,
-            mapping_version(self.bound.transfer),
+            work.version,
+            frozenset(side for side in Side if transfer.id_field(side) is None),
         )
 
         def again(found: Mapping[Side, tuple[Row, ...]]) -> Plan:
+            found = {side: Snapshot.sample(found[side]).rows for side in Side}
+            _check_rows(transfer, found)
             return self.plan({side: lookups[side].joined(self._answer(needs, side, found[side])) for side in Side})
 
         return Plan(
@@ -128,7 +136,7 @@ class _Inputs:
             needs=needs,
             now=self.now,
             again=again,
-            lines={transfer.name: self.bound.lines},
+            bound={transfer.name: self.bound},
         )
 
     def _workspace(self, lookups: Mapping[Side, Lookup]) -> Workspace:
@@ -139,7 +147,19 @@ class _Inputs:
             side: SideView(self.bound, side, self.snapshots[side], lookups[side], self.baseline, self.now)
             for side in Side
         }
-        return Workspace(self.bound, views, self.baseline, self.context, self.now, items=items)
+        lines = self.bound.lines.values()
+        return Workspace(
+            self.bound,
+            views,
+            self.baseline,
+            self.context,
+            self.now,
+            _version(self.bound),
+            items,
+            None
+            if any(line.mapping.references is not None for line in lines)
+            else tuple((x.name, x.field(Side.SALESFORCE), x.field(Side.DIALOG_INSIGHT), x.version) for x in lines),
+        )
 
     def _needs(self, work: Workspace, lookups: Mapping[Side, Lookup]) -> Needs:
         """Give what is asked for and was not answered before: nothing is looked up twice for one plan."""
@@ -159,7 +179,7 @@ class _Inputs:
 
     def _answer(self, needs: Needs, side: Side, rows: tuple[Row, ...]) -> Lookup:
         return Lookup(
-            rows,
+            (rows,),
             frozenset(need.record_id for need in needs[side] if need.record_id is not None),
             frozenset(self._key(side, need.key) for need in needs[side] if need.record_id is None),
         )
@@ -179,55 +199,36 @@ def _visited(work: Workspace) -> Iterator[LinkRecord]:
 
 def _touched(work: Workspace) -> Iterator[LinkRecord]:
     for side, view in work.views.items():
-        snapshot = view.snapshot
         for ref in view.refs():
-            found = work.baseline.find(side, ref.record_id) if ref.record_id is not None else None
-            if found is None and isinstance(ref.key, tuple):
-                found = work.baseline.find_key(side, ref.key)
-                # A link that holds the key on the other side must be known before the row is called unlinked.
-                other = work.baseline.find_key(side.other, ref.key)
-                if other is not None:
-                    yield other
-            if found is not None:
-                yield found
-        for record_id in (*snapshot.deleted, *snapshot.merged, *snapshot.converted, *view.lookup.ids):
-            found = work.baseline.find(side, record_id)
-            if found is not None:
-                yield found
+            if ref.record_id is not None:
+                yield from _found(work.baseline.find(side, ref.record_id))
+            if isinstance(ref.key, tuple):
+                # Whoever holds the key, on either side, must be known before it is called free.
+                for each in Side:
+                    yield from _found(work.baseline.find_key(each, ref.key))
+        for record_id in (*view.evidence, *view.lookup.ids):
+            yield from _found(work.baseline.find(side, record_id))
     wanted = {subject.removeprefix("link:") for subject in work.items if subject.startswith("link:")}
     if wanted:
         yield from (link for link in work.baseline.links if link.id in wanted)
 
 
-def _ask_for_open_rows(work: Workspace) -> None:
-    """Ask again for unlinked rows that wait or whose write failed, where this observation did not bring them."""
-    for subject, items in work.items.items():
-        if not subject.startswith("row:") or subject in work.visited:
-            continue
-        side = Side(subject.split(":", 2)[1])
-        if work.views[side].covers_scope:
-            work.visited.add(subject)  # a complete read did not bring it: the row is gone, and its item with it
-            continue
-        item = items[0]
-        if item.reason.startswith("outcome.") or item.reason == "reference.waiting":
-            name = subject.split(":", 2)[2]
-            has_id = work.bound.transfer.id_field(side) is not None
-            if has_id and name not in work.views[side].lookup.ids:
-                work.need(side, record_id=name)
-            elif not has_id:
-                work.need(side, key=item.key)
-            else:
-                work.visited.add(subject)  # looked up, and not there any more
+def _found(link: LinkRecord | None) -> Iterator[LinkRecord]:
+    if link is not None:
+        yield link
 
 
-def _coverage(work: Workspace, side: Side) -> CoverageRecord:
-    """Say what this observation adds to what a side was ever read for."""
+def _coverage(work: Workspace, side: Side, *, is_finished: bool) -> CoverageRecord:
+    """Say what this observation adds to what a side was ever read for.
+
+    That it was made is remembered in any case; that it was whole only where nothing of it still waits for a look-up.
+    """
     view, before = work.views[side], work.baseline.coverage(side)
     fields = tuple(sorted(line.field(side) for line in work.bound.lines.values()))
     coverage = view.snapshot.coverage
     if view.is_old or coverage is Coverage.SAMPLE:
         return before or CoverageRecord(work.name, side, None, (), None, None)
-    if coverage is Coverage.COMPLETE:
+    if coverage is Coverage.COMPLETE and is_finished:
         return CoverageRecord(
             work.name, side, view.snapshot.scope, fields, view.as_of, view.as_of, before.cursor if before else None
         )
@@ -260,14 +261,14 @@ def _guards(work: Workspace, actions: tuple[Action, ...]) -> Iterator[Problem]:
                 )
 
 
-def _check_rows(transfer: ObjectTransfer, snapshots: Mapping[Side, Snapshot]) -> None:
+def _check_rows(transfer: ObjectTransfer, rows: Mapping[Side, tuple[Row, ...]]) -> None:
     """Refuse rows that cannot be this transfer's: Salesforce rows without an id, contacts without a number."""
     problems: list[Problem] = []
-    for side, snapshot in snapshots.items():
+    for side in Side:
         field = transfer.id_field(side)
         if field is None:
             continue
-        missing = [index for index, row in enumerate(snapshot.rows) if row.get(field) in (None, "")]
+        missing = [index for index, row in enumerate(rows[side]) if row.get(field) in (None, "")]
         problems += [
             Problem(f"{side.value}.rows[{index}]", f"has no {field}: rows of {side.label} are named by it", "row.no_id")
             for index in missing[:10]

@@ -13,72 +13,130 @@ import attrs
 from di_salesforce.engine._actions import Change, Create, Link, Reject, Skip
 from di_salesforce.engine._fields import decide_fields
 from di_salesforce.engine._lines import Undefined
-from di_salesforce.engine._links import about_link, in_quarantine
-from di_salesforce.engine._memory import FieldState, KeyText, Life, LinkRecord, Relation, Tombstone, digest
+from di_salesforce.engine._links import about_link, whereabouts
+from di_salesforce.engine._memory import (
+    FieldState,
+    KeyText,
+    Life,
+    LinkRecord,
+    OpenItem,
+    Relation,
+    Tombstone,
+    digest,
+    fingerprint,
+)
 from di_salesforce.engine._observe import Observation, Presence, RowRef
-from di_salesforce.engine._workspace import Workspace, display_key, fingerprint
-from di_salesforce.records import UNSET, Side, UnsetType, Value, is_blank
+from di_salesforce.engine._pair import noticed
+from di_salesforce.engine._workspace import Workspace, display_key
+from di_salesforce.records import UNSET, Side, UnsetType, is_blank
 
 __all__ = ["pair_up"]
+
+_Group = dict[Side, list[RowRef]]
 
 
 def pair_up(work: Workspace) -> None:
     """Decide every row that no link holds, one key group after the other."""
-    groups: dict[KeyText, dict[Side, list[RowRef]]] = {}
+    groups: dict[KeyText, _Group] = {}
     for side in Side:
         view = work.views[side]
-        for ref in (*view.refs(), *view.unidentified):
-            if _is_linked(work, ref):
-                continue
-            if not view.takes_part(ref):
+        for ref in view.refs():
+            if ref.name in work.linked[side]:
+                work.decided(ref.subject)
+            elif not view.takes_part(ref):
                 work.counts["out_of_scope"] += 1
+                work.decided(ref.subject)
             elif isinstance(ref.key, tuple):
                 groups.setdefault(ref.key, {each: [] for each in Side})[side].append(ref)
             else:
                 _without_key(work, ref)
+    incomplete = _ask_for_open_rows(work, work.touched | set(groups))
     for key, group in sorted(groups.items()):
-        _decide_group(work, key, group)
+        if key not in incomplete:
+            _decide_group(work, key, group)
 
 
-def _is_linked(work: Workspace, ref: RowRef) -> bool:
-    name = ref.record_id or (digest(ref.key) if isinstance(ref.key, tuple) else None)
-    return name in work.linked[ref.side]
+def _ask_for_open_rows(work: Workspace, touched: set[KeyText]) -> set[KeyText]:
+    """Ask again for unlinked rows that are open, were not read, and may be decided otherwise now; give their keys.
+
+    So it is for a row whose key somebody else took or gave up, whose write failed, whose parent was not linked, or which
+    was decided under another mapping.  A row that is gone takes its open items with it.
+    """
+    not_read: list[tuple[Side, str, list[OpenItem]]] = []
+    for side, name, items in work.row_items():
+        view = work.views[side]
+        keys = {key for item in items if (key := work.item_key(side, item)) is not None}
+        if view.is_gone(name, None) or any(view.is_gone(name, key) for key in keys):
+            work.decided(f"row:{side.value}:{name}")
+            touched |= keys
+        elif name in view.rows or name in view.found:
+            touched |= keys  # it may have another key now
+        elif name in work.linked[side]:
+            work.decided(f"row:{side.value}:{name}")
+        else:
+            not_read.append((side, name, items))
+    incomplete: set[KeyText] = set()
+    for side, name, items in not_read:
+        keys = {key for item in items if (key := work.item_key(side, item)) is not None}
+        if not (keys & touched) and not any(_is_to_be_asked_again(work, item) for item in items):
+            continue
+        incomplete |= keys
+        if work.bound.transfer.id_field(side) is not None:
+            work.need(side, record_id=name)
+        elif keys:
+            work.need(side, key=items[0].key)
+    return incomplete
+
+
+def _is_to_be_asked_again(work: Workspace, item: OpenItem) -> bool:
+    if work.in_quarantine(item):
+        return False
+    was_decided_otherwise = bool(item.fingerprint) and not item.fingerprint.startswith(f"{work.version}:")
+    return item.is_about_a_write or item.reason == "reference.waiting" or was_decided_otherwise
 
 
 def _without_key(work: Workspace, ref: RowRef) -> None:
-    work.visited.add(ref.subject)
-    if any(line.field(ref.side) not in ref.row for line in work.bound.key_lines):
-        work.need(ref.side, record_id=ref.record_id)
+    missing = tuple(line.field(ref.side) for line in work.bound.key_lines if line.field(ref.side) not in ref.row)
+    is_unclear = isinstance(ref.key, Undefined) and ref.key.code == "value.unclear"
+    if (missing or is_unclear) and ref.record_id is not None and not _asked(work, ref):
+        work.need_ref(ref)
+    elif missing:
+        _reject(work, ref, "value.not_read", tuple((name, "value.not_read") for name in missing))
     elif isinstance(ref.key, Undefined):
         causes = tuple((line.field(ref.side), ref.key.code) for line in work.bound.key_lines)
-        _reject(work, ref, "key.invalid", causes)
+        _reject(work, ref, ref.key.code if ref.key.code in _NO_VALUE else "key.invalid", causes)
     elif not work.bound.allowed.allows_create(ref.side):
         _skip(work, ref, "trigger.off")
     else:
-        _reject(work, ref, "key.missing", tuple((line.field(ref.side), "key.missing") for line in work.bound.key_lines))
+        _reject(work, ref, "key.missing", _about_key(work, ref, "key.missing"))
 
 
-def _decide_group(work: Workspace, key: KeyText, group: dict[Side, list[RowRef]]) -> None:
+_NO_VALUE = frozenset({"value.not_scalar", "value.not_number", "value.unclear"})
+
+
+def _asked(work: Workspace, ref: RowRef) -> bool:
+    return work.views[ref.side].asked(ref.record_id, ref.key)
+
+
+def _about_key(work: Workspace, ref: RowRef, code: str) -> tuple[tuple[str, str], ...]:
+    return tuple((line.field(ref.side), code) for line in work.bound.key_lines)
+
+
+def _decide_group(work: Workspace, key: KeyText, group: _Group) -> None:
     """Decide the unlinked rows that share a key."""
     rows = [ref for side in Side for ref in group[side]]
-    for ref in rows:
-        work.visited.add(ref.subject)
-    if any(work.views[ref.side].is_old for ref in rows):
+    if any(ref.is_old for ref in rows):
         for ref in rows:  # an old export: a hint to look, not a value to write
-            work.need(ref.side, record_id=ref.record_id, key=None if ref.record_id else work.row_key(ref))
+            if ref.is_old:
+                work.need_ref(ref)
         return
-    holders = {side: work.held_keys[side].get(key, []) for side in Side}
-    if any(holders.values()):
-        _held_elsewhere(work, rows, [link for links in holders.values() for link in links])
+    holders = {link.id: link for side in Side for link in work.held_keys[side].get(key, [])}
+    living = [link for link in (work.links.get(each, holders[each]) for each in holders) if link.life is not Life.ENDED]
+    if living and _held_elsewhere(work, key, rows, living):
         return
     if any(len(group[side]) > 1 for side in Side):
         for ref in rows:
-            _reject(
-                work,
-                ref,
-                "key.ambiguous",
-                tuple((line.field(ref.side), "key.ambiguous") for line in work.bound.key_lines),
-            )
+            _reject(work, ref, "key.ambiguous", _about_key(work, ref, "key.ambiguous"))
         return
     salesforce, dialog_insight = group[Side.SALESFORCE], group[Side.DIALOG_INSIGHT]
     if _ask_for_proof(work, key, rows[0], both=bool(salesforce and dialog_insight)):
@@ -106,36 +164,55 @@ def _ask_for_proof(work: Workspace, key: KeyText, ref: RowRef, *, both: bool) ->
     return asked
 
 
-def _held_elsewhere(work: Workspace, rows: list[RowRef], links: list[LinkRecord]) -> None:
-    """Decide unlinked rows whose key a linked record holds: duplicates, unless that record is proven gone."""
-    dormant = [
-        link
-        for link in (work.links.get(each.id, each) for each in links)
-        if link.life is Life.DORMANT and link.cause == "deleted.reported"
-    ]
-    if len(dormant) == len(links) == len(rows) == 1 and dormant[0].gone is rows[0].side:
-        _relink(work, dormant[0], rows[0])
-        return
-    for ref in rows:
-        _reject(
-            work, ref, "key.duplicate", tuple((line.field(ref.side), "key.duplicate") for line in work.bound.key_lines)
-        )
+def _held_elsewhere(work: Workspace, key: KeyText, rows: list[RowRef], links: list[LinkRecord]) -> bool:
+    """Decide unlinked rows whose key linked records hold, one row of the table after the other; False where none does.
+
+    A living holder makes duplicates of them, one of which too little is known is asked for, and the survivor of a deleted
+    one is linked to the record that was made anew.
+    """
+    survivors: list[LinkRecord] = []
+    is_held = waits = False
+    for link in links:
+        for side in {ref.side for ref in rows}:
+            seen = work.views[side].of_link(link)
+            where = whereabouts(link, side, seen)
+            if where is Presence.DELETED:
+                if link.key(side.other) == key and link not in survivors:
+                    survivors.append(link)
+            elif where in (Presence.ABSENT, Presence.TOO_OLD) or (where is Presence.NOT_READ and not seen.gap_free):
+                work.need_row(side, link)
+                waits = True
+            else:
+                is_held = True
+    if waits:
+        return True
+    if is_held:
+        for ref in rows:
+            _reject(work, ref, "key.duplicate", _about_key(work, ref, "key.duplicate"))
+        return True
+    if len(survivors) != 1 or len(rows) != 1:
+        for ref in rows if survivors else ():
+            _reject(work, ref, "key.ambiguous", _about_key(work, ref, "key.ambiguous"))
+        return bool(survivors)
+    _relink(work, key, survivors[0], rows[0])
+    return True
 
 
-def _relink(work: Workspace, old: LinkRecord, ref: RowRef) -> None:
+def _relink(work: Workspace, key: KeyText, old: LinkRecord, ref: RowRef) -> None:
     """Link the survivor of a deleted record to the new record with its key, as a first meeting."""
     other = ref.side.other
     survivor = work.views[other].of_link(old)
     if survivor.presence is not Presence.HERE or survivor.ref is None:
         work.need_row(other, old)
         return
-    work.links[old.id] = attrs.evolve(old, life=Life.ENDED, cause="relinked")
+    work.decided(f"link:{old.id}")
+    work.links[old.id] = attrs.evolve(old, life=Life.ENDED, cause="relinked", rev=old.rev + (old.id not in work.links))
     pair = {ref.side: ref, other: survivor.ref}
-    key = ref.key if isinstance(ref.key, tuple) else ()
     _link(work, key, pair[Side.SALESFORCE], pair[Side.DIALOG_INSIGHT])
 
 
 def _row_members(work: Workspace, ref: RowRef, kind: str) -> dict[str, Any]:  # as in about_link
+    work.decided(ref.subject)
     values = work.row_key(ref)
     return {
         "id": digest(work.name, kind, ref.subject),
@@ -148,8 +225,8 @@ def _row_members(work: Workspace, ref: RowRef, kind: str) -> dict[str, Any]:  # 
 
 
 def _inputs(work: Workspace, ref: RowRef) -> str:
-    values = (ref.row.get(line.field(ref.side), UNSET) for line in work.bound.lines.values())
-    return fingerprint(*values)
+    values = (ref.value(line.field(ref.side)) for line in work.bound.lines.values())
+    return f"{work.version}:{fingerprint(*values)}"
 
 
 def _skip(work: Workspace, ref: RowRef, reason: str) -> None:
@@ -196,14 +273,17 @@ def _link(work: Workspace, key: KeyText, salesforce: RowRef, dialog_insight: Row
         _skip(work, dialog_insight, "claimed")
         _skip(work, salesforce, "claimed")
         return
-    link = _new_link(work, key, {Side.SALESFORCE: salesforce, Side.DIALOG_INSIGHT: dialog_insight})
-    members = about_link(work, link, "link")
-    members |= {"key": display_key(work.row_key(salesforce))}
+    refs = (salesforce, dialog_insight)
+    for ref in refs:
+        work.decided(ref.subject)
+    link = _new_link(work, key, {ref.side: ref for ref in refs})
+    seen = {ref.side: Observation(Presence.HERE, ref, ref.as_of) for ref in refs}
+    link = noticed(work, link, seen)
+    members = about_link(work, link, "link") | {"key": display_key(work.row_key(salesforce))}
     work.actions.append(Link(**members, reason="link.key"))
-    seen = {ref.side: Observation(Presence.HERE, ref) for ref in (salesforce, dialog_insight)}
-    link = decide_fields(work, link, seen, is_new=True)
-    for side in Side:
-        link = link.with_side(side, as_of=work.views[side].seen_at(link))
+    link = decide_fields(work, link, seen)
+    for ref in refs:
+        link = link.with_side(ref.side, as_of=ref.as_of)
     work.links[link.id] = link
 
 
@@ -211,22 +291,32 @@ def _decide_row(work: Workspace, ref: RowRef) -> None:
     """Decide a row whose key no other row and no link has: create its counterpart, or say why not."""
     target = ref.side.other
     key = work.key_text(ref)
+    lost = [end for item in work.items.get(ref.subject, ()) if (end := work.quarantine_end(item)) is not None]
     if target is Side.SALESFORCE and work.context.claims.get(ref.record_id or digest(key)) is not None:
         _skip(work, ref, "claimed")
     elif not work.bound.allowed.allows_create(ref.side):
         _skip(work, ref, "trigger.off")
     elif _tombstone(work, ref) is not None:
         _skip(work, ref, "tombstone")
-    elif in_quarantine(work, ref.subject):
+    elif any(work.now < end for end in lost):
         _skip(work, ref, "outcome.quarantine")
-    elif not work.views[target].key_is_settled(key):
+    elif not work.views[target].key_is_settled(key, max(lost, default=None)):
         values = work.bound.key_for(target, work.row_key(ref))
-        if values is not None:
+        if values is None:
+            _reject(work, ref, "key.invalid", _undefined(work, ref, target))
+        else:
             work.need(target, key=values)
     elif work.views[target].with_key(key):
         _skip(work, ref, "scope.out")
     else:
         _create(work, ref, target)
+
+
+def _undefined(work: Workspace, ref: RowRef, target: Side) -> tuple[tuple[str, str], ...]:
+    """Give the fields of a row's key that have no form on the other side, each with its cause."""
+    answers = zip(work.bound.key_lines, work.row_key(ref), strict=True)
+    converted = [(line, line.convert(value, to=target)) for line, value in answers]
+    return tuple((line.field(ref.side), answer.code) for line, answer in converted if isinstance(answer, Undefined))
 
 
 def _tombstone(work: Workspace, ref: RowRef) -> Tombstone | None:
@@ -235,45 +325,59 @@ def _tombstone(work: Workspace, ref: RowRef) -> Tombstone | None:
 
 
 def _create(work: Workspace, ref: RowRef, target: Side) -> None:
+    lines = work.bound.lines.values()
+    flaws = {field: code for line in lines if (code := ref.flaw(field := line.field(ref.side)))}
+    flaws |= {field: "value.not_read" for line in lines if (field := line.field(ref.side)) not in ref.row}
+    if any(code in _LOOKED_UP for code in flaws.values()) and not _asked(work, ref):
+        work.need_ref(ref)
+        return
+    if flaws:
+        _reject(work, ref, next(iter(flaws.values())), tuple(flaws.items()))
+        return
     changes: list[Change] = []
     causes: list[tuple[str, str]] = []
+    reasons: set[str] = set()
     fields: dict[str, FieldState] = {}
-    waits = False
     for name, line in work.bound.lines.items():
-        value = ref.row.get(line.field(ref.side), UNSET)
-        if isinstance(value, UnsetType):
-            work.need(ref.side, record_id=ref.record_id, key=None if ref.record_id else work.row_key(ref))
-            return
-        seen: tuple[Value | UnsetType, Value | UnsetType] = (value, UNSET)
+        value = ref.row[line.field(ref.side)]
         fields[name] = FieldState(
             rel=Relation.AGREED,
-            seen=seen if ref.side is Side.SALESFORCE else (UNSET, value),
+            seen=(value, UNSET) if ref.side is Side.SALESFORCE else (UNSET, value),
             version=line.version,
             group=line.mapping.group_name if len(work.bound.groups[line.mapping.group_name]) > 1 else None,
         )
         if not line.flows.allows(target):
             if line.mapping.key:
                 causes.append((line.field(ref.side), "key.not_creatable"))
+                reasons.add("key.not_creatable")
             continue
         converted = line.convert(value, to=target)
         if isinstance(converted, Undefined):
-            waits = waits or converted.waits
             causes.append((line.field(ref.side), converted.code))
+            reasons.add(_refusal(converted, is_key=line.mapping.key))
             continue
         default = line.mapping.default(target)
         if is_blank(converted) and not isinstance(default, UnsetType):
             changes.append(Change(line.field(target), UNSET, default, "default", name, value))
         elif not is_blank(converted):
             changes.append(Change(line.field(target), UNSET, converted, "create.new", name, value))
-    if waits:
+    if "reference.waiting" in reasons:
         _skip(work, ref, "reference.waiting")
-    elif causes:
-        reason = (
-            "key.not_creatable" if any(code == "key.not_creatable" for _, code in causes) else "value.not_convertible"
-        )
-        _reject(work, ref, reason, tuple(causes))
+    elif reasons:
+        _reject(
+            work, ref, min(reasons), tuple(causes)
+        )  # one about the key, if there is one: `key` sorts before `value`
     else:
         _append_create(work, ref, target, changes, fields)
+
+
+_LOOKED_UP = frozenset({"value.not_read", "value.unclear"})  # what a look-up may mend
+
+
+def _refusal(undefined: Undefined, *, is_key: bool) -> str:
+    if undefined.waits:
+        return "reference.waiting"
+    return "key.invalid" if is_key else "value.not_convertible"
 
 
 def _append_create(
@@ -281,23 +385,22 @@ def _append_create(
 ) -> None:
     key = work.key_text(ref)
     link = attrs.evolve(_new_link(work, key, {ref.side: ref, target: None}), fields=fields)
-    link = link.with_side(ref.side, as_of=work.views[ref.side].as_of)
+    link = link.with_side(ref.side, as_of=ref.as_of)
     constants = [c for c in work.bound.transfer.constants if c.side is target]
     changes += [Change(c.field, UNSET, c.value, "constant", "", UNSET) for c in constants]
-    work.links[link.id] = link
-    work.actions.append(
-        Create(
-            **_row_members(work, ref, "create"),
-            reason="create.new",
-            link=link.id,
-            side=target,
-            address={
-                line.field(target): value
-                for line, value in zip(
-                    work.bound.key_lines, work.bound.key_for(target, work.row_key(ref)) or (), strict=False
-                )
-            },
-            values={change.field: change.after for change in changes},
-            changes=tuple(changes),
-        )
+    write = Create(
+        **_row_members(work, ref, "create"),
+        reason="create.new",
+        link=link.id,
+        side=target,
+        address={
+            line.field(target): value
+            for line, value in zip(
+                work.bound.key_lines, work.bound.key_for(target, work.row_key(ref)) or (), strict=False
+            )
+        },
+        values={change.field: change.after for change in changes},
+        changes=tuple(changes),
     )
+    if work.add_write(write):
+        work.links[link.id] = link

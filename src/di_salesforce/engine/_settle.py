@@ -26,8 +26,9 @@ from di_salesforce.engine._actions import (
     Update,
     Write,
     key_parts,
+    write_fingerprint,
 )
-from di_salesforce.engine._lines import BoundLine, normal_id
+from di_salesforce.engine._lines import BoundLine, normal_id, value_flaw
 from di_salesforce.engine._memory import CoverageRecord, FieldState, Life, LinkRecord, OpenItem, Relation, Tombstone
 from di_salesforce.engine._plan import Part, Plan
 from di_salesforce.engine._report import ReportLine, SyncReport
@@ -98,6 +99,12 @@ class Settlement:
     removed_tombstones: tuple[str, ...] = ()
     coverages: tuple[CoverageRecord, ...] = ()
 
+    @property
+    def transfers(self) -> frozenset[str]:
+        """The transfers whose memory changes."""
+        tables = (self.changed_links, self.open_items, self.tombstones, self.coverages)
+        return frozenset(row.transfer for table in tables for row in table)
+
     def of(self, transfer: str) -> Settlement:
         """Give the part that concerns one transfer (ids of removed links are unique over all transfers)."""
         prefix = f"{transfer}/"
@@ -163,8 +170,11 @@ def settle(plan: Plan, outcomes: Mapping[str, Outcome], *, now: datetime) -> Set
     ledger = _Ledger(now, {link.id: link for part in plan.parts for link in part.links.values()})
     parts = {part.transfer: part for part in plan.parts}
     ledger.dropped.update(link.id for link in ledger.links.values() if link.life is Life.ENDED)
+    unlinked = {action.link for action in plan.set_aside if isinstance(action, Link)}
+    unlinked -= {link.id for link in ledger.links.values() if link.rev > 0}  # those were known before this plan
     for action in plan.set_aside:
-        _set_aside(ledger, parts[action.transfer], action)
+        if isinstance(action, Link) or action.link not in unlinked:
+            _set_aside(ledger, parts[action.transfer], action)
     for action in plan.actions:
         _settle_action(ledger, plan, parts[action.transfer], action, outcomes.get(action.id))
     prior = {item.id: item for part in plan.parts for item in part.items}
@@ -197,18 +207,24 @@ def _set_aside(ledger: _Ledger, part: Part, action: Action) -> None:
         case Create() | Update() | Delete():
             _open(ledger, part, action, "outcome.not_tried", "")
         case Skip() | Conflict() | Reject():
-            _open(ledger, part, action, action.reason, "")
+            _keep_open(ledger, part, action)
         case Link() | Unlink():
-            ledger.links.pop(action.link or "", None)
-            ledger.dropped.discard(action.link or "")
+            link = ledger.links.pop(action.link or "")
+            ledger.dropped.discard(link.id)
+            # A new pair is found again from its Salesforce row; of a known one both rows are read again.
+            subject = action.subject if link.rev > 0 else f"{_ROW_OF_SALESFORCE}{link.salesforce_id}"
+            _open(ledger, part, attrs.evolve(action, subject=subject), "outcome.not_tried", "")
     _untouch(ledger, action)
+
+
+_ROW_OF_SALESFORCE: Final = f"row:{Side.SALESFORCE.value}:"
 
 
 def _settle_action(ledger: _Ledger, plan: Plan, part: Part, action: Action, outcome: Outcome | None) -> None:
     match action:
         case Create() | Update() | Delete():
             if outcome is not None and outcome.kind is OutcomeKind.DONE:
-                _done(ledger, plan, action, outcome)
+                _done(ledger, plan, part, action, outcome)
             else:
                 reason = f"outcome.{outcome.kind.value}" if outcome is not None else "outcome.not_tried"
                 detail = f"{outcome.code}: {outcome.message}" if outcome is not None and outcome.code else ""
@@ -222,14 +238,19 @@ def _settle_action(ledger: _Ledger, plan: Plan, part: Part, action: Action, outc
                 _bury(ledger, link, side, action.reason)
             _tell(ledger, action, "")
         case Skip() | Conflict() | Reject():
-            if not (isinstance(action, Skip) and action.reason in _TOLD_ONCE):
-                _open(ledger, part, action, action.reason, "")
+            _keep_open(ledger, part, action)
             _tell(ledger, action, "")
         case Link():
             _tell(ledger, action, "")
 
 
-_TOLD_ONCE: Final = frozenset({"deleted.reported", "scope.left"})  # the link's own life remembers these
+# The link's own life remembers the first two, the open item of the write itself the others.
+_KEPT_ELSEWHERE: Final = frozenset({"deleted.reported", "scope.left", "outcome.quarantine", "refused.unchanged"})
+
+
+def _keep_open(ledger: _Ledger, part: Part, action: Skip | Conflict | Reject) -> None:
+    if action.reason not in _KEPT_ELSEWHERE:
+        _open(ledger, part, action, action.reason, "")
 
 
 def _untouch(ledger: _Ledger, action: Action) -> None:
@@ -238,20 +259,23 @@ def _untouch(ledger: _Ledger, action: Action) -> None:
         ledger.links.pop(action.link, None)
 
 
-def _group(action: Action) -> str:
-    return action.group if isinstance(action, (Skip, Conflict, Reject)) else ""
-
-
 def _open(ledger: _Ledger, part: Part, action: Action, reason: str, detail: str) -> None:
+    group = mark = ""
+    side: Side | None = None
+    if isinstance(action, (Skip, Conflict, Reject)):
+        group, mark = action.group, action.fingerprint
+    elif isinstance(action, (Create, Update, Delete)):
+        side, mark = action.side, write_fingerprint(action)
     item = OpenItem(
         transfer=part.transfer,
         subject=action.subject,
-        group=_group(action) or (action.side.value if isinstance(action, Update) else ""),
+        group=group,
         reason=reason,
         since=ledger.now,
-        fingerprint=action.fingerprint if isinstance(action, (Skip, Conflict, Reject)) else "",
+        fingerprint=mark,
         key=key_parts(action.key),
         detail=detail,
+        side=side,
     )
     ledger.items[item.id] = item
 
@@ -291,7 +315,7 @@ def _bury(ledger: _Ledger, link: LinkRecord, side: Side, cause: str) -> None:
     ledger.stones[stone.id] = stone
 
 
-def _done(ledger: _Ledger, plan: Plan, action: Write, outcome: Outcome) -> None:
+def _done(ledger: _Ledger, plan: Plan, part: Part, action: Write, outcome: Outcome) -> None:
     link = ledger.links[action.link or ""]
     if isinstance(action, Delete):
         ledger.dropped.add(link.id)
@@ -299,8 +323,10 @@ def _done(ledger: _Ledger, plan: Plan, action: Write, outcome: Outcome) -> None:
             _bury(ledger, link, side, action.reason)
         _tell(ledger, action, "done")
         return
-    lines = plan.lines_of(action.transfer)
+    bound = plan.bound_transfer(action.transfer)
+    lines = bound.lines if bound is not None else {}
     changes = {change.line: change for change in action.changes if change.line}
+    groups = {link.fields[name].group for name in changes} - {None}  # decided as one value, and settled as one
     rewritten: list[str] = []
     fields = dict(link.fields)
     for name, state in link.fields.items():
@@ -311,20 +337,25 @@ def _done(ledger: _Ledger, plan: Plan, action: Write, outcome: Outcome) -> None:
                 rewritten.append(changes[name].field)
         elif isinstance(action, Create):
             fields[name] = _born(state, line, action.side, outcome.stored)
-    if isinstance(action, Create):
-        record_id = normal_id(action.side, outcome.record_id)
-        link = link.with_side(action.side, record_id=record_id)
-    link = link.with_side(action.side, as_of=ledger.now)
+        elif state.group in groups:
+            fields[name] = _agreeing(state, line)
+    if isinstance(action, Create) and action.side not in part.keyed:
+        link = link.with_side(action.side, record_id=normal_id(action.side, outcome.record_id))
+    # A service may have rewritten the key: a row without an id is known by nothing else.
+    key = bound.key(action.side, {**action.address, **action.values, **(outcome.stored or {})}) if bound else None
+    link = link.with_side(action.side, as_of=ledger.now, key=key if isinstance(key, tuple) else UNSET)
     ledger.links[link.id] = attrs.evolve(link, fields=fields, life=Life.LIVE, rev=link.rev + 1)
-    _tell(ledger, action, "done", rewritten=tuple(rewritten), verified=outcome.stored is not None)
+    verified = not any(fields[name].unverified for name in changes)
+    _tell(ledger, action, "done", rewritten=tuple(rewritten), verified=verified)
 
 
 def _written(state: FieldState, change: Change, line: BoundLine | None, side: Side, stored: Row | None) -> FieldState:
     """Settle one line that was written: what the source held, and what the target now keeps."""
-    kept = change.after if stored is None else stored.get(change.field, change.after)
+    is_known = stored is not None and change.field in stored and not value_flaw(stored[change.field])
+    kept = stored[change.field] if stored is not None and is_known else change.after
     source = change.source if not isinstance(change.source, UnsetType) else None
     base = _pair(side, target=kept, source=source)
-    if change.rule == "default" or not (stored is None or _agrees(line, base, change.after, kept, side)):
+    if change.rule == "default" or (is_known and not _agrees(line, base, change.after, kept, side)):
         relation = Relation.REWRITTEN  # known to differ: a default is not data of the other side
     else:
         relation = Relation.AGREED
@@ -335,7 +366,21 @@ def _written(state: FieldState, change: Change, line: BoundLine | None, side: Si
         seen=(UNSET, UNSET),
         bounce=change.bounce,
         wrote=side,
-        unverified=stored is None,
+        unverified=not is_known,
+        version=line.version if line is not None else state.version,
+    )
+
+
+def _agreeing(state: FieldState, line: BoundLine | None) -> FieldState:
+    """Settle a line that was decided with others and not sent, since both sides held the same already."""
+    values = [state.of(side) if state.seen_of(side) is UNSET else state.seen_of(side) for side in Side]
+    if isinstance(values[0], UnsetType) or isinstance(values[1], UnsetType):
+        return state
+    return attrs.evolve(
+        state,
+        base=(values[0], values[1]),
+        rel=Relation.AGREED,
+        seen=(UNSET, UNSET),
         version=line.version if line is not None else state.version,
     )
 
@@ -343,7 +388,8 @@ def _written(state: FieldState, change: Change, line: BoundLine | None, side: Si
 def _born(state: FieldState, line: BoundLine | None, side: Side, stored: Row | None) -> FieldState:
     """Settle one line that a create did not send: blank on the source, or flowing the other way only."""
     source = state.seen_of(side.other)
-    held = stored.get(line.field(side)) if stored is not None and line is not None else None
+    field = line.field(side) if line is not None else ""
+    held = stored[field] if stored is not None and field in stored and not value_flaw(stored[field]) else None
     value = None if isinstance(source, UnsetType) else source
     base = _pair(side, target=held, source=value)
     agrees = _agrees(line, base, None, held, side)
@@ -352,7 +398,7 @@ def _born(state: FieldState, line: BoundLine | None, side: Side, stored: Row | N
         base=base,
         rel=Relation.AGREED if agrees else Relation.REWRITTEN,
         seen=(UNSET, UNSET),
-        unverified=stored is None,
+        unverified=stored is None or field not in stored,
     )
 
 

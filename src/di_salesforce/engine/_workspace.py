@@ -1,28 +1,27 @@
 """The table on which one plan is drawn up: what was observed and remembered, and what has been decided so far.
 
-What may not go in here: rules.  It is filled by `_fields.py` and `_rows.py` and read once, by `_reconcile.py`; no public
-name hands it out.
+What may not go in here: rules.  It is filled by `_links.py`, `_fields.py` and `_rows.py` and read once, by
+`_reconcile.py`; no public name hands it out.
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime, timedelta
 
 import attrs
 
-from di_salesforce.engine._actions import Action, Key
+from di_salesforce.engine._actions import Action, Create, Key, Skip, Write, write_fingerprint
 from di_salesforce.engine._baseline import BaselineLike
 from di_salesforce.engine._context import Context
-from di_salesforce.engine._lines import BoundTransfer
-from di_salesforce.engine._memory import KeyText, LinkRecord, OpenItem, digest
+from di_salesforce.engine._lines import BoundTransfer, Undefined
+from di_salesforce.engine._memory import SIDES, KeyText, LinkRecord, OpenItem, digest, fingerprint
 from di_salesforce.engine._needs import Need
-from di_salesforce.engine._observe import RowRef, SideView
-from di_salesforce.records import Side, UnsetType, Value, to_plain
+from di_salesforce.engine._observe import Observation, RowRef, SideView
+from di_salesforce.records import Side, UnsetType, Value
 
-__all__ = ["Workspace", "display_key", "fingerprint"]
+__all__ = ["PlainLine", "Workspace", "display_key"]
 
 
 def display_key(values: tuple[Value, ...]) -> Key:
@@ -30,9 +29,8 @@ def display_key(values: tuple[Value, ...]) -> Key:
     return values[0] if len(values) == 1 else values
 
 
-def fingerprint(*values: Value | UnsetType) -> str:
-    """Name the inputs of a decision, so that the same inputs are not told twice."""
-    return digest(*(json.dumps(to_plain(value), sort_keys=True) for value in values))
+PlainLine = tuple[str, str, str, str]
+"""A line in the form in which most pairs are passed over: its name, both fields' names, its version."""
 
 
 @attrs.define(repr=False)
@@ -44,22 +42,34 @@ class Workspace:
     baseline: BaselineLike
     context: Context
     now: datetime
+    version: str = ""  # of the mapping
+    items: Mapping[str, list[OpenItem]] = attrs.field(factory=dict[str, list[OpenItem]])  # the baseline's, by subject
+    # None: a lookup's translation may have moved, so that every pair is compared in full.
+    plain_lines: tuple[PlainLine, ...] | None = None
+    # Names of the unlinked rows that open items are about, by the key that they had.
+    open_rows: Mapping[Side, dict[KeyText, list[str]]] = attrs.field(factory=lambda: {side: {} for side in Side})
     actions: list[Action] = attrs.field(factory=list[Action])
     needs: dict[tuple[Side, str], Need] = attrs.field(factory=dict[tuple[Side, str], Need])
-    links: dict[str, LinkRecord] = attrs.field(
-        factory=dict[str, LinkRecord]
-    )  # as they will be remembered, before any outcome
-    visited: set[str] = attrs.field(factory=set[str])  # subjects whose open items are decided anew
+    # As they will be remembered, before any outcome.
+    links: dict[str, LinkRecord] = attrs.field(factory=dict[str, LinkRecord])
+    closing: dict[str, OpenItem] = attrs.field(factory=dict[str, OpenItem])  # open items that are decided anew
     counts: Counter[str] = attrs.field(factory=Counter[str])
-    items: Mapping[str, list[OpenItem]] = attrs.field(factory=dict[str, list[OpenItem]])  # the baseline's, by subject
-    linked: dict[Side, set[str]] = attrs.field(factory=lambda: {side: set() for side in Side})
-    acted: set[str] = attrs.field(factory=set[str])  # links that have an action
+    linked: dict[Side, set[str]] = attrs.field(factory=lambda: {side: set() for side in Side})  # names of linked rows
     held_keys: dict[Side, dict[KeyText, list[LinkRecord]]] = attrs.field(factory=lambda: {side: {} for side in Side})
+    acted: set[str] = attrs.field(factory=set[str])  # links that have an action
+    touched: set[KeyText] = attrs.field(factory=set[KeyText])  # keys whose holders may have changed
+
+    def __attrs_post_init__(self) -> None:
+        for side, name, items in self.row_items():
+            for key in {key for item in items if (key := self.item_key(side, item)) is not None}:
+                self.open_rows[side].setdefault(key, []).append(name)
 
     @property
     def name(self) -> str:
         """The transfer's name."""
         return self.bound.transfer.name
+
+    # ------------------------------------------------------------------------------------------------ asking
 
     def need(self, side: Side, *, record_id: str | None = None, key: tuple[Value, ...] | None = None) -> None:
         """Ask for a row by id, or for all rows with a key (as that side writes it)."""
@@ -78,6 +88,60 @@ class Workspace:
         if values is not None:
             self.need(side, key=values)
 
+    def need_ref(self, ref: RowRef) -> None:
+        """Ask for a row that was read once more."""
+        self.need(ref.side, record_id=ref.record_id, key=None if ref.record_id else self.row_key(ref))
+
+    # --------------------------------------------------------------------------------------------- open items
+
+    def quarantine_end(self, item: OpenItem) -> datetime | None:
+        """Give until when a write whose answer was lost may still land; None for anything else."""
+        if item.reason != "outcome.unknown":
+            return None
+        sides = Side if item.side is None else (item.side,)
+        return item.since + max(self.context.quarantine.get(side, timedelta()) for side in sides)
+
+    def in_quarantine(self, item: OpenItem) -> bool:
+        """Tell whether a write whose answer was lost may land even now."""
+        end = self.quarantine_end(item)
+        return end is not None and self.now < end
+
+    def decided(self, subject: str, *, but: Collection[str] = ()) -> None:
+        """Note that a subject's open items are decided anew, but for those about some groups and what is in quarantine.
+
+        A write may have been about any group, so that its item stays while a group is not decided.
+        """
+        for item in self.items.get(subject, ()):
+            if not self.in_quarantine(item) and item.group not in but and not (but and item.side is not None):
+                self.closing[item.id] = item
+
+    def add_write(self, write: Write, lines: tuple[str, ...] = ()) -> bool:
+        """Plan a write, unless the service refused the very same before: then only say so, and keep that open."""
+        for item in () if self.context.retry_refused else self.items.get(write.subject, ()):
+            if (item.reason, item.side) != ("outcome.refused", write.side):
+                continue
+            if item.fingerprint == write_fingerprint(write):
+                self.closing.pop(item.id, None)
+                self.actions.append(_refused_before(write, lines))
+                return False
+        self.actions.append(write)
+        return True
+
+    # ------------------------------------------------------------------------------------------------- links
+
+    def remember(self, old: LinkRecord, new: LinkRecord, seen: Mapping[Side, Observation]) -> None:
+        """Keep a link that is to be remembered otherwise than it was, or that has an action, with when it was seen."""
+        changed = new != old or new.id in self.acted
+        for side in SIDES:
+            as_of = seen[side].as_of
+            if as_of is not None and (changed or not seen[side].is_covered):
+                new = new.with_side(side, as_of=as_of)
+        if new == old and not changed:
+            return
+        if new.life is not old.life or any(new.key(side) != old.key(side) for side in Side):
+            self.touched.update(key for link in (old, new) for side in Side if (key := link.key(side)) is not None)
+        self.links[new.id] = attrs.evolve(new, rev=old.rev + 1)
+
     def link_key_values(self, side: Side, link: LinkRecord) -> tuple[Value, ...] | None:
         """Give a link's key as one side writes it: from what is remembered of either side's key fields."""
         own: list[Value] = []
@@ -93,14 +157,42 @@ class Workspace:
         # The normalised key is text in Dialog Insight's form: good enough to look a row up, never to be written.
         return None if key is None else tuple(part.removeprefix("\x00") for part in key)
 
+    # -------------------------------------------------------------------------------------------------- rows
+
     def row_key(self, ref: RowRef) -> tuple[Value, ...]:
         """Give a row's key as its side writes it."""
         return self.bound.key_values(ref.side, ref.row)
 
-    def item(self, subject: str, group: str = "") -> OpenItem | None:
-        """Give the open item about a subject, if one is remembered."""
-        return next((item for item in self.items.get(subject, ()) if item.group == group), None)
-
     def key_text(self, ref: RowRef) -> KeyText:
         """Give a row's normalised key, empty where it has none."""
         return ref.key if isinstance(ref.key, tuple) else ()
+
+    def row_items(self) -> Iterator[tuple[Side, str, list[OpenItem]]]:
+        """Give the open items about unlinked rows: the side, the row's name there, its items."""
+        for subject, items in self.items.items():
+            kind, _, rest = subject.partition(":")
+            if kind == "row":
+                side, _, name = rest.partition(":")
+                yield Side(side), name, items
+
+    def item_key(self, side: Side, item: OpenItem) -> KeyText | None:
+        """Give the normalised key of the row that an open item is about, as it was then."""
+        key = self.bound.normalised(side, item.key)
+        return None if isinstance(key, Undefined) else key
+
+
+def _refused_before(write: Write, lines: tuple[str, ...]) -> Skip:
+    return Skip(
+        id=digest(write.id, "refused"),
+        transfer=write.transfer,
+        key=write.key,
+        reason="refused.unchanged",
+        link=None if isinstance(write, Create) else write.link,
+        subject=write.subject,
+        key_text=write.key_text,
+        salesforce_id=write.salesforce_id,
+        dialog_insight_id=write.dialog_insight_id,
+        side=write.side,
+        fields=lines,
+        fingerprint=write_fingerprint(write),
+    )

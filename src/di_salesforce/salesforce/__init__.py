@@ -11,13 +11,24 @@ from di_salesforce.salesforce._auth import (
     RefreshToken,
     UsernamePassword,
 )
-from di_salesforce.salesforce._settings import Identity, Limit, Operation, RowError, RowResult, Settings, Usage
+from di_salesforce.salesforce._bulk import Bulk, BulkJob, BulkResults
+from di_salesforce.salesforce._bulk_csv import CsvForm
+from di_salesforce.salesforce._changes import ChangeCursor, Changes, Deletions, Updates
+from di_salesforce.salesforce._settings import Budget, Identity, Limit, Operation, RowError, RowResult, Settings, Usage
 from di_salesforce.salesforce._soql import Identifier, Soql, chunked_in, select, soql
 
 __all__ = [
     "AccessToken",
     "Auth",
+    "Budget",
+    "Bulk",
+    "BulkJob",
+    "BulkResults",
+    "ChangeCursor",
+    "Changes",
     "ClientCredentials",
+    "CsvForm",
+    "Deletions",
     "Identifier",
     "Identity",
     "JWTBearer",
@@ -28,6 +39,7 @@ __all__ = [
     "RowResult",
     "Settings",
     "Soql",
+    "Updates",
     "Usage",
     "UsernamePassword",
     "chunked_in",

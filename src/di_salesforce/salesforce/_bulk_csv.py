@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Final, Literal, TypeAlias
 
 import attrs
@@ -21,7 +22,7 @@ from di_salesforce.exceptions import ConversionError
 from di_salesforce.records import UNSET, Row, Side
 from di_salesforce.salesforce._json import WrongShapeError
 
-__all__ = ["NULL_CELL", "Delimiter", "Form", "Piece", "cell_text", "pieces", "read_lines"]
+__all__ = ["NULL_CELL", "CsvForm", "Delimiter", "Piece", "cell_text", "pieces", "read_lines"]
 
 Delimiter: TypeAlias = Literal["COMMA", "TAB", "PIPE", "SEMICOLON", "CARET", "BACKQUOTE"]
 """What stands between the cells of a job's CSV."""
@@ -38,11 +39,11 @@ _LOOKED_AT: Final = 1_000  # rows whose fields make the first header; a later ro
 
 
 @attrs.frozen
-class Form:
+class CsvForm:
     """How a job's CSV is written, in both directions."""
 
-    delimiter: Delimiter = "COMMA"
-    line_ending: Literal["LF", "CRLF"] = "LF"
+    delimiter: Delimiter = attrs.field(default="COMMA", validator=attrs.validators.in_(_MARKS))
+    line_ending: Literal["LF", "CRLF"] = attrs.field(default="LF", validator=attrs.validators.in_(_ENDS))
 
     def line_writer(self) -> Callable[[Iterable[str]], str]:
         """Give the function that writes one line."""
@@ -72,7 +73,7 @@ def _text(value: str) -> str:
 def _number(value: Decimal | float) -> str:
     if not math.isfinite(value):
         raise ValueError("is not a finite number")
-    return f"{Decimal(repr(value)) if isinstance(value, float) else value:f}"
+    return f"{value if isinstance(value, Decimal) else Decimal(repr(float(value))):f}"  # a cell has no exponents
 
 
 def _moment(value: datetime) -> str:
@@ -84,17 +85,18 @@ def _moment(value: datetime) -> str:
         raise ValueError("is a date-time at the edge of the calendar") from None
 
 
-# The first whose types fit is taken: a bool is an int, and a datetime a date.
-_CELLS: Final[Sequence[tuple[type | tuple[type, ...], Callable[[Any], str]]]] = (  # each takes values of its types
-    (str, _text),
-    (type(None), lambda _: NULL_CELL),
-    (type(UNSET), lambda _: ""),
-    (bool, lambda value: "true" if value else "false"),
-    (int, lambda value: str(int(value))),
-    ((float, Decimal), _number),
-    (datetime, _moment),
-    (date, lambda value: str(value.isoformat())),
-)
+# Tried by exact type first; for subclasses the first that fits is taken: a bool is an int, and a datetime a date.
+_CELLS: Final[Mapping[type, Callable[[Any], str]]] = {  # each takes values of its own type
+    str: _text,
+    type(None): lambda _: NULL_CELL,
+    type(UNSET): lambda _: "",
+    bool: lambda value: "true" if value else "false",
+    int: lambda value: str(int(value)),
+    float: _number,
+    Decimal: _number,
+    datetime: _moment,
+    date: lambda value: str(value.isoformat()),
+}
 
 
 def cell_text(value: object) -> str:
@@ -107,9 +109,12 @@ def cell_text(value: object) -> str:
         >>> [cell_text(value) for value in (None, "", True, Decimal("1.10"), "a,b")]
         ['#N/A', '#N/A', 'true', '1.10', 'a,b']
     """
-    for kind, write in _CELLS:
+    exact = _CELLS.get(type(value))
+    if exact is not None:
+        return exact(value)
+    for kind, write in _CELLS.items():
         if isinstance(value, kind):
-            return write(value)
+            return write(str.__str__(value) if isinstance(value, str) else value)  # an enum's text may be another
     raise ValueError(f"is a {type(value).__name__}, which a cell has no form for")
 
 
@@ -145,7 +150,7 @@ class Piece:
 
 def pieces(
     rows: Iterable[tuple[int, Row]],
-    form: Form,
+    form: CsvForm,
     *,
     key: str,
     most_bytes: int,
@@ -167,7 +172,7 @@ def pieces(
     """
     write = form.line_writer()
     rest = iter(rows)
-    looked_at = [pair for pair, _ in zip(rest, range(_LOOKED_AT), strict=False)]
+    looked_at = list(islice(rest, _LOOKED_AT))
     header: dict[str, None] = {key: None}
     header.update(dict.fromkeys(name for _, row in looked_at for name in row))
     open_piece = _Open(write(header))
@@ -233,7 +238,7 @@ class _Open:
 # Result files into cells ------------------------------------------------------------------------------------------
 
 
-def read_lines(content: bytes, form: Form) -> list[list[str]]:
+def read_lines(content: bytes, form: CsvForm) -> list[list[str]]:
     """Read a result file: cells may hold newlines of every kind; an empty line is one blank cell.
 
     Raises:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from di_salesforce.records import Side
-from di_salesforce.salesforce._calls import JSON_BODY, reading
+from di_salesforce.salesforce._calls import JSON_BODY, reading, saving_headers
 from di_salesforce.salesforce._errors import code_of, names_of
 from di_salesforce.salesforce._json import WrongShapeError, array_of, object_of, objects_of
 from di_salesforce.salesforce._settings import Operation, RowError, RowResult, Settings, Writing
@@ -43,7 +43,7 @@ def write_slice(settings: Settings, writing: Writing, rows: Sequence[bytes]) -> 
             Side.SALESFORCE,
             "POST" if operation == "create" else "PATCH",
             settings.path(below),
-            headers=JSON_BODY,
+            headers=saving_headers(settings),
             content=b'{"allOrNone":%b,"records":[%b]}' % (flag.encode(), b",".join(rows)),
             writes=True,
             # An upsert without a key, or by a null Id, creates [R]: by Id it may not be sent twice.

@@ -79,7 +79,17 @@ _BY_CODE: Final[Mapping[str, _Meaning]] = {
     ),
     "FIELD_CUSTOM_VALIDATION_EXCEPTION": _Meaning(InvalidRequestError, "a validation rule of the org refused it"),
     "INVALID_QUERY_LOCATOR": _Meaning(InvalidRequestError, "the query's cursor has ended; run the query again"),
+    "EXCEEDED_ID_LIMIT": _Meaning(InvalidRequestError, "too many records for one answer; ask for less at once"),
+    "INVALID_REPLICATION_DATE": _Meaning(
+        InvalidRequestError, "the window is wrong, or begins further back than is kept; read the object in full"
+    ),
     "QUERY_TIMEOUT": _Meaning(InvalidRequestError, "the query took too long; filter on indexed fields"),
+    # Bulk jobs; the codes are those that other clients' tables list [S].
+    "INVALIDJOB": _Meaning(InvalidRequestError, "the bulk job is not well-formed"),
+    "INVALIDENTITY": _Meaning(InvalidRequestError, "there is no such object, or the user may not use it in bulk"),
+    "INVALIDJOBSTATE": _Meaning(InvalidRequestError, "the bulk job is in a state that does not allow this"),
+    "FEATURE_NOT_ENABLED": _Meaning(PermissionDeniedError, "the org or the user may not use this"),
+    "LIMIT_EXCEEDED": _Meaning(InvalidRequestError, "an allowance of the org or a measure of the call is exceeded"),
     "STORAGE_LIMIT_EXCEEDED": _Meaning(InvalidRequestError, "the org's storage is full"),
     "UNABLE_TO_LOCK_ROW": _Meaning(RecordLockedError, "another transaction holds the record or its parent"),
     "REQUEST_LIMIT_EXCEEDED": _Meaning(RateLimitError, "the org's allowance of calls is used up"),

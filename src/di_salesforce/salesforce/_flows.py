@@ -6,7 +6,9 @@ flow takes the settings and the name of the connection first, so that any runner
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from di_salesforce.exceptions import (
@@ -34,6 +36,7 @@ __all__ = [
     "describe",
     "first_page",
     "following_page",
+    "following_pages",
     "get",
     "identity",
     "limits",
@@ -163,6 +166,39 @@ def following_page(settings: Settings, connection: str, path: str) -> Flow[Page]
     return (yield from _with_children(settings, connection, page))
 
 
+def following_pages(settings: Settings, connection: str, page: Page) -> Flow[list[Page]]:
+    """Get the page after one, and with `prefetch` some of those behind it, side by side, as long as they join up.
+
+    A page's name ends in the number of its first row, so the names of later pages can be guessed while all pages are of
+    one size.  Each page says where the next one begins: where that is not the guess, the rest is thrown away.
+    """
+    paths = _likely_paths(page, settings.prefetch)
+    answers: list[Page | DISalesforceError] = yield SendAll(
+        [following_page(settings, connection, path) for path in paths], at_most=settings.prefetch
+    )
+    pages: list[Page] = []
+    expected = page.next_path
+    for path, answer in zip(paths, answers, strict=True):
+        if path != expected:
+            break
+        if isinstance(answer, DISalesforceError):
+            if not pages:
+                raise answer
+            break  # it will be asked for by itself, and raise then if need be
+        pages.append(answer)
+        expected = answer.next_path
+    return pages
+
+
+def _likely_paths(page: Page, at_most: int) -> list[str]:
+    path = page.next_path or ""
+    found = re.fullmatch(r"(.*-)(\d+)", path)
+    if found is None or not page.records:
+        return [path]
+    offsets = range(int(found[2]), max(page.total, int(found[2]) + 1), len(page.records))
+    return [f"{found[1]}{offset}" for offset in offsets[:at_most]]
+
+
 def _with_children(settings: Settings, connection: str, page: Page) -> Flow[Page]:
     """Fetch what did not fit into the page of the results of child queries, at every depth."""
     open_results = list(calls.child_results(page.records))
@@ -184,8 +220,9 @@ def query_rows(
     page = yield from first_page(settings, connection, query, include_deleted=include_deleted)
     rows = plain_rows(page.records, paths)
     while page.next_path is not None:
-        page = yield from following_page(settings, connection, page.next_path)
-        rows += plain_rows(page.records, paths)
+        pages = yield from following_pages(settings, connection, page)
+        for page in pages:
+            rows += plain_rows(page.records, paths)
     return rows
 
 
@@ -222,9 +259,18 @@ def create(settings: Settings, connection: str, sobject: str, values: Row) -> Fl
     return _call(settings, connection, calls.create_record(settings, sobject, values))
 
 
-def update(settings: Settings, connection: str, sobject: str, record_id: str, values: Row) -> Flow[None]:
-    """Write some fields of a record."""
-    return _call(settings, connection, calls.update_record(settings, sobject, record_id, values))
+def update(
+    settings: Settings,
+    connection: str,
+    sobject: str,
+    record_id: str,
+    values: Row,
+    *,
+    unchanged_since: datetime | None = None,
+) -> Flow[None]:
+    """Write some fields of a record, if it was not changed since."""
+    call = calls.update_record(settings, sobject, record_id, values, unchanged_since=unchanged_since)
+    return _call(settings, connection, call)
 
 
 def delete(settings: Settings, connection: str, sobject: str, record_id: str) -> Flow[None]:

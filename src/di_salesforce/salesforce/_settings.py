@@ -15,6 +15,7 @@ from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.retry import RetryPolicy
 
 __all__ = [
+    "Budget",
     "Identity",
     "Limit",
     "Operation",
@@ -46,6 +47,10 @@ class Settings:
         retry: when requests are repeated.
         parallel: requests in flight at once for work on many records; an org bears 25 long ones, a trial org 5 [D].
         slice_size: records in one write, at most 200.
+        prefetch: pages of a query that are asked for at once; 1: one after the other.  More than one guesses the names
+            of pages, whose form is recorded but not documented [R]; a wrong guess costs a call, never a row.
+        allow_duplicates: save records one by one and in collections although a duplicate rule of the org warns of them;
+            a rule that blocks still does [D].
     """
 
     api_version: str = attrs.field(default="60.0", converter=_version)
@@ -54,6 +59,9 @@ class Settings:
     slice_size: int = attrs.field(
         default=MOST_WRITTEN, validator=[attrs.validators.ge(1), attrs.validators.le(MOST_WRITTEN)]
     )
+
+    prefetch: int = attrs.field(default=1, validator=attrs.validators.ge(1))
+    allow_duplicates: bool = False
 
     def path(self, below: str) -> str:
         """Give the path of a resource of this API version."""
@@ -83,6 +91,41 @@ class Usage:
 
     used: int
     allowed: int
+
+
+@attrs.frozen(kw_only=True)
+class Budget:
+    """What a client may use up before it stops by itself: with a `RateLimitError` whose `exhausted` is true.
+
+    Nothing of a call that would go past it is sent.  Calls under way at that moment still come to their end, so a share
+    may be passed by as many calls as run side by side.
+
+    Args:
+        calls: the most calls of this client; None: any number.
+        share: the share of the org's daily allowance, 0 to 1, past which nothing is sent, whoever used it; None: all.
+
+    Example:
+        >>> Budget(share=0.8).refusal(1, Usage(12_000, 15_000))
+        "0.8 of the org's daily calls are used up (12000 of 15000)"
+    """
+
+    calls: int | None = attrs.field(default=None, validator=attrs.validators.optional(attrs.validators.ge(0)))
+    share: float | None = attrs.field(
+        default=None, validator=attrs.validators.optional([attrs.validators.ge(0), attrs.validators.le(1)])
+    )
+
+    def refusal(self, number: int, usage: Usage | None) -> str | None:
+        """Say why the client's call of this number may not be made, or None.
+
+        Args:
+            number: 1 for the first call.
+            usage: what the latest answer told; None: not known yet.
+        """
+        if self.calls is not None and number > self.calls:
+            return f"the budget of {self.calls} calls is used up"
+        if self.share is not None and usage is not None and usage.used >= self.share * usage.allowed:
+            return f"{self.share:g} of the org's daily calls are used up ({usage.used} of {usage.allowed})"
+        return None
 
 
 @attrs.frozen

@@ -27,6 +27,10 @@ from di_salesforce.wire import Flow, time_now, work
 
 __all__ = ["apply", "plan", "run"]
 
+# A field that two systems keep rewriting is held after three rounds, and a tree of records that refer to each other
+# links one generation a round: deeper than this is no tree that people keep.
+_MOST_ROUNDS: Final = 60
+
 _KINDS: Final = ("create", "update", "delete")
 
 
@@ -190,8 +194,7 @@ def run(
     run_id = _run_id((yield from time_now()))
     current = _Run()
     waiting = list(transfers)
-    # The longest path from one transfer to another is their number, and one round more shows that all is quiet.
-    for _ in range(len(transfers) + 1):
+    for _ in range(_MOST_ROUNDS):
         again: list[ObjectTransfer] = []
         for transfer in waiting:
             report = yield from _run_one(setup, transfer, current, keys, max_writes, progress, run_id)
@@ -203,8 +206,11 @@ def run(
                 again.append(transfer)
         waiting = [transfer for transfer in transfers if transfer in again]
         if not waiting:
-            break
-    return SyncReport.joined(current.reports)
+            return SyncReport.joined(current.reports)
+    names = ", ".join(transfer.name for transfer in waiting)
+    return attrs.evolve(
+        SyncReport.joined(current.reports), cut_short=f"still not quiet after {_MOST_ROUNDS} rounds: {names}"
+    )
 
 
 def _run_one(
@@ -234,12 +240,14 @@ def _run_one(
 
 def _sees(setup: Setup, other: ObjectTransfer, writer: ObjectTransfer, report: SyncReport) -> bool:
     """Tell whether a transfer must look again: a table it reads was written, or records it refers to were linked."""
+    if any(line.references == writer.name for line in other.lines) and any(w.kind == "create" for w in report.written):
+        return True  # also a transfer that refers to itself: each round links one more generation
     if other.name == writer.name:
         return False
     sides = {line.side for line in report.written if line.side is not None}
     written = {setup.place(writer, side) for side in sides}
     reads = {setup.place(other, side) for side in Side}
-    return bool(written & reads) or any(line.references == writer.name for line in other.lines)
+    return bool(written & reads)
 
 
 def _check_not_first(setup: Setup) -> Flow[None]:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import attrs
 
@@ -26,6 +26,9 @@ from di_salesforce.testing._di_values import Raw
 from di_salesforce.testing._di_webhooks import Webhooks
 from di_salesforce.testing._faults import Fault, FaultRule, LostAnswer, Meanwhile, SlowAnswer
 from di_salesforce.testing._loopback import LoopbackServer, SimRequest, SimResponse, parse_request
+
+if TYPE_CHECKING:
+    from di_salesforce.transports._in_process import InProcessTransport
 
 __all__ = ["DialogInsightState", "FakeDialogInsight"]
 
@@ -114,6 +117,12 @@ class FakeDialogInsight:
         if self._server is None:
             raise ConfigurationError("FakeDialogInsight does not listen: use it in a with statement, or call start()")
         return self._server.url
+
+    def transport(self) -> InProcessTransport:
+        """Give an httpx transport that reaches this simulator without a socket; it need not be started."""
+        from di_salesforce.testing.in_process import transport  # on use: it loads httpx and the clients
+
+        return transport(self)
 
     @property
     def switches(self) -> Switches:

@@ -14,6 +14,7 @@ import attrs
 from di_salesforce.exceptions import ConfigurationError, Problem
 from di_salesforce.records import record_id_18
 from di_salesforce.testing._sf_errors import Refusal
+from di_salesforce.testing._sf_merging import Conversion, HeldChange, convert_lead, held, merge
 from di_salesforce.testing._sf_save import DuplicateRule, Hand, OnSave, Saver, ValidationRule
 from di_salesforce.testing._sf_schema import Field, SObject
 from di_salesforce.testing._sf_seeding import as_json, stored, would_refuse
@@ -176,6 +177,46 @@ class Administration:
             table = self._table(sobject)
             known = self._known(table, record_id)
             self._as_administrator(table, lambda hand: self._saver.undelete(table, known, hand))
+
+    def merge(self, sobject: str, winner: str, losers: Iterable[str]) -> None:
+        """Merge records into one, as a person does: the losers are deleted and name the winner, their children move.
+
+        Raises:
+            ConfigurationError: what the org would refuse: an object that does not merge, more than two losers, a record
+                that is gone.
+        """
+        with self._lock:
+            table = self._table(sobject)
+            ids = [self._known(table, one) for one in (winner, *losers)]
+            self._as_administrator(table, lambda hand: merge(self._org, self._saver, table, ids[0], ids[1:], hand))
+
+    def convert_lead(self, record_id: str, *, opportunity: bool = True) -> Conversion:
+        """Convert a lead, as a person does: into a new account, a contact and an opportunity; the lead stays behind.
+
+        Raises:
+            ConfigurationError: what the org would refuse.
+        """
+        with self._lock:
+            table = self._table("Lead")
+            known = self._known(table, record_id)
+            made: list[Conversion] = []
+
+            def save(hand: Hand) -> None:
+                made.append(convert_lead(self._org, self._saver, known, hand, opportunity=opportunity))
+
+            self._as_administrator(table, save)
+            return made[0]
+
+    def hold(self, act: Callable[[], object]) -> HeldChange:
+        """Let something happen whose stamps are of now, but which nobody sees before its `commit()`.
+
+        So a slow transaction looks from outside: rows appear with stamps that lie in the past.
+
+        Args:
+            act: what happens, for instance `lambda: fake.edit("Contact", record_id, FirstName="Ada")`.
+        """
+        with self._lock:
+            return held(self._org, self._lock, act)
 
     def empty_bin(self) -> None:
         """Remove all deleted rows for good; only `deleted` still tells of them."""

@@ -69,6 +69,11 @@ _PERSON: Final = (
     Field("LastName", length=80, required=True, compound="Name"),
     Field("Name", length=121, formula=_full_name, label="Full Name"),
 )
+def _master(sobject: str) -> Field:
+    """Give the field that names the winner of a merge in its losers (facts 3.13)."""
+    return Field("MasterRecordId", "reference", references=[sobject], createable=False, updateable=False)
+
+
 _INDUSTRIES: Final = ("Agriculture", "Banking", "Consulting", "Education", "Energy", "Retail", "Technology", "Other")
 _SOURCES: Final = ("Web", "Phone Inquiry", "Partner Referral", "Purchased List", "Other")
 _OPT_OUTS: Final = (Field("HasOptedOutOfEmail", "boolean", label="Email Opt Out"), Field("DoNotCall", "boolean"))
@@ -98,6 +103,7 @@ ACCOUNT: Final = SObject(
         _text("Site", 80),
         _long(),
         _read_only("LastActivityDate", "date"),
+        _master("Account"),
     ],
     prefix="001",
 )
@@ -124,6 +130,7 @@ CONTACT: Final = SObject(
         *_OPT_OUTS,
         *_BOUNCES,
         _read_only("LastActivityDate", "date"),
+        _master("Contact"),
     ],
     prefix="003",
 )
@@ -156,6 +163,7 @@ LEAD: Final = SObject(
         Field("ConvertedAccountId", "reference", references=["Account"], createable=False, updateable=False),
         Field("ConvertedContactId", "reference", references=["Contact"], createable=False, updateable=False),
         Field("ConvertedOpportunityId", "reference", references=["Opportunity"], createable=False, updateable=False),
+        _master("Lead"),
     ],
     prefix="00Q",
 )  # fmt: skip
@@ -228,6 +236,7 @@ CASE: Final = SObject(
         _long(),
         Field("IsClosed", "boolean", formula=lambda row: row.get("Status") == "Closed", label="Closed"),
         _read_only("ClosedDate", "datetime"),
+        _master("Case"),
     ],
     prefix="500",
 )

@@ -66,7 +66,7 @@ ROUTES: Final = (
     _line("PATCH", "composite/sobjects/{sobject}/{field}", collections.upsert, writes=True),
     _line("POST", "jobs/ingest", bulk.create_ingest),
     _line("POST", "jobs/query", bulk.create_query),
-    _line("GET", "jobs/query/{job}/results", bulk.query_results),
+    _line("GET", "jobs/{kind}/{job}/results", bulk.query_results),
     _line("PUT", "jobs/{kind}/{job}/batches", bulk.upload, writes=True),
     _line("GET", "jobs/{kind}/{job}", bulk.look),
     _line("PATCH", "jobs/{kind}/{job}", bulk.change_state),

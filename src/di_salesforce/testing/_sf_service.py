@@ -1,4 +1,4 @@
-"""What all REST routes share: the org, the user, open cursors and jobs, the day's allowance, one call's view of a request.
+"""What all REST routes share: the org, the user, open cursors and jobs, the day's allowance, one call's request.
 
 What may not go in here: the routes.
 """

@@ -15,6 +15,8 @@ import attrs
 
 from di_salesforce._check import Findings
 from di_salesforce.engine import Plan, SyncReport
+from di_salesforce.engine._actions import Key, key_parts
+from di_salesforce.engine._reasons import sentence
 from di_salesforce.exceptions import DISalesforceError
 from di_salesforce.mapping import Integration
 from di_salesforce.protocols import Progress
@@ -114,7 +116,21 @@ class _Story:
         self._name(plan)
         self.say("\n4. Apply exactly this plan, then run until quiet")
         report = SyncReport.joined([self.sync.apply(plan, self.progress), self.sync.run(progress=self.progress)])
-        self.say(_indented(str(report)))
+        self._report(report)
+
+    def _report(self, report: SyncReport) -> None:
+        """Tell a report in short; `print(report)` is the whole page."""
+        self.say(f"   {len(report.written):,} writes done, {report.agreed:,} pairs agree, by {_calls(report)}")
+        for title, lines in (
+            ("refused by a service", report.refused),
+            ("answer lost", report.unknown),
+            ("held for a person", report.conflicts),
+        ):
+            for line in lines[:_NAMED]:
+                why = f"{line.code}" if line.code else sentence(line.reason)
+                self.say(f"   {title}: {line.transfer}: {_shown(line.key)} ({', '.join(line.fields)}): {why}")
+            if len(lines) > _NAMED:
+                self.say(f"   {title}: ... and {len(lines) - _NAMED:,} more")
 
     def _name(self, plan: Plan) -> None:
         self.say("   Cannot be synchronised as they are:")
@@ -138,7 +154,8 @@ class _Story:
         # People whom both sides know under one address each, so that the edits say something about the same person.
         people = [
             (row, known[email]) for row, email in zip(contacts, emails, strict=True)
-            if email in known and emails.count(email) == 1 and known[email]["FirstName"] == row["FirstName"]
+            if email in known and emails.count(email) == 1
+            and all(known[email].get(name) == row.get(name) for name in ("FirstName", "LastName"))
         ]  # fmt: skip
         (one, _), (_, two), (three, same), *_ = people
         self.sandbox.salesforce.edit("Contact", str(one["Id"]), LastName="Lafontaine-Roy")
@@ -158,17 +175,16 @@ class _Story:
 
     def _sync_again(self) -> None:
         self.say("\n6. Synchronise again")
-        report = self.sync.run(progress=self.progress)
-        self.say(_indented(str(report)))
+        self._report(self.sync.run(progress=self.progress))
 
     def _decide(self) -> None:
         self.say("\n7. Decide what is held: the same field was edited on both sides")
         plan = self.sync.plan("subscribers", progress=self.progress)
         conflict = next(c for c in plan.conflicts if c.reason == "conflict.both_changed")
         self.say(_indented(plan.explain(conflict.key)))
-        decided = plan.resolve(conflict.key, keep=Side.DIALOG_INSIGHT).only(key=conflict.key)
-        report = self.sync.apply(decided, self.progress)
-        self.say(f"   a person keeps Dialog Insight's value: {len(report.written)} write done")
+        decided = plan.resolve(conflict.key, keep=Side.DIALOG_INSIGHT, fields=["FirstName"])
+        report = self.sync.apply(decided.only(key=conflict.key), self.progress)
+        self.say(f"   a person keeps Dialog Insight's value; writes done: {len(report.written)}")
         self.sync.run(progress=self.progress)
 
     def _prove(self) -> bool:
@@ -196,8 +212,12 @@ def _indented(text: str) -> str:
     return "\n".join(f"   {line}" for line in text.splitlines())
 
 
-def _shown(key: object) -> str:
-    return " / ".join(map(str, key)) if isinstance(key, tuple) else str(key)  # pyright: ignore[reportUnknownArgumentType]  # any part can be shown
+def _shown(key: Key) -> str:
+    return " / ".join(map(str, key_parts(key)))
+
+
+def _calls(report: SyncReport) -> str:
+    return " and ".join(f"{count:,} calls to {Side(name).label}" for name, count in sorted(report.calls.items()))
 
 
 def _number(value: object) -> int:
@@ -205,11 +225,11 @@ def _number(value: object) -> int:
 
 
 def main(say: Say = print) -> int:
-    """Play the demonstration on the small data set that comes with the package; the exit status says whether all is well."""
+    """Play the demonstration on the small data set of the package; the exit status says whether all is well."""
     try:
         integration = Integration.from_file(str(files("di_salesforce.testing") / "data" / "integration.toml"))
         agrees = play(integration, read_seed(shipped_seed()), store=MemoryStore(), say=say)
     except DISalesforceError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 2
     return 0 if agrees else 1

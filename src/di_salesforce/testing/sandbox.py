@@ -79,8 +79,8 @@ class Sandbox:
     def __init__(self, seed: Seed) -> None:
         self.salesforce = FakeSalesforce()
         self.dialog_insight = FakeDialogInsight(
-            # Two addresses that differ only by case are two rows of the example's files; whether the service allows that
-            # is unknown, so it is a switch.
+            # Two addresses that differ only by case are two rows of the example's files; whether the service allows
+            # that is unknown, so it is a switch.
             switches=Switches(email_key_case_sensitive=True)
         )
         self._load(seed)

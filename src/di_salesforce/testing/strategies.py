@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timezone
 from decimal import Decimal
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 import attrs
 from hypothesis import strategies as st
@@ -38,8 +38,16 @@ from di_salesforce.triggers import ConflictPolicy, Deletes, Direction, Trigger
 
 __all__ = ["Pools", "change_something", "coverages", "fates", "live_one_round", "rows", "transfers", "values", "worlds"]
 
+_Drawn = TypeVar("_Drawn")
+
 Pools: TypeAlias = Mapping[str, Mapping[Side, st.SearchStrategy[Value]]]
 """Values of your own, by line name and side, for lines whose converter is your own."""
+
+class Draw(Protocol):
+    """Draws from a strategy: what a composite strategy is given, or `data.draw` of `st.data()`."""
+
+    def __call__(self, strategy: st.SearchStrategy[_Drawn], /) -> _Drawn: ...
+
 
 _ID = "001D000000IRFmaIAH"
 _BLANKS: Final = (None, "")
@@ -275,7 +283,7 @@ def _key_there(transfer: ObjectTransfer, row: Row) -> Row:
 
 
 def live_one_round(
-    draw: st.DrawFn, world: World, fate: st.SearchStrategy[Fate], pools: Pools | None = None, *, rekeys: bool = False
+    draw: Draw, world: World, fate: st.SearchStrategy[Fate], pools: Pools | None = None, *, rekeys: bool = False
 ) -> None:
     """Let one pass run, and then people change something on both sides."""
     if all(world.rows(side) for side in Side):  # an emptied side is refused
@@ -286,7 +294,7 @@ def live_one_round(
             change_something(draw, world, side, name, pools, rekeys=rekeys)
 
 
-def _chosen(draw: st.DrawFn, fate: st.SearchStrategy[Fate]) -> Callable[[Write], Fate]:
+def _chosen(draw: Draw, fate: st.SearchStrategy[Fate]) -> Callable[[Write], Fate]:
     known: dict[str, Fate] = {}
 
     def choose(write: Write) -> Fate:
@@ -298,7 +306,7 @@ def _chosen(draw: st.DrawFn, fate: st.SearchStrategy[Fate]) -> Callable[[Write],
 
 
 def change_something(
-    draw: st.DrawFn, world: World, side: Side, name: str, pools: Pools | None = None, *, rekeys: bool = False
+    draw: Draw, world: World, side: Side, name: str, pools: Pools | None = None, *, rekeys: bool = False
 ) -> None:
     """Let a person edit, or now and then delete, one record."""
     if name not in world.rows(side):

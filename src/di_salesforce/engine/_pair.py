@@ -1,0 +1,192 @@
+"""One linked pair while it is decided: its values, what is remembered of them, and its actions' common members.
+
+What may not go in here: choosing what is done (`_fields.py`, `_gates.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import attrs
+
+from di_salesforce.engine._actions import Change
+from di_salesforce.engine._lines import BoundLine
+from di_salesforce.engine._memory import SIDES, FieldState, LinkRecord, Relation, digest
+from di_salesforce.engine._observe import Observation, Presence, RowRef
+from di_salesforce.engine._policies import GroupCase
+from di_salesforce.engine._workspace import Workspace, display_key
+from di_salesforce.records import UNSET, Side, UnsetType, Value
+
+__all__ = ["Known", "Pair", "has_moved", "is_untouched", "noticed"]
+
+Known = Value | UnsetType
+_UNSEEN = (UNSET, UNSET)
+_COMPARABLE = (Presence.HERE, Presence.NOT_READ)
+
+
+def is_untouched(work: Workspace, link: LinkRecord, seen: Mapping[Side, Observation]) -> bool:
+    """Tell by raw equality that nothing can have changed, which is so for most pairs of most runs."""
+    salesforce, dialog_insight = seen[Side.SALESFORCE], seen[Side.DIALOG_INSIGHT]
+    if (
+        work.plain_lines is None
+        or salesforce.presence not in _COMPARABLE
+        or dialog_insight.presence not in _COMPARABLE
+        or f"link:{link.id}" in work.items
+    ):
+        return False
+    left, right = salesforce.ref, dialog_insight.ref
+    if (left is not None and (left.unclear or link.salesforce_id is None)) or (
+        right is not None and (right.unclear or link.dialog_insight_id != right.record_id)
+    ):
+        return False
+    states = link.fields
+    for name, left_field, right_field, version in work.plain_lines:
+        state = states.get(name)
+        if (
+            state is None
+            or state.base is None
+            or state.rel is not Relation.AGREED
+            or state.bounce
+            or state.unverified
+            or state.version != version
+            or state.seen != _UNSEEN
+            or (left is not None and left.row.get(left_field, UNSET) != state.base[0])
+            or (right is not None and right.row.get(right_field, UNSET) != state.base[1])
+        ):
+            return False
+    return True
+
+
+def has_moved(line: BoundLine, side: Side, state: FieldState, value: Known) -> bool:
+    """Tell whether a side's value is another one than the base holds; what is not known has not moved."""
+    base = state.of(side)
+    if isinstance(base, UnsetType) or isinstance(value, UnsetType):
+        return not isinstance(value, UnsetType)
+    return line.normal(side, value) != line.normal(side, base)
+
+
+def noticed(work: Workspace, link: LinkRecord, seen: Mapping[Side, Observation]) -> LinkRecord:
+    """Remember what was read of a link's two rows, whatever is then decided about the link.
+
+    A side's value is kept where it differs from the base, and forgotten where it does not.
+    """
+    fields = dict(link.fields)  # a line that was taken out of the mapping keeps its state: it may come back
+    refs = [seen[side].ref for side in SIDES]
+    for name, line in work.bound.lines.items():
+        state = fields.get(name) or FieldState(version=line.version)
+        now = (_seen(line, Side.SALESFORCE, state, refs[0]), _seen(line, Side.DIALOG_INSIGHT, state, refs[1]))
+        fields[name] = state if now == state.seen else state.seeing(now)
+    link = attrs.evolve(link, fields=fields)
+    for ref in refs:
+        if ref is not None and isinstance(ref.key, tuple):
+            link = link.with_side(ref.side, key=ref.key)
+    return link
+
+
+def _seen(line: BoundLine, side: Side, state: FieldState, ref: RowRef | None) -> Known:
+    value = UNSET if ref is None else ref.value(line.field(side))
+    if value is UNSET:
+        return state.seen_of(side)
+    return value if has_moved(line, side, state, value) else UNSET
+
+
+@attrs.define(repr=False)
+class Pair:
+    """One link while its field groups are decided."""
+
+    work: Workspace
+    link: LinkRecord
+    observed: Mapping[Side, Observation]
+    states: dict[str, FieldState]
+    values: Mapping[Side, Mapping[str, Known]]
+    writes: dict[Side, list[Change]] = attrs.field(factory=lambda: {side: [] for side in Side})
+    undecided: set[str] = attrs.field(factory=set[str])  # groups that wait for a row, or of which too little is known
+
+    @classmethod
+    def of(cls, work: Workspace, link: LinkRecord, observed: Mapping[Side, Observation]) -> Self:
+        """Lay a link out: what is remembered of each line, and each side's effective value."""
+        states = {name: link.fields[name] for name in work.bound.lines}
+        values = {
+            side: {
+                name: _effective(line, side, observed[side], states[name]) for name, line in work.bound.lines.items()
+            }
+            for side in SIDES
+        }
+        return cls(work, link, observed, states, values)
+
+    @property
+    def subject(self) -> str:
+        """What open items about the link are filed under."""
+        return f"link:{self.link.id}"
+
+    def value(self, side: Side, line: BoundLine) -> Known:
+        """The effective value: what was read, else what is remembered where the observation has no gaps."""
+        return self.values[side][line.name]
+
+    def flaw(self, side: Side, line: BoundLine) -> str:
+        """Give the code of what is wrong with what was read of a field; empty where nothing is."""
+        ref = self.observed[side].ref
+        return "" if ref is None else ref.flaw(line.field(side))
+
+    def asked(self, side: Side) -> bool:
+        """Tell whether that side's row was looked up for this plan already."""
+        return self.work.views[side].asked(self.link.record_id(side), self.link.key(side))
+
+    def case(self, lines: tuple[BoundLine, ...]) -> GroupCase | None:
+        """Give a group with both sides' values; None where any is not known."""
+        values: dict[Side, dict[str, Value]] = {}
+        for side in SIDES:
+            values[side] = own = {}
+            for line in lines:
+                value = self.values[side][line.name]
+                if isinstance(value, UnsetType):
+                    return None
+                own[line.name] = value
+        before = {
+            line.name: (self.states[line.name].of(Side.SALESFORCE), self.states[line.name].of(Side.DIALOG_INSIGHT))
+            for line in lines
+        }
+        return GroupCase(self.work.name, lines, values[Side.SALESFORCE], values[Side.DIALOG_INSIGHT], before)
+
+    def key(self, side: Side) -> tuple[Value, ...] | None:
+        """Give the key as one side holds it now; None where a part is not known."""
+        values = tuple(self.value(side, line) for line in self.work.bound.key_lines)
+        known = tuple(value for value in values if not isinstance(value, UnsetType))
+        return known if len(known) == len(values) else None
+
+    def address(self, side: Side) -> dict[str, Value]:
+        """Give the row's key on that side as it stands there now: how a row without an id is addressed."""
+        return {
+            line.field(side): value
+            for line in self.work.bound.key_lines
+            if not isinstance(value := self.value(side, line), UnsetType)
+        }
+
+    def members(self, kind: str, about: str) -> dict[str, Any]:  # the members that all actions share
+        """Give what every action about the pair has."""
+        self.work.acted.add(self.link.id)
+        known = (key for side in Side if (key := self.key(side)) is not None)
+        key = next(known, None) or self.work.link_key_values(Side.SALESFORCE, self.link) or ()
+        return {
+            "id": digest(self.work.name, kind, self.link.id, about),
+            "transfer": self.work.name,
+            "key": display_key(key) if key else None,
+            "key_text": self.link.key(Side.SALESFORCE) or self.link.key(Side.DIALOG_INSIGHT) or (),
+            "link": self.link.id,
+            "subject": self.subject,
+            "salesforce_id": self.link.salesforce_id,
+            "dialog_insight_id": self.link.dialog_insight_id,
+        }
+
+
+def _effective(line: BoundLine, side: Side, seen: Observation, state: FieldState) -> Known:
+    field = line.field(side)
+    if seen.presence is Presence.HERE and seen.ref is not None:
+        value = seen.ref.value(field)
+        if value is not UNSET or seen.ref.flaw(field):
+            return value
+    if not seen.gap_free:
+        return UNSET
+    remembered = state.seen_of(side)
+    return state.of(side) if remembered is UNSET else remembered

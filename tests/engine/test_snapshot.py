@@ -1,0 +1,47 @@
+"""What was observed: three named coverages, evidence by id, clear errors."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+from di_salesforce.engine import Coverage, Snapshot
+from di_salesforce.exceptions import ConfigurationError
+
+MAKERS = {Coverage.COMPLETE: Snapshot.complete, Coverage.CHANGES: Snapshot.changes, Coverage.SAMPLE: Snapshot.sample}
+
+
+@pytest.mark.parametrize("coverage", Coverage)
+def test_each_maker_names_its_coverage(coverage: Coverage) -> None:
+    """The constructor says what the absence of a record means."""
+    moment = datetime(2026, 5, 1, tzinfo=timezone.utc)
+    shot = MAKERS[coverage]([{"Id": "1"}], as_of=moment, deleted=[7], merged={8: 9}, converted={"10": "11"})
+    assert (shot.coverage, shot.as_of, len(shot.rows)) == (coverage, moment, 1)
+    assert (set(shot.deleted), dict(shot.merged), dict(shot.converted)) == ({"7"}, {"8": "9"}, {"10": "11"})
+
+
+@pytest.mark.parametrize("coverage", Coverage)
+def test_a_generator_is_read_once(coverage: Coverage) -> None:
+    """Rows may come from a generator; the snapshot keeps them."""
+    shot = MAKERS[coverage]({"Id": str(i)} for i in range(3))
+    assert [row["Id"] for row in shot.rows] == ["0", "1", "2"] and shot.as_of is None
+
+
+@pytest.mark.parametrize("rows", ["text", b"bytes", {"Id": "1"}, [["Id", "1"]], [1], [{"Id": "1"}, None]], ids=repr)
+def test_what_are_no_rows_is_refused(rows: Any) -> None:
+    """A text, a single row, or anything but mappings is a mistake of the caller's, named with its place."""
+    with pytest.raises(ConfigurationError, match="row"):
+        Snapshot.complete(rows)
+
+
+def test_a_naive_moment_is_refused() -> None:
+    """A time without a zone could be any of two dozen moments."""
+    with pytest.raises(ConfigurationError, match="aware"):
+        Snapshot.complete([], as_of=datetime(2026, 5, 1))  # noqa: DTZ001 - the mistake under test
+
+
+def test_a_snapshot_shows_counts() -> None:
+    """What the rows hold does not stand in the repr."""
+    assert repr(Snapshot.sample([{"Id": "1", "Email": "ada@test.example"}])) == "<Snapshot sample: 1 row>"

@@ -1,0 +1,548 @@
+"""Laws of faults: whatever goes wrong on the road or in a service, nothing is lost, doubled or guessed."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from di_salesforce.clients import DialogInsightClient, SalesforceClient
+from di_salesforce.exceptions import (
+    ApiError,
+    AuthenticationError,
+    ConfigurationError,
+    DISalesforceError,
+    InvalidRequestError,
+    NotFoundError,
+    TransportError,
+)
+from di_salesforce.mapping import DestinationProject, FieldMapping, Integration
+from di_salesforce.records import Side
+from di_salesforce.retry import RetryPolicy
+from di_salesforce.salesforce import AccessToken
+from di_salesforce.stores import MemoryStore
+from di_salesforce.testing import (
+    EnvelopeError,
+    HtmlPage,
+    HttpStatus,
+    LostAnswer,
+    Meanwhile,
+    ResetConnection,
+    SlowAnswer,
+    TruncatedBody,
+)
+from di_salesforce.testing import sandbox as declared
+from di_salesforce.testing._di_switches import CallCause
+from di_salesforce.testing._sf_faults import CONCURRENCY_LIMIT, DAILY_LIMIT, ROW_LOCK, SERVER_BUSY, ExpiredSession
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.sync.conftest import World
+
+PROJECT = 4400
+ANN = "ann@example.com"
+WRITES = "*/composite/sobjects*"
+QUARANTINE = 601.0  # seconds: Salesforce ends its longest call after ten minutes
+
+
+def break_writes(world: World, side: Side, fault: Any, times: int | None = 1) -> None:
+    """Let something go wrong with the next write call on a side."""
+    if side is Side.SALESFORCE:
+        for method in ("POST", "PATCH"):
+            world.salesforce.inject(fault, method=method, path=WRITES, times=times)
+    else:
+        world.dialog_insight.inject(fault, method="Merge", times=times)
+
+
+def heal(world: World) -> None:
+    world.salesforce.withdraw()
+    world.dialog_insight.withdraw()
+
+
+def born_on(world: World, side: Side, email: str) -> None:
+    world.contact(email) if side is Side.SALESFORCE else world.person(email)
+
+
+def at_rest(world: World, sync: Any) -> None:
+    """Assert agreement of both sides, a memory that knows it, and silence."""
+    here, there = world.truth()
+    assert here == there
+    before = world.write_calls
+    assert sync.run().ok
+    assert world.write_calls == before
+    comparison = sync.compare()
+    assert comparison.ok
+    assert comparison.agree == len(here)
+
+
+both_sides = pytest.mark.parametrize("side", list(Side), ids=lambda side: side.value)
+LOST = [
+    pytest.param(LostAnswer(), id="carried out, answer lost"),
+    pytest.param(ResetConnection(), id="never carried out, no answer"),
+    pytest.param(TruncatedBody(), id="carried out, answer cut"),
+    pytest.param(HttpStatus(500), id="HTTP 500"),
+    pytest.param(HttpStatus(502), id="HTTP 502"),
+    pytest.param(HtmlPage(), id="a page of HTML"),
+]
+
+
+@both_sides
+@pytest.mark.parametrize("fault", LOST)
+def test_a_create_whose_answer_is_lost_is_not_doubled(world: World, side: Side, fault: Any) -> None:
+    """Whether or not the create was carried out: it is not repeated within the quarantine, and one record stands after."""
+    born_on(world, side.other, ANN)
+    break_writes(world, side, fault)
+    sync = world.sync()
+    report = sync.run(first_run=True)
+    assert not report.ok
+    heal(world)
+    for _ in range(3):
+        sync.run()
+        assert [len(each) for each in world.truth()] in ([1, 1], [1, 0], [0, 1])
+        world.clock.sleep(QUARANTINE / 2)
+    sync.run()
+    assert [len(each) for each in world.truth()] == [1, 1]
+    assert len(world.store.baseline("people")) == 1
+    at_rest(world, sync)
+
+
+@both_sides
+def test_a_lost_create_is_left_alone_while_it_may_still_land(world: World, side: Side) -> None:
+    """Within the quarantine the unknown create is not tried again, by the servers' own logs."""
+    born_on(world, side.other, ANN)
+    break_writes(world, side, ResetConnection())
+    sync = world.sync()
+    sync.run(first_run=True)
+    before = world.write_calls
+    for _ in range(4):
+        world.clock.sleep(10)
+        sync.run()
+        world.sync().run()
+    assert world.write_calls == before
+    world.clock.sleep(QUARANTINE)
+    assert len(sync.run().written) == 1
+    at_rest(world, sync)
+
+
+@both_sides
+@pytest.mark.parametrize("fault", LOST)
+def test_an_update_whose_answer_is_lost_settles(settled: World, side: Side, fault: Any) -> None:
+    """An update of unknown fate is read again after the quarantine, and both sides agree."""
+    if side is Side.SALESFORCE:
+        settled.dialog_insight.edit_contact(PROJECT, settled.person_id(ANN), FirstName="Anna")
+    else:
+        settled.salesforce.edit("Contact", settled.contact_id(ANN), FirstName="Anna")
+    break_writes(settled, side, fault)
+    sync = settled.sync()
+    assert not sync.run().ok
+    heal(settled)
+    for _ in range(3):
+        settled.clock.sleep(QUARANTINE)
+        sync.run()
+    assert (ANN, "Anna", "Roy", 10.0) in settled.truth()[0]
+    at_rest(settled, sync)
+
+
+@both_sides
+def test_an_edit_during_the_quarantine_is_not_overwritten(settled: World, side: Side) -> None:
+    """No blind write: an edit that a person makes on the target while our write is in doubt is held, not lost."""
+    ann = settled.contact_id(ANN), settled.person_id(ANN)
+
+    def edit(where: Side, value: str) -> None:
+        if where is Side.SALESFORCE:
+            settled.salesforce.edit("Contact", ann[0], FirstName=value)
+        else:
+            settled.dialog_insight.edit_contact(PROJECT, ann[1], FirstName=value)
+
+    edit(side.other, "Ours")
+    break_writes(settled, side, ResetConnection())
+    sync = settled.sync()
+    sync.run()
+    edit(side, "Theirs")
+    for _ in range(3):
+        sync.run()
+        settled.clock.sleep(QUARANTINE)
+    names = [row[1] for rows in settled.truth() for row in rows if row[0] == ANN]
+    assert sorted(map(str, names)) == ["Ours", "Theirs"]
+    assert len(sync.run().conflicts) == 1
+
+
+def test_a_retry_after_a_lost_insert_is_no_duplicate(make_world: Callable[..., World]) -> None:
+    """Dialog Insight carried the insert out and the client repeated it: the key is known now, and the two are linked."""
+    world = make_world(retry=RetryPolicy(attempts=3, base=0))
+    world.contact(ANN)
+    break_writes(world, Side.DIALOG_INSIGHT, LostAnswer())
+    sync = world.sync()
+    sync.run(first_run=True)
+    assert [len(each) for each in world.truth()] == [1, 1]
+    world.clock.sleep(QUARANTINE)
+    sync.run()
+    at_rest(world, sync)
+
+
+@pytest.mark.parametrize(
+    "fault", [CONCURRENCY_LIMIT, SERVER_BUSY, ROW_LOCK, ExpiredSession(), HttpStatus(502), HttpStatus(503)], ids=str
+)
+@pytest.mark.parametrize("path", ["*/query*", WRITES])
+def test_passing_troubles_pass(make_world: Callable[..., World], fault: Any, path: str) -> None:
+    """What ends by itself may cost a run, never a record: after it both sides agree."""
+    world = make_world(retry=RetryPolicy(attempts=3, base=0))
+    world.person(ANN)
+    world.contact("bob@example.com")
+    world.salesforce.inject(fault, path=path)
+    sync = world.sync()
+    for _ in range(3):
+        with suppress(ApiError):  # without a way to log in again, an expired session is one
+            sync.run(first_run=True)
+        if isinstance(fault, ExpiredSession):
+            sync = world.sync()  # logs in afresh
+        world.clock.sleep(QUARANTINE)
+    at_rest(world, sync)
+
+
+def test_a_refused_record_does_not_stop_the_others_in_salesforce(world: World) -> None:
+    """One record of a batch breaks a rule of the org: it is named with the org's words, all others are created."""
+    world.salesforce.validation_rule(
+        "Contact", lambda row, *_: "No robots, please." if row.get("LastName") == "Robot" else None
+    )
+    for name in ("a", "b", "c", "d"):
+        world.person(f"{name}@example.com", last="Robot" if name == "b" else "Roy")
+    report = world.sync().run(first_run=True)
+    assert len(report.written) == 3
+    [refused] = report.refused
+    assert refused.key == "b@example.com"
+    assert refused.code == "FIELD_CUSTOM_VALIDATION_EXCEPTION"
+    assert refused.message == "No robots, please."
+    assert "b@example.com" in str(report)
+    assert "No robots" in str(report)
+    assert not report.ok
+
+
+def test_a_refused_record_does_not_stop_the_others_in_dialog_insight(world: World) -> None:
+    """One record is too long for its field: it is named with field and rule, all others are created."""
+    for name in ("a", "b", "c", "d"):
+        world.contact(f"{name}@example.com", last="x" * 21 if name == "b" else "Roy")
+    report = world.sync().run(first_run=True)
+    assert len(report.written) == 3
+    assert not report.ok or report.rejects
+    [line] = [*report.refused, *report.rejects]
+    assert line.key == "b@example.com"
+    assert len(world.truth()[1]) == 3
+
+
+def test_a_refused_record_is_tried_again_when_it_changed(world: World) -> None:
+    """What was refused rests until somebody mends it; then it goes through by itself."""
+    world.salesforce.validation_rule(
+        "Contact", lambda row, *_: "No robots, please." if row.get("LastName") == "Robot" else None
+    )
+    number = world.person(ANN, last="Robot")
+    sync = world.sync()
+    sync.run(first_run=True)
+    before = world.write_calls
+    for _ in range(3):
+        assert sync.run().written == ()
+    assert world.write_calls == before
+    world.dialog_insight.edit_contact(PROJECT, number, LastName="Roy")
+    assert len(sync.run().written) == 1
+    at_rest(world, sync)
+
+
+# ------------------------------------------------------------------------------------------- a service that goes down
+
+
+def test_a_spent_allowance_cuts_the_run_short_and_loses_nothing(world: World) -> None:
+    """Salesforce takes no more calls for today: the report says where it stopped, and tomorrow's run finishes."""
+    for name in ("a", "b", "c"):
+        world.person(f"{name}@example.com")
+    world.contact("d@example.com")
+    world.salesforce.inject(DAILY_LIMIT, method="POST", path=WRITES)
+    sync = world.sync()
+    report = sync.run(first_run=True)
+    assert not report.ok
+    assert "people" in report.cut_short
+    assert "Salesforce" in report.cut_short
+    assert report.cut_short in str(report)
+    assert len(report.of(outcome="not_tried")) == 4
+    sync.run()
+    at_rest(world, sync)
+
+
+def test_a_spent_quota_of_dialog_insight_cuts_the_run_short(three: World) -> None:
+    """Dialog Insight's quota ends between two transfers: what was done stays done, the rest follows with the next run."""
+    three.dialog_insight.load_contacts(
+        declared.ACQUISITION_ID, [{"EMail": f"{n}@example.com", "FirstName": "A", "LastName": "B"} for n in "abc"]
+    )
+    rule = three.dialog_insight.inject(EnvelopeError(CallCause.QUOTA), method="Merge", times=None)
+    sync = three.sync()
+    report = sync.run(first_run=True)
+    assert "contacts" in report.cut_short
+    assert len(report.written) == 3
+    three.dialog_insight.withdraw(rule)
+    assert sync.run().ok
+    assert len(three.salesforce.rows("Contact")) == 3
+    assert len(three.dialog_insight.contacts(declared.COMMUNICATIONS_ID)) == 3
+    before = three.write_calls
+    sync.run()
+    assert three.write_calls == before
+
+
+@pytest.mark.parametrize("after", range(8))
+def test_a_side_that_goes_down_at_any_call_costs_nothing(three: World, after: int) -> None:
+    """Dialog Insight stops answering after so many calls, and comes back later: the same end, and no duplicate."""
+    three.dialog_insight.load_contacts(
+        declared.ACQUISITION_ID, [{"EMail": f"{n}@example.com", "FirstName": "A", "LastName": "B"} for n in "abc"]
+    )
+    sync = three.sync()
+    rule = three.dialog_insight.inject(ResetConnection(), times=None, after=after)
+    with suppress(TransportError):
+        sync.run(first_run=True)
+    three.dialog_insight.withdraw(rule)
+    for _ in range(3):
+        three.clock.sleep(QUARANTINE)
+        sync.run(first_run=True)
+    emails = {f"{n}@example.com" for n in "abc"}
+    for rows, field in (
+        (three.salesforce.rows("Contact"), "Email"),
+        (three.dialog_insight.contacts(declared.COMMUNICATIONS_ID), "EMail"),
+    ):
+        assert sorted(str(row[field]) for row in rows) == sorted(emails)
+    before = three.write_calls
+    assert sync.run().ok
+    assert three.write_calls == before
+
+
+@both_sides
+def test_a_side_that_cannot_be_read_stops_the_run_before_it_writes(settled: World, side: Side) -> None:
+    """Half a picture is no picture: where one side cannot be read nothing is written on the other."""
+    settled.contact("new@example.com")
+    settled.person("other@example.com")
+    sync = settled.sync()
+    sync.plan()
+    if side is Side.SALESFORCE:
+        settled.salesforce.inject(HttpStatus(500), path="*/query*", times=None)
+    else:
+        settled.dialog_insight.inject(HttpStatus(500), method="Get", times=None)
+    with pytest.raises(DISalesforceError, match=side.label):
+        sync.run()
+    assert settled.write_calls == (0, 0)
+
+
+def test_a_store_that_cannot_remember_is_heard(settled: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the settlement cannot be stored the run fails aloud, and the next one doubles nothing."""
+    settled.contact("new@example.com")
+    sync = settled.sync()
+    real = MemoryStore.save
+
+    def full(*_: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(MemoryStore, "save", full)
+    with pytest.raises(OSError, match="no space"):
+        sync.run()
+    monkeypatch.setattr(MemoryStore, "save", real)
+    assert sync.run().ok
+    assert [len(each) for each in settled.truth()] == [4, 4]
+    at_rest(settled, sync)
+
+
+# ------------------------------------------------------------------------------------------------ mistakes of the user
+
+
+def told(world: World, integration: Integration | None = None, **clients: Any) -> DISalesforceError:
+    """Give the error of a run, after asserting that it is one clear sentence and that nothing was written."""
+    sync = world.sync(integration, store=MemoryStore(), clients={**world.clients(), **clients})
+    with pytest.raises(DISalesforceError) as raised:
+        sync.run(first_run=True)
+    assert "\n" not in str(raised.value)
+    assert world.write_calls == (0, 0)
+    return raised.value
+
+
+@pytest.fixture
+def populated(world: World) -> World:
+    """Give a world with somebody new on each side, so that there is something to write."""
+    world.contact(ANN)
+    world.person("bob@example.com")
+    return world
+
+
+def test_a_wrong_dialog_insight_key_is_told(populated: World) -> None:
+    """The sentence names the service and says what to compare; it does not repeat the key."""
+    wrong = "w" * 32
+    _, http = populated._http(httpx.Client)
+    with http, DialogInsightClient(http_client=http, **populated._key() | {"key": wrong}) as client:
+        error = told(populated, dialog_insight=client)
+    assert isinstance(error, AuthenticationError)
+    assert "Dialog Insight" in str(error)
+    assert "key" in str(error)
+    assert wrong not in str(error)
+
+
+def test_a_wrong_token_is_told(populated: World) -> None:
+    """The sentence names Salesforce and the way out; it does not repeat the token."""
+    http, _ = populated._http(httpx.Client)
+    auth = AccessToken("https://simulated.my.salesforce.com", "00Dwrong!token")
+    with http, SalesforceClient(auth=auth, http_client=http, retry=populated.retry) as client:
+        error = told(populated, salesforce=client)
+    assert isinstance(error, AuthenticationError)
+    assert "Salesforce" in str(error)
+    assert "wrong!token" not in str(error)
+
+
+def test_a_service_that_is_not_there_is_told(populated: World) -> None:
+    """Nobody listens at the address: the sentence says which service did not answer and that nothing was changed."""
+    with DialogInsightClient(**populated._key() | {"host": "http://127.0.0.1:9"}) as client:  # 9: discard, never served
+        error = told(populated, dialog_insight=client)
+    assert isinstance(error, TransportError)
+    assert "Dialog Insight" in str(error)
+    assert "nothing was changed" in str(error)
+
+
+def test_a_wrong_object_name_is_told(populated: World, people_transfer: Callable[..., Any]) -> None:
+    """The sentence names the object that there is not."""
+    error = told(populated, Integration([people_transfer(sobject="Contatc")]))
+    assert isinstance(error, NotFoundError)
+    assert "Contatc" in str(error)
+
+
+def test_a_wrong_salesforce_field_is_told(populated: World, people_transfer: Callable[..., Any]) -> None:
+    """The sentence names the field and the object."""
+    fields = [*people_transfer().fields, FieldMapping("Tier__c", "FirstName2")]
+    error = told(populated, Integration([people_transfer(fields=fields)]))
+    assert "Tier__c" in str(error)
+    assert "Contact" in str(error)
+
+
+def test_a_wrong_dialog_insight_field_is_told(populated: World, people_transfer: Callable[..., Any]) -> None:
+    """The sentence names the field code, before a single record was written without it."""
+    fields = [*people_transfer().fields, FieldMapping("MobilePhone", "Mobbile")]
+    error = told(populated, Integration([people_transfer(fields=fields)]))
+    assert "Mobbile" in str(error)
+
+
+def test_a_wrong_filter_is_told(populated: World, people_transfer: Callable[..., Any]) -> None:
+    """A condition that does not parse is told with the object or the transfer that it belongs to."""
+    error = told(populated, Integration([people_transfer(salesforce_filter="Email is ((")]))
+    assert isinstance(error, InvalidRequestError)
+    assert "Contact" in str(error) or "people" in str(error)
+
+
+def test_a_wrong_project_is_told_and_can_be_put_right(populated: World, people_transfer: Callable[..., Any]) -> None:
+    """The sentence names the project's number; with the right number the same store goes on."""
+    wrong = Integration([people_transfer(project=DestinationProject("people", id=4404))])
+    store = MemoryStore()
+    with pytest.raises(DISalesforceError, match="4404"):
+        populated.sync(wrong, store=store).run(first_run=True)
+    assert populated.sync(store=store).run(first_run=True).ok
+
+
+def test_a_wrong_table_is_told(populated: World, people_transfer: Callable[..., Any]) -> None:
+    """The sentence names the relational table's number."""
+    project = DestinationProject("people", id=PROJECT, tables={"Orders": 8866})
+    error = told(populated, Integration([people_transfer(project=project, table="Orders")]))
+    assert isinstance(error, NotFoundError)
+    assert "8866" in str(error)
+
+
+def test_all_mistakes_are_told_at_once(populated: World, people_transfer: Callable[..., Any]) -> None:
+    """Two wrong objects are two lines of one error, not two runs."""
+    other = attrs.evolve(people_transfer(sobject="Leed"), name="others", project=DestinationProject("o", id=4405))
+    with pytest.raises(ConfigurationError) as raised:
+        populated.sync(Integration([people_transfer(sobject="Contatc"), other])).run(first_run=True)
+    assert all(word in str(raised.value) for word in ("Contatc", "Leed", "4405"))
+
+
+def test_a_missing_client_is_told(world: World) -> None:
+    """A project without a client is named when the synchronizer is made."""
+    clients = world.clients()
+    with pytest.raises(ConfigurationError, match="'people'"):
+        world.sync(clients={**clients, "dialog_insight": {"elsewhere": clients["dialog_insight"]}})
+
+
+# -------------------------------------------------------------------------------------------- everything at random
+
+NAMES = st.sampled_from(["Ada", "Bo", "Zoé", "", "x" * 21])
+EMAILS = st.sampled_from([f"{name}@example.com" for name in ("ann", "bob", "cat", "dan")])
+FAULTS = st.sampled_from(
+    [None, None, LostAnswer(), ResetConnection(), TruncatedBody(0.3), HttpStatus(500), HtmlPage(), DAILY_LIMIT]
+)
+STEPS = st.one_of(
+    st.tuples(st.just("salesforce"), EMAILS, st.sampled_from(["FirstName", "LastName"]), NAMES),
+    st.tuples(st.just("dialog_insight"), EMAILS, st.sampled_from(["FirstName", "LastName"]), NAMES),
+    st.tuples(st.just("run"), st.sampled_from(["POST", "PATCH", "GET"]), FAULTS, st.integers(0, 2)),
+    st.tuples(st.just("run di"), st.sampled_from(["Merge", "Get"]), FAULTS, st.integers(0, 2)),
+    st.tuples(st.just("wait"), st.sampled_from([1.0, 100.0, QUARANTINE])),
+)
+
+
+def _edit(world: World, side: str, email: str, field: str, value: str) -> None:
+    """Let a person edit or add a record, as far as the service takes it."""
+    with suppress(ConfigurationError):  # a blank last name in Salesforce, a long one in Dialog Insight
+        if side == "salesforce":
+            rows = [row for row in world.salesforce.rows("Contact") if row["Email"] == email]
+            if rows:
+                world.salesforce.edit("Contact", str(rows[0]["Id"]), **{field: value})
+            else:
+                world.contact(email, **{"first" if field == "FirstName" else "last": value})
+        else:
+            rows = [row for row in world.dialog_insight.contacts(PROJECT) if row["EMail"] == email]
+            if rows:
+                world.dialog_insight.edit_contact(PROJECT, int(str(rows[0]["idContact"])), **{field: value})
+            else:
+                world.person(email, **{"first" if field == "FirstName" else "last": value})
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(STEPS, max_size=12))
+def test_whatever_happens_it_comes_to_rest(make_world: Callable[..., World], steps: list[Any]) -> None:
+    """Edits on both sides, lost answers and errors in any order; then quiet: nobody is doubled, what differs has a reason."""
+    world = make_world()
+    world.pair("ann@example.com")
+    sync = world.sync()
+    sync.run(first_run=True)
+    for kind, *rest in steps:
+        if kind == "wait":
+            world.clock.sleep(rest[0])
+        elif kind in ("run", "run di"):
+            method, fault, after = rest
+            if fault is not None and kind == "run":
+                world.salesforce.inject(fault, method=method, after=after)
+            elif fault is not None and fault is not DAILY_LIMIT:
+                world.dialog_insight.inject(fault, method=method, after=after)
+            with suppress(ApiError, TransportError):
+                sync.run()
+            heal(world)
+        else:
+            _edit(world, kind, *rest)
+    for _ in range(4):
+        world.clock.sleep(QUARANTINE)
+        sync.run()
+    before = world.write_calls
+    sync.run()
+    assert world.write_calls == before
+    comparison = sync.compare()
+    assert comparison.ok, str(comparison)
+    for rows, field in ((world.salesforce.rows("Contact"), "Email"), (world.dialog_insight.contacts(PROJECT), "EMail")):
+        emails = [row[field] for row in rows]
+        assert len(set(emails)) == len(emails)
+
+
+def test_slow_and_edited_answers_are_no_trouble(settled: World) -> None:
+    """Somebody edits while the write is under way: the edit after it is an edit, and it arrives with the next run."""
+    settled.salesforce.edit("Contact", settled.contact_id(ANN), FirstName="Ours")
+    number = settled.person_id("bob@example.com")
+    settled.dialog_insight.inject(
+        Meanwhile(lambda: settled.dialog_insight.edit_contact(PROJECT, number, FirstName="Theirs")), method="Merge"
+    )
+    settled.dialog_insight.inject(SlowAnswer(0.01), method="Merge")
+    sync = settled.sync()
+    sync.run()
+    sync.run()
+    assert ("bob@example.com", "Theirs", "Roy", 10.0) in settled.truth()[0]
+    at_rest(settled, sync)

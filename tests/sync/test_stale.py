@@ -1,0 +1,203 @@
+"""Laws of old plans: a record that moved since the plan was made is left alone, and planned again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from di_salesforce.records import Side
+
+if TYPE_CHECKING:
+    from tests.sync.conftest import World
+
+PROJECT = 4400
+OLD = timedelta(hours=1)
+
+
+def test_a_target_edited_since_is_not_overwritten(settled: World) -> None:
+    """Ann's target field was edited after the plan: her write is stale, Bob's is done, and nothing of hers is lost."""
+    for name in ("ann", "bob"):
+        settled.salesforce.edit("Contact", settled.contact_id(f"{name}@example.com"), FirstName="Planned")
+    sync = settled.sync()
+    plan = sync.plan()
+    settled.clock.now += OLD
+    settled.dialog_insight.edit_contact(PROJECT, settled.person_id("ann@example.com"), FirstName="Meanwhile")
+    report = sync.apply(plan)
+    assert [line.key for line in report.of(outcome="stale")] == ["ann@example.com"]
+    assert [line.key for line in report.written] == ["bob@example.com"]
+    assert ("ann@example.com", "Meanwhile", "Roy", 10.0) in settled.truth()[1]
+    [conflict] = sync.plan().conflicts  # planned again: both sides have moved
+    assert conflict.reason == "conflict.both_changed"
+
+
+def test_the_same_holds_towards_salesforce(settled: World) -> None:
+    """The other way round: a Salesforce field that was edited after the plan is not overwritten."""
+    settled.dialog_insight.edit_contact(PROJECT, settled.person_id("ann@example.com"), LastName="Planned")
+    sync = settled.sync()
+    plan = sync.plan()
+    settled.clock.now += OLD
+    settled.salesforce.edit("Contact", settled.contact_id("ann@example.com"), LastName="Meanwhile")
+    report = sync.apply(plan)
+    assert [line.outcome for line in report.lines] == ["stale"]
+    assert settled.write_calls == (0, 0)
+    assert ("ann@example.com", "Ann", "Meanwhile", 10.0) in settled.truth()[0]
+
+
+def test_an_edit_that_differs_by_case_alone_is_an_edit(settled: World) -> None:
+    """Roy became ROY on the target since: to the transfer these are two values, so the write is stale."""
+    settled.salesforce.edit("Contact", settled.contact_id("ann@example.com"), LastName="Lee")
+    sync = settled.sync()
+    plan = sync.plan()
+    settled.clock.now += OLD
+    settled.dialog_insight.edit_contact(PROJECT, settled.person_id("ann@example.com"), LastName="ROY")
+    report = sync.apply(plan)
+    assert [line.outcome for line in report.lines] == ["stale"]
+
+
+def test_another_field_of_the_record_may_have_moved(settled: World) -> None:
+    """Only the fields that are written count: an edit beside them is no obstacle, and arrives with the next run."""
+    settled.salesforce.edit("Contact", settled.contact_id("ann@example.com"), FirstName="Planned")
+    sync = settled.sync()
+    plan = sync.plan()
+    settled.clock.now += OLD
+    settled.dialog_insight.edit_contact(PROJECT, settled.person_id("ann@example.com"), Points=77)
+    assert len(sync.apply(plan).written) == 1
+    sync.run()
+    here, there = settled.truth()
+    assert here == there
+    assert ("ann@example.com", "Planned", "Roy", 77.0) in here
+
+
+def test_an_old_plan_whose_records_stood_still_is_done(settled: World) -> None:
+    """Age alone is no fault: what nobody touched is written, after a look."""
+    settled.salesforce.edit("Contact", settled.contact_id("ann@example.com"), FirstName="Planned")
+    settled.contact("new@example.com")
+    sync = settled.sync()
+    plan = sync.plan()
+    settled.clock.now += timedelta(days=3)
+    assert len(sync.apply(plan).written) == 2
+    assert settled.truth()[0] == settled.truth()[1]
+
+
+def test_a_plan_applied_twice_writes_once(world: World) -> None:
+    """The second time every write is stale and neither service is asked for a write; fresh or old, it is the same."""
+    world.contact("ann@example.com")
+    world.person("bob@example.com")
+    world.pair("cat@example.com", first="Cat")
+    sync = world.sync()
+    plan = sync.plan()
+    assert len(sync.apply(plan).written) == 2
+    before, remembered = world.write_calls, world.store.baseline("people")
+    for later in (timedelta(0), OLD):
+        world.clock.now += later
+        report = sync.apply(plan)
+        assert [line.outcome for line in report.lines if line.kind == "create"] == ["stale", "stale"]
+        assert report.written == ()
+    assert world.write_calls == before
+    assert world.store.baseline("people").links == remembered.links
+    assert sync.run().written == ()
+
+
+def test_a_plan_that_a_later_run_overtook_is_stale(settled: World) -> None:
+    """An update that another run has done since is not done again, even if the record was edited to look as before."""
+    ann, there = settled.contact_id("ann@example.com"), settled.person_id("ann@example.com")
+    settled.salesforce.edit("Contact", ann, FirstName="Second")
+    sync = settled.sync()
+    plan = sync.plan()
+    sync.run()
+    settled.dialog_insight.edit_contact(PROJECT, there, FirstName="Ann")
+    report = sync.apply(plan)
+    assert [line.outcome for line in report.lines if line.kind == "update"] == ["stale"]
+    sync.run()
+    assert all(row[1] == "Ann" for side in settled.truth() for row in side if row[0] == "ann@example.com")
+
+
+def test_a_create_whose_key_appeared_is_stale(world: World) -> None:
+    """Somebody made the record on the other side meanwhile: no second one is made, and the two are linked next time."""
+    world.contact("ann@example.com", first="Ann")
+    world.person("bob@example.com", first="Bob")
+    sync = world.sync()
+    plan = sync.plan()
+    world.clock.now += OLD
+    world.person("ann@example.com", first="Ann")
+    world.contact("bob@example.com", first="Bob")
+    report = sync.apply(plan)
+    assert [line.outcome for line in report.of(kind="create")] == ["stale", "stale"]
+    assert world.write_calls == (0, 0)
+    sync.run(first_run=True)
+    here, there = world.truth()
+    assert here == there
+    assert len(here) == 2
+    assert len(world.store.baseline("people")) == 2
+
+
+def test_a_key_that_appeared_in_another_case_is_the_same_key(world: World) -> None:
+    """E-mail addresses compare without regard to case in the look before a create, too."""
+    world.person("ann@example.com")
+    sync = world.sync()
+    plan = sync.plan()
+    world.clock.now += OLD
+    world.contact("Ann@Example.COM")
+    assert [line.outcome for line in sync.apply(plan).of(kind="create")] == ["stale"]
+    assert len(world.truth()[0]) == 1
+
+
+def test_dialog_insight_itself_refuses_to_insert_what_it_has(world: World) -> None:
+    """A fresh plan is not checked, but an insert-only merge leaves a known key alone: stale, linked by the next plan."""
+    world.contact("ann@example.com", first="Ann")
+    sync = world.sync()
+    plan = sync.plan()
+    world.person("ann@example.com", first="Meanwhile")
+    report = sync.apply(plan)
+    assert [line.outcome for line in report.of(kind="create")] == ["stale"]
+    assert world.truth()[1] == [("ann@example.com", "Meanwhile", "Roy", None)]
+    [conflict] = sync.plan().conflicts
+    assert conflict.reason == "conflict.first_match"
+
+
+def test_a_record_deleted_since_is_stale(settled: World) -> None:
+    """A record that is gone when its update comes is not refused and not made again: stale on either side."""
+    settled.salesforce.edit("Contact", settled.contact_id("ann@example.com"), FirstName="To DI")
+    settled.dialog_insight.edit_contact(PROJECT, settled.person_id("bob@example.com"), FirstName="To SF")
+    sync = settled.sync()
+    for wait in (OLD, timedelta(0)):
+        plan = sync.plan()
+        if wait:
+            saved = settled.salesforce.snapshot(), settled.dialog_insight.snapshot()
+        settled.dialog_insight.delete_contact(PROJECT, settled.person_id("ann@example.com"))
+        settled.salesforce.delete("Contact", settled.contact_id("bob@example.com"))
+        settled.clock.now += wait
+        report = sync.apply(plan)
+        assert [line.outcome for line in report.of(kind="update")] == ["stale", "stale"]
+        assert len(settled.truth()[0]) == len(settled.truth()[1]) == 2
+        if wait:
+            settled.salesforce.restore(saved[0])
+            settled.dialog_insight.restore(saved[1])
+
+
+def test_a_run_plans_stale_records_again(settled: World) -> None:
+    """Within one run a record that turned out stale is looked at again, and settles."""
+    from di_salesforce.testing import Meanwhile
+
+    settled.contact("new@example.com", first="New")
+    settled.dialog_insight.inject(Meanwhile(lambda: settled.person("new@example.com", first="New")), method="Merge")
+    report = settled.sync().run()
+    assert report.ok
+    assert len(settled.store.baseline("people")) == 4
+    assert len(settled.truth()[1]) == 4
+
+
+def test_the_before_image_is_what_the_server_held(settled: World) -> None:
+    """No blind write: of each write the value that it was based on is the one that stood there."""
+    settled.salesforce.edit("Contact", settled.contact_id("ann@example.com"), FirstName="Anna", LastName="Lee")
+    settled.dialog_insight.edit_contact(PROJECT, settled.person_id("bob@example.com"), Points=5)
+    held = {
+        Side.DIALOG_INSIGHT: {str(row["idContact"]): row for row in settled.dialog_insight.contacts(PROJECT)},
+        Side.SALESFORCE: {str(row["Id"]): row for row in settled.salesforce.rows("Contact")},
+    }
+    writes = settled.sync().plan().writes
+    assert len(writes) == 2
+    for write in writes:
+        row = held[write.side][str(write.record_id)]
+        assert {name: row[name] for name in write.based_on} == dict(write.based_on)
+        assert set(write.based_on) == set(write.values)
