@@ -40,6 +40,7 @@ from di_salesforce import (
     TableSchema,
 )
 from di_salesforce import converters as cv
+from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.testing import demo, read_seed
 
 DATA = Path(__file__).parent / "data"
@@ -111,12 +112,18 @@ def integration(acquisition_id: int = 4322, communications_id: int = 4321, order
     return Integration([subscribers, contacts, orders])
 
 
+def number(variable: str) -> int:
+    """Read a number from the environment."""
+    text = os.environ.get(variable, "")
+    if not text.isdecimal():
+        raise ConfigurationError(f"the environment variable {variable} must hold a number: see the top of this file")
+    return int(text)
+
+
 def live(*, apply: bool) -> int:
     """Plan against live test accounts; write only if told to."""
     declared = integration(
-        int(os.environ["ACQUISITION_PROJECT"]),
-        int(os.environ["COMMUNICATIONS_PROJECT"]),
-        int(os.environ["ORDERS_TABLE"]),
+        *(number(name) for name in ("ACQUISITION_PROJECT", "COMMUNICATIONS_PROJECT", "ORDERS_TABLE"))
     )
     progress = demo.progress_line()
     with (
@@ -151,9 +158,6 @@ def main() -> int:
         return 0 if demo.play(integration(), read_seed(chosen.data), store=MemoryStore()) else 1
     except DISalesforceError as error:
         print(error, file=sys.stderr)
-        return 2
-    except KeyError as missing:
-        print(f"the environment variable {missing} is not set", file=sys.stderr)
         return 2
 
 

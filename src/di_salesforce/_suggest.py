@@ -82,7 +82,8 @@ def _writable(field: FieldSchema) -> bool:
 def _line(salesforce: FieldSchema, dialog_insight: FieldSchema) -> FieldMapping | None:
     """Make the line of two fields, without a key and a converter; None where no value could flow."""
     if dialog_insight.type is T.OPT_IN:
-        if kind_of(salesforce) is not T.BOOLEAN or not _writable(salesforce):
+        named_so = dialog_insight.name.startswith(OptIn.prefix)
+        if not (named_so and kind_of(salesforce) is T.BOOLEAN and _writable(salesforce)):
             return None
         return FieldMapping(salesforce.name, OptIn(dialog_insight.name.removeprefix(OptIn.prefix)))
     direction = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from di_salesforce._check_ground import listed
@@ -94,15 +94,15 @@ def typed_module(*schemas: TableSchema) -> str:
     """
     if not schemas:
         raise ConfigurationError("typed_module needs at least one schema")
-    functions = [name for schema in schemas for name in _functions(schema)]
-    if twice := sorted({name for name in functions if functions.count(name) > 1}):
+    made = [name for schema in schemas for name in (*_functions(schema), f"{_stem(schema)}Row")]
+    if twice := sorted({name for name in made if made.count(name) > 1}):
         raise ConfigurationError(f"two of the tables would both be called {listed(twice)}: make a module for each")
     rows = [_type(field, schema.side) for schema in schemas for field in schema]
-    names = [_fields(schema) for schema in schemas]
-    typing_names = {"Literal": any(names), "Never": not all(names), "TypeAlias": True, "TypedDict": True}
+    named = any(_fields(schema) or _opt_ins(schema) for schema in schemas)
+    typing_names = ("Literal", "TypeAlias", "TypedDict") if named else ("TypedDict",)
     imports = [
         *(["from decimal import Decimal"] if any("Decimal" in row for row in rows) else []),
-        f"from typing import {', '.join(name for name, used in typing_names.items() if used)}",
+        f"from typing import {', '.join(typing_names)}",
     ]
     body = "\n".join(line for schema in schemas for line in _table(schema))
     tables = " and ".join(f"{schema.side.label}'s {_in_comment(schema.name)}" for schema in schemas)
@@ -136,10 +136,12 @@ def _stem(schema: TableSchema) -> str:
     return side + "".join(word[:1].upper() + word[1:] for word in words)
 
 
-def _functions(schema: TableSchema) -> tuple[str, ...]:
-    """Name the functions of a table: for its fields, and for its opt-ins where it has some."""
-    function = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", _stem(schema)).lower()
-    return (function, f"{function}_opt_in") if _opt_ins(schema) else (function,)
+def _functions(schema: TableSchema) -> dict[str, tuple[str, list[str]]]:
+    """Give the functions of a table, for its fields and for its opt-ins: their type, and the names that they take."""
+    stem = _stem(schema)
+    function = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", stem).lower()
+    both = {function: (f"{stem}Field", _fields(schema)), f"{function}_opt_in": (f"{stem}OptIn", _opt_ins(schema))}
+    return {name: (alias, names) for name, (alias, names) in both.items() if names}  # of no names there is no Literal
 
 
 def _fields(schema: TableSchema) -> list[str]:
@@ -155,12 +157,9 @@ def _opt_ins(schema: TableSchema) -> list[str]:
 
 def _table(schema: TableSchema) -> Iterator[str]:
     stem = _stem(schema)
-    function, *opt_in_function = _functions(schema)
-    yield from _literal(f"{stem}Field", _fields(schema))
-    yield from ("", "", f"def {function}(name: {stem}Field) -> {stem}Field:", "    return name", "")
-    for name in opt_in_function:
-        yield from _literal(f"{stem}OptIn", _opt_ins(schema))
-        yield from ("", "", f"def {name}(code: {stem}OptIn) -> {stem}OptIn:", "    return code", "")
+    for function, (alias, names) in _functions(schema).items():
+        yield from ("", f"{alias}: TypeAlias = Literal[", *(f"    {_quoted(name)}," for name in names), "]")
+        yield from ("", "", f"def {function}(name: {alias}) -> {alias}:", "    return name", "")
     yield ""
     yield f"{stem}Row = TypedDict("
     yield f'    "{stem}Row",'
@@ -175,15 +174,6 @@ def _is_opt_in(field: FieldSchema) -> bool:
 
 def _is_opt_in_date(schema: TableSchema, name: str) -> bool:
     return schema.side is Side.DIALOG_INSIGHT and name.startswith(OptInDate.prefix)
-
-
-def _literal(alias: str, names: Iterable[str]) -> Iterator[str]:
-    quoted = [f"    {_quoted(name)}," for name in names]
-    yield ""
-    if quoted:
-        yield from (f"{alias}: TypeAlias = Literal[", *quoted, "]")
-    else:
-        yield f"{alias}: TypeAlias = Never"
 
 
 def _type(field: FieldSchema, side: Side) -> str:

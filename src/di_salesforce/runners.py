@@ -196,6 +196,16 @@ class SyncRunner:
         return [future.result() for future in futures]
 
 
+async def _in_thread(function: Callable[[], Any]) -> object:  # of any type
+    """Do blocking work in a thread; a cancelled flow waits for its end, so that no transaction is left behind it."""
+    task = asyncio.ensure_future(asyncio.to_thread(function))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
 class AsyncRunner:
     """Carry flows out on the running asyncio event loop.
 
@@ -250,7 +260,7 @@ class AsyncRunner:
             case Renew(connection, stale):
                 return await _named(self._connections, connection).renew(stale)
             case Local(function):
-                return await asyncio.to_thread(function)
+                return await _in_thread(function)
             case _:
                 assert_never(step)
 

@@ -96,7 +96,7 @@ class LivingWorld(RuleBasedStateMachine):
         return self.world.snapshot(side, coverage, pick=lambda name, field: (field or name) not in seen)
 
     def _finish(self, data: st.DataObject, plan: Plan, *, crash: bool = False) -> None:
-        chosen = {write.id: data.draw(fates()) for write in plan.writes}
+        chosen = {write.id: data.draw(fates(late=not crash)) for write in plan.writes}
         self.world.apply(plan, lambda write: chosen.get(write.id, Fate.DONE), crash=crash)
         self.backups = [*self.backups[-3:], self.world.remember()]
 
@@ -142,7 +142,8 @@ class LivingWorld(RuleBasedStateMachine):
 
     @rule(data=st.data(), distrust=st.booleans())
     def restore_a_backup(self, data: st.DataObject, distrust: bool) -> None:
-        """An older copy of the memory comes back."""
+        """An older copy of the memory comes back, once nothing is under way any more that it could not know of."""
+        self.world.rest()
         self.world.restore(data.draw(st.sampled_from(self.backups)))
         if distrust:
             self.world.baseline = self.world.baseline.distrust()
@@ -154,7 +155,9 @@ class LivingWorld(RuleBasedStateMachine):
     def peace(self) -> None:
         """Left alone it settles, accounts for everything, and says the same thing again."""
         self.world.rest()
+        self.world.context = attrs.evolve(self.world.context, retry_refused=True)  # a server's mood has passed
         self.world.settle_down(most=QUIET_PASSES)
+        self.world.context = attrs.evolve(self.world.context, retry_refused=False)
         plan = self.world.plan()
         assert self.world.unaccounted(plan) == []
         self.world.apply(plan)

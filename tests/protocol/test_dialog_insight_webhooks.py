@@ -120,8 +120,10 @@ def test_people_are_not_shown() -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from([*MODIFIED, "Type", "isTest", "x"]), inner, max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from([*MODIFIED, "Type", "isTest", "x"]), inner, max_size=6)
+    ),
     max_leaves=12,
 )
 

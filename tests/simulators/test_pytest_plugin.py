@@ -6,7 +6,7 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
-INTEGRATION = '''
+INTEGRATION = """
 from di_salesforce import DestinationProject, FieldMapping, Integration, ObjectTransfer, Trigger
 from di_salesforce.testing import FakeDialogInsight, Project, ProjectField
 
@@ -18,9 +18,9 @@ transfer = ObjectTransfer(
     triggers=Trigger.ALL,
 )
 integration = Integration([transfer])
-'''
+"""
 
-TESTS = '''
+TESTS = """
 from demo import Project, ProjectField, integration
 
 def test_a_contact_arrives(fake_salesforce, fake_dialog_insight, synchronizer_for):
@@ -35,7 +35,7 @@ def test_a_contact_arrives(fake_salesforce, fake_dialog_insight, synchronizer_fo
 def test_each_test_has_simulators_of_its_own(fake_salesforce, fake_dialog_insight):
     assert fake_salesforce.rows("Contact") == []
     assert fake_dialog_insight.call("Projects", "List")["Records"] == []
-'''
+"""
 
 
 def test_the_fixtures_work_where_they_are_switched_on(pytester: pytest.Pytester) -> None:
@@ -71,7 +71,7 @@ def test_the_simulators_load_neither_pytest_nor_httpx(pytester: pytest.Pytester)
         import sys
         import di_salesforce.testing
 
-        print([name for name in ("pytest", "hypothesis", "httpx", "requests", "simple_salesforce") if name in sys.modules])
+        print(sorted({"pytest", "hypothesis", "httpx", "requests", "simple_salesforce"} & sys.modules.keys()))
         """
     )
     assert pytester.runpython(program).stdout.str() == "[]"

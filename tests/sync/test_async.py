@@ -144,10 +144,9 @@ def test_the_loop_goes_on_while_the_store_works(world: World) -> None:
 
     async def story(sync: AsyncSynchronizer) -> Any:
         run = asyncio.create_task(sync.run(first_run=True))
-        while not run.done() and not others_ran.is_set():
+        while world.write_calls == (0, 0):
             await asyncio.sleep(0)
-            if world.write_calls != (0, 0):
-                others_ran.set()
+        asyncio.get_running_loop().call_soon(others_ran.set)
         return await run
 
     assert awaited(world, story, Slow()).ok
@@ -213,8 +212,7 @@ def test_a_run_that_is_cancelled_while_it_takes_the_lease_leaves_none(world: Wor
     async def story(sync: AsyncSynchronizer) -> None:
         await sync.plan()
         run = asyncio.create_task(sync.run(first_run=True))
-        while not asked.is_set():
-            await asyncio.sleep(0)
+        await asyncio.to_thread(asked.wait)
         run.cancel()
         asyncio.get_running_loop().call_later(0.05, go_on.set)  # after the cancellation has arrived
         with pytest.raises(asyncio.CancelledError):

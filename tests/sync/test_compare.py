@@ -18,8 +18,9 @@ from di_salesforce.triggers import Trigger
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from di_salesforce.synchronizer import Comparison
     from tests.sync.conftest import World
+
+    from di_salesforce.synchronizer import Comparison
 
 PROJECT = 4400
 ANN = "ann@example.com"
@@ -87,7 +88,8 @@ def test_each_reason_has_its_name(world: World, people_transfer: Callable[..., A
     sync = world.sync(Integration([people_transfer(triggers=triggers)]))
     sync.run(first_run=True)
     comparison = sync.compare()
-    assert whys(comparison) == ["conflict.first_match", "key.ambiguous", "key.ambiguous", "outcome.refused", "trigger.off"]
+    left = ["conflict.first_match", "key.ambiguous", "key.ambiguous", "outcome.refused", "trigger.off"]
+    assert whys(comparison) == left
     assert comparison.ok
 
 
@@ -104,7 +106,7 @@ def test_a_reason_does_not_cover_a_later_edit_of_another_field(world: World) -> 
 
 
 def test_rewritten_is_the_reason_only_for_the_values_that_were_rewritten(world: World) -> None:
-    """Salesforce keeps names in capitals: known. A later edit in Dialog Insight is another difference: not known."""
+    """Salesforce keeps names in capitals: known. A later edit in Dialog Insight is another thing: not known."""
     world.salesforce.on_save("Contact", lambda row: row.update(FirstName=str(row.get("FirstName")).upper()))
     number = world.person(ANN, first="Ada")
     sync = world.sync()
@@ -127,7 +129,7 @@ def test_a_deleted_record_is_explained_once_a_run_has_seen_it(settled: World) ->
 
 
 def test_without_a_memory_pairs_are_found_by_key(settled: World) -> None:
-    """A comparison needs no baseline to count: with an empty store it finds the same pairs, and the same differences."""
+    """A comparison needs no baseline to count: with an empty store it finds the same pairs and differences."""
     settled.salesforce.edit("Contact", settled.contact_id(ANN), FirstName="Anna")
     fresh = settled.sync(store=MemoryStore()).compare()
     assert fresh.agree == 2
@@ -163,7 +165,7 @@ LAST = st.sampled_from(["Roy", "Lee"])
 def test_it_counts_what_anybody_would_count(
     make_world: Callable[..., World], here: dict[str, Any], there: dict[str, Any]
 ) -> None:
-    """Against any two populations: the pairs that agree, the fields that differ and the lonely ones, counted by hand."""
+    """Of any two populations: the pairs that agree, the fields that differ and the lonely ones, counted by hand."""
     world = make_world()
     for name, (first, last) in here.items():
         world.contact(f"{name}@example.com", first=first, last=last)

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tests.sync.conftest import World
+
     from di_salesforce.stores import Store
     from di_salesforce.synchronizer import Synchronizer
-    from tests.sync.conftest import World
 
 T = TypeVar("T")
 PROJECT = 4400

@@ -59,7 +59,7 @@ def edit_on(world: World, side: Side, **values: Any) -> None:
 def test_a_rewritten_value_is_known_and_does_not_flap(
     world: World, shouts: Callable[[World], None], writer: Side, target: Side, kind: str
 ) -> None:
-    """A service that keeps something else than it was sent is reported once and remembered as `~`: nothing goes back."""
+    """What a service keeps otherwise than sent is reported once and remembered as `~`: nothing goes back."""
     sync = world.sync()
     if kind == "create":
         shouts(world)

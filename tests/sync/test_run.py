@@ -194,7 +194,7 @@ def test_named_transfers_alone_run(three: World) -> None:
 
 
 def test_changes_that_land_while_a_run_reads_are_seen_by_the_next(settled: World) -> None:
-    """Somebody edits a record after Salesforce was read and before the run ends: the next run brings the edit over."""
+    """Somebody edits a record after Salesforce was read and before the run ends: the next run brings it over."""
     ann = settled.contact_id("ann@example.com")
     settled.salesforce.edit("Contact", ann, FirstName="First")
     settled.dialog_insight.inject(
@@ -206,7 +206,7 @@ def test_changes_that_land_while_a_run_reads_are_seen_by_the_next(settled: World
 
 
 def test_two_runs_at_once_are_refused(settled: World) -> None:
-    """While one run goes on, another on the same store is refused and told so, from the same synchronizer or another."""
+    """While one run goes on, another on the same store is refused and told so, whichever synchronizer it is of."""
     refused: list[AlreadyRunningError] = []
     sync, other = settled.sync(), settled.sync()
 
@@ -228,7 +228,7 @@ def test_two_runs_at_once_are_refused(settled: World) -> None:
 def test_a_run_that_fails_gives_the_lease_back(settled: World, failing: Callable[[World], object]) -> None:
     """After an error the store is free: the next run need not wait for the lease to run out."""
     failing(settled)
-    with pytest.raises(Exception, match="HTTP 500|HTTP status 500|500"):
+    with pytest.raises(Exception, match="500"):
         settled.sync().run()
     settled.salesforce.withdraw()
     assert settled.sync().run().ok

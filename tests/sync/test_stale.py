@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from di_salesforce.records import Side
+from di_salesforce.testing import Meanwhile
 
 if TYPE_CHECKING:
     from tests.sync.conftest import World
@@ -143,7 +144,7 @@ def test_a_key_that_appeared_in_another_case_is_the_same_key(world: World) -> No
 
 
 def test_dialog_insight_itself_refuses_to_insert_what_it_has(world: World) -> None:
-    """A fresh plan is not checked, but an insert-only merge leaves a known key alone: stale, linked by the next plan."""
+    """A fresh plan is not checked, but an insert-only merge leaves a known key alone: stale, linked next time."""
     world.contact("ann@example.com", first="Ann")
     sync = world.sync()
     plan = sync.plan()
@@ -177,8 +178,6 @@ def test_a_record_deleted_since_is_stale(settled: World) -> None:
 
 def test_a_run_plans_stale_records_again(settled: World) -> None:
     """Within one run a record that turned out stale is looked at again, and settles."""
-    from di_salesforce.testing import Meanwhile
-
     settled.contact("new@example.com", first="New")
     settled.dialog_insight.inject(Meanwhile(lambda: settled.person("new@example.com", first="New")), method="Merge")
     report = settled.sync().run()

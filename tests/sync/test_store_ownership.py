@@ -104,7 +104,7 @@ def test_a_lost_store_creates_nobody(settled: World) -> None:
 
 
 def test_a_lost_store_can_be_made_anew(settled: World) -> None:
-    """Planned with an empty memory, people who agree are linked again without a write, and people who differ are held."""
+    """Planned with an empty memory, people who agree are linked again without a write; who differs is held."""
     settled.salesforce.edit("Contact", settled.contact_id("ann@example.com"), FirstName="Edited")
     fresh = settled.sync(store=MemoryStore())
     plan = fresh.plan()
@@ -115,9 +115,7 @@ def test_a_lost_store_can_be_made_anew(settled: World) -> None:
     assert fresh.run().written == ()
 
 
-def test_an_older_copy_of_the_store_overwrites_nothing_newer(
-    make_world: Callable[..., World], tmp_path: Path
-) -> None:
+def test_an_older_copy_of_the_store_overwrites_nothing_newer(make_world: Callable[..., World], tmp_path: Path) -> None:
     """A restored copy does not know the last runs; what it would write is still based on what stands there now."""
     path, copy = tmp_path / "memory.db", tmp_path / "copy.db"
     world = make_world(store=SQLiteStore(path))

@@ -58,8 +58,7 @@ def value_flaw(value: object) -> str:
 class BoundLine:
     """One line with its converter at hand; a lookup is translated through the links of the transfer it names.
 
-    What is asked for at every pair is worked out once: the line's `name` in plans and stores, whose value is the truth
-    (`flows`, and which sides may receive it), and the `version` that is stored with a baseline: it changes when values may read otherwise.
+    What is asked for at every pair is worked out once, by `BoundLine.of`.
     """
 
     mapping: FieldMapping
@@ -67,35 +66,32 @@ class BoundLine:
     context: Context
     first_match: ConflictPolicy
     first_match_declared: bool
-    name: str = attrs.field(init=False)
-    flows: Direction = attrs.field(init=False)
-    version: str = attrs.field(init=False)
-    receives: tuple[bool, bool] = attrs.field(init=False)
-    _fields: tuple[str, str] = attrs.field(init=False)
+    name: str  # in plans and stores
+    flows: Direction  # whose value is the truth
+    receives: tuple[bool, bool]  # whether Salesforce may receive it, whether Dialog Insight may
+    version: str  # stored with a baseline: it changes when values may read otherwise
+    fields: tuple[str, str]  # its name in Salesforce's rows, and in Dialog Insight's
 
-    @name.default
-    def _name_of_mapping(self) -> str:
-        return self.mapping.name
-
-    @flows.default
-    def _flows_of_mapping(self) -> Direction:
-        return self.mapping.flows
-
-    @receives.default
-    def _receives_of_mapping(self) -> tuple[bool, bool]:
-        return self.mapping.flows.allows(Side.SALESFORCE), self.mapping.flows.allows(Side.DIALOG_INSIGHT)
-
-    @version.default
-    def _version_of_converter(self) -> str:
-        return f"reference:{self.mapping.references}" if self.mapping.references else self.converter.version
-
-    @_fields.default
-    def _fields_of_mapping(self) -> tuple[str, str]:
-        return self.mapping.field(Side.SALESFORCE), self.mapping.field(Side.DIALOG_INSIGHT)
+    @classmethod
+    def of(cls, mapping: FieldMapping, transfer: ObjectTransfer, context: Context) -> BoundLine:
+        """Bind one line of a transfer to the circumstances of a run."""
+        converter, flows = mapping.converter or AS_IS, mapping.flows
+        return cls(
+            mapping,
+            converter,
+            context,
+            transfer.default_first_match(mapping),
+            mapping.first_match is not None,
+            mapping.name,
+            flows,
+            (flows.allows(Side.SALESFORCE), flows.allows(Side.DIALOG_INSIGHT)),
+            f"reference:{mapping.references}" if mapping.references else converter.version,
+            (mapping.field(Side.SALESFORCE), mapping.field(Side.DIALOG_INSIGHT)),
+        )
 
     def field(self, side: Side) -> str:
         """The field's name in that side's rows."""
-        return self._fields[0 if side is Side.SALESFORCE else 1]
+        return self.fields[0 if side is Side.SALESFORCE else 1]
 
     def normal(self, side: Side, value: Value) -> Hashable:
         """Give that side's own normal form; a value outside the domain is equal to nothing but itself."""
@@ -196,16 +192,7 @@ class BoundTransfer:
     @classmethod
     def of(cls, transfer: ObjectTransfer, context: Context) -> BoundTransfer:
         """Bind a transfer to the circumstances of a run."""
-        lines = {
-            line.name: BoundLine(
-                line,
-                line.converter or AS_IS,
-                context,
-                transfer.default_first_match(line),
-                line.first_match is not None,
-            )
-            for line in transfer.lines
-        }
+        lines = {line.name: BoundLine.of(line, transfer, context) for line in transfer.lines}
         return cls(
             transfer,
             lines,

@@ -87,9 +87,7 @@ class FieldState:
     def seeing(self, seen: tuple[Value | UnsetType, Value | UnsetType]) -> FieldState:
         """Give the same state with other values at the last look."""
         # Not `attrs.evolve`, which is slow, and this is done for every line that differs.
-        return FieldState(
-            self.base, self.rel, seen, self.bounce, self.wrote, self.unverified, self.version, self.group
-        )
+        return FieldState(self.base, self.rel, seen, self.bounce, self.wrote, self.unverified, self.version, self.group)
 
     def agreeing(self, base: tuple[Value, Value], version: str, *, unverified: bool) -> FieldState:
         """Give the same state once both sides are known to hold the same."""

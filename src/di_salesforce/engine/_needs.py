@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import attrs
 
@@ -29,7 +29,9 @@ class Need:
     def from_plain(cls, data: list[Any]) -> Self:  # JSON-safe data
         """Read what `to_plain` gave."""
         record_id, key = data
-        return cls(record_id, tuple(map(from_plain, key)) if isinstance(key, list) else from_plain(key))
+        return cls(
+            record_id, tuple(map(from_plain, cast("list[Any]", key))) if isinstance(key, list) else from_plain(key)
+        )
 
     def __repr__(self) -> str:
         return f"<Need by {'id' if self.record_id is not None else 'key'}>"

@@ -279,7 +279,8 @@ def _link(work: Workspace, key: KeyText, salesforce: RowRef, dialog_insight: Row
     link = _new_link(work, key, {ref.side: ref for ref in refs})
     seen = {ref.side: Observation(Presence.HERE, ref, ref.as_of) for ref in refs}
     link = noticed(work, link, seen)
-    members = about_link(work, link, "link") | {"key": display_key(work.row_key(salesforce))}
+    members = about_link(work, link, "link")
+    members["key"] = display_key(work.row_key(salesforce))
     work.actions.append(Link(**members, reason="link.key"))
     link = decide_fields(work, link, seen)
     for ref in refs:

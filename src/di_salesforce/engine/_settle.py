@@ -324,7 +324,7 @@ def _done(ledger: _Ledger, plan: Plan, part: Part, action: Write, outcome: Outco
         _tell(ledger, action, "done")
         return
     bound = plan.bound_transfer(action.transfer)
-    lines = bound.lines if bound is not None else {}
+    lines: Mapping[str, BoundLine] = bound.lines if bound is not None else {}
     changes = {change.line: change for change in action.changes if change.line}
     groups = {link.fields[name].group for name in changes} - {None}  # decided as one value, and settled as one
     rewritten: list[str] = []

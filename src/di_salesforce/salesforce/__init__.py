@@ -14,6 +14,7 @@ from di_salesforce.salesforce._auth import (
 from di_salesforce.salesforce._bulk import Bulk, BulkJob, BulkResults
 from di_salesforce.salesforce._bulk_csv import CsvForm
 from di_salesforce.salesforce._changes import ChangeCursor, Changes, Deletions, Updates
+from di_salesforce.salesforce._events import ChangeEvent, ChangeKind, change_event
 from di_salesforce.salesforce._settings import Budget, Identity, Limit, Operation, RowError, RowResult, Settings, Usage
 from di_salesforce.salesforce._soql import Identifier, Soql, chunked_in, select, soql
 
@@ -25,6 +26,8 @@ __all__ = [
     "BulkJob",
     "BulkResults",
     "ChangeCursor",
+    "ChangeEvent",
+    "ChangeKind",
     "Changes",
     "ClientCredentials",
     "CsvForm",
@@ -42,6 +45,7 @@ __all__ = [
     "Updates",
     "Usage",
     "UsernamePassword",
+    "change_event",
     "chunked_in",
     "select",
     "soql",

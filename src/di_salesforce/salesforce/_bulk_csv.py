@@ -99,7 +99,7 @@ _CELLS: Final[Mapping[type, Callable[[Any], str]]] = {  # each takes values of i
 }
 
 
-def cell_text(value: object) -> str:
+def cell_text(value: Any) -> str:  # anything: what has no form is refused
     """Write a value as a cell, by its type.
 
     Raises:

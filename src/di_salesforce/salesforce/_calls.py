@@ -6,6 +6,7 @@ its answer.  Sources: fact sheet, 3.1 to 3.5.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -158,7 +159,8 @@ def query_page(
 ) -> Call[Page]:
     """Run a query and get its first page; `batch_size` (200 to 2000) is a wish, no promise [D]."""
     resource = "queryAll" if include_deleted else "query"
-    request = _get(settings.path(resource), "query", {"q": query.text})
+    asked = re.search(r"\bFROM\s+(\w+)(?!.*\bFROM\b)", query.text, re.IGNORECASE | re.DOTALL)
+    request = _get(settings.path(resource), f"query {asked[1]}" if asked else "query", {"q": query.text})
     if batch_size is not None:
         request = attrs.evolve(request, headers={"Sforce-Query-Options": f"batchSize={int(batch_size)}"})
     return Call(request, reading(request, _page))

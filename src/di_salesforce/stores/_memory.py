@@ -94,8 +94,11 @@ class Store(Protocol):
     `save` is one transaction: after a crash either all of it is there or none.  Errors are `StoreError`s.
     """
 
-    def belong_to(self, owner: Owner) -> None:
-        """Remember whose store this is; raises `ForeignStoreError` for another org or wholly other projects."""
+    def belong_to(self, owner: Owner, *, claim: bool = True) -> None:
+        """Remember whose store this is; raises `ForeignStoreError` for another org or wholly other projects.
+
+        Without `claim` it is only looked at: a plan of a wrong declaration leaves no trace.
+        """
         ...
 
     def baseline(self, transfer: str) -> Baseline:
@@ -139,10 +142,15 @@ class MemoryStore:
         self._runs: list[RunRecord] = []
         self._lease: tuple[str, datetime, datetime] | None = None
 
-    def belong_to(self, owner: Owner) -> None:
-        """Remember whose store this is; raises `ForeignStoreError` for another org or wholly other projects."""
+    def belong_to(self, owner: Owner, *, claim: bool = True) -> None:
+        """Remember whose store this is; raises `ForeignStoreError` for another org or wholly other projects.
+
+        Without `claim` it is only looked at: a plan of a wrong declaration leaves no trace.
+        """
         with self._lock:
-            self._owner = owner if self._owner is None else self._owner.joined(owner)
+            joined = owner if self._owner is None else self._owner.joined(owner)
+            if claim:
+                self._owner = joined
 
     def baseline(self, transfer: str) -> Baseline:
         """Give what is remembered of a transfer."""

@@ -151,13 +151,17 @@ class SQLiteStore:
         else:
             self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
-    def belong_to(self, owner: Owner) -> None:
-        """Remember whose store this is; raises `ForeignStoreError` for another org or wholly other projects."""
+    def belong_to(self, owner: Owner, *, claim: bool = True) -> None:
+        """Remember whose store this is; raises `ForeignStoreError` for another org or wholly other projects.
+
+        Without `claim` it is only looked at: a plan of a wrong declaration leaves no trace.
+        """
         with self._transaction("claim"):
             known = self._meta("owner")
             if known is not None:
                 owner = self._owner(known).joined(owner)
-            self._set_meta("owner", json.dumps({"org_id": owner.org_id, "projects": list(owner.projects)}))
+            if claim:
+                self._set_meta("owner", json.dumps({"org_id": owner.org_id, "projects": list(owner.projects)}))
 
     def _owner(self, text: str) -> Owner:
         data = self._read(text)

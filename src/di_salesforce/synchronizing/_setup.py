@@ -14,7 +14,13 @@ import attrs
 from di_salesforce.dialog_insight import ContactList, RelationalTable, Target
 from di_salesforce.dialog_insight import Settings as DialogInsightSettings
 from di_salesforce.dialog_insight import _flows as dialog_insight_flows
-from di_salesforce.exceptions import ConfigurationError, DISalesforceError, Problem
+from di_salesforce.exceptions import (
+    ConfigurationError,
+    DISalesforceError,
+    NotFoundError,
+    PermissionDeniedError,
+    Problem,
+)
 from di_salesforce.mapping import CONTACT_TABLE, DestinationProject, Integration, ObjectTransfer
 from di_salesforce.records import Side
 from di_salesforce.salesforce import Settings as SalesforceSettings
@@ -118,8 +124,10 @@ def read_schemas(setup: Setup) -> Flow[Schemas]:
     ]
     answers: list[TableSchema | DISalesforceError] = yield SendAll(flows)
     errors = [answer for answer in answers if isinstance(answer, DISalesforceError)]
-    if len(errors) == 1 or (errors and not all(isinstance(error, type(errors[0])) for error in errors)):
-        raise errors[0]
+    # A name that does not exist is the declaration's mistake, and all of those are told together; an outage is not.
+    others = [error for error in errors if not isinstance(error, (NotFoundError, PermissionDeniedError))]
+    if others or len(errors) == 1:
+        raise (others or errors)[0]
     if errors:
         problems = [Problem("", str(error), "schema.unreadable") for error in dict.fromkeys(errors)]
         raise ConfigurationError(problems, what="reading the schemas")
@@ -143,8 +151,8 @@ def _tables(setup: Setup, by_project: Mapping[str, TableSchema]) -> Iterator[tup
 
 
 def identify(setup: Setup) -> Flow[Owner]:
-    """Find out which org this is, and make sure that the store belongs to it."""
+    """Find out which org this is, and make sure that the store is not another's; only a write claims it."""
     identity = yield from salesforce_flows.identity(setup.salesforce, SALESFORCE)
     owner = Owner(identity.organization_id, tuple(project.id for project in setup.integration.projects))
-    yield from work("claim the store", lambda: setup.store.belong_to(owner))
+    yield from work("look whose the store is", lambda: setup.store.belong_to(owner, claim=False))
     return owner

@@ -23,7 +23,7 @@ from di_salesforce.exceptions import ConfigurationError, Problem
 from di_salesforce.mapping import Integration
 from di_salesforce.protocols import Progress
 from di_salesforce.runners import Exchange
-from di_salesforce.stores import Store
+from di_salesforce.stores import Owner, Store
 from di_salesforce.synchronizing import _comparing as comparing
 from di_salesforce.synchronizing import _running as running
 from di_salesforce.synchronizing._comparing import Comparison
@@ -110,28 +110,41 @@ class SynchronizerBase:
         }
         self._calls = CallCounter()
         self._is_open = False
+        self._owner: Owner | None = None
 
     def _opened(self) -> Flow[Setup]:
         """Log in, claim the store, read both schemas and fill in the converters: once, before the first plan."""
         if not self._is_open:
-            yield from identify(self._setup)
+            self._owner = yield from identify(self._setup)
             schemas = yield from read_schemas(self._setup)
             self._setup = attrs.evolve(self._setup, schemas=schemas, integration=schemas.resolve(self.integration))
             self._is_open = True
         return self._setup
 
+    def _usable(self) -> Flow[Setup]:
+        """Open, and refuse a mapping that names fields which do not exist: a service may pass over them in silence."""
+        setup = yield from self._opened()
+        missing = [finding for finding in self._findings(setup).errors if finding.code == "field.missing"]
+        if missing:
+            raise ConfigurationError(
+                [Problem(finding.path, finding.message, finding.code) for finding in missing], what="integration"
+            )
+        return setup
+
+    def _findings(self, setup: Setup) -> Findings:
+        return check(self.integration, salesforce=setup.schemas.salesforce, dialog_insight=setup.schemas.dialog_insight)
+
     def _check(self) -> Flow[Findings]:
-        schemas = (yield from self._opened()).schemas
-        return check(self.integration, salesforce=schemas.salesforce, dialog_insight=schemas.dialog_insight)
+        return self._findings((yield from self._opened()))
 
     def _plan(self, names: Sequence[str], keys: Sequence[Key] | None, progress: Progress | None) -> Flow[Plan]:
-        setup = yield from self._opened()
+        setup = yield from self._usable()
         return (
             yield from running.plan(setup, chosen(setup.integration, names), keys=keys, progress=progress or silent)
         )
 
     def _apply(self, plan: Plan, progress: Progress | None) -> Flow[SyncReport]:
-        setup = yield from self._opened()
+        setup = yield from self._usable()
         return (yield from running.apply(setup, plan, progress=progress or silent))
 
     def _run(
@@ -143,7 +156,7 @@ class SynchronizerBase:
         *,
         first_run: bool,
     ) -> Flow[SyncReport]:
-        setup = yield from self._opened()
+        setup = yield from self._usable()
         return (
             yield from running.run(
                 setup,
@@ -156,7 +169,7 @@ class SynchronizerBase:
         )
 
     def _compare(self, names: Sequence[str], progress: Progress | None) -> Flow[Comparison]:
-        setup = yield from self._opened()
+        setup = yield from self._usable()
         return (yield from comparing.compare(setup, chosen(setup.integration, names), progress=progress or silent))
 
     def _resolved(self) -> Flow[Integration]:
@@ -167,7 +180,15 @@ class SynchronizerBase:
         now = yield from time_now()
         yield from work("take the lease", lambda: self.store.acquire(holder, now=now, until=now + LEASE))
         self._calls.taken()
-        return attrs.evolve((yield from flow), calls=self._calls.taken())
+        return attrs.evolve((yield from self._claimed(flow)), calls=self._calls.taken())
+
+    def _claimed(self, flow: Flow[SyncReport]) -> Flow[SyncReport]:
+        """Make the store this org's and these projects' own, now that something is about to be written."""
+        yield from self._usable()
+        owner = self._owner
+        if owner is not None:
+            yield from work("claim the store", lambda: self.store.belong_to(owner))
+        return (yield from flow)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {', '.join(self.integration.names)}>"

@@ -215,9 +215,7 @@ class Webhooks:
             status = self._delivered(post)
             with self._changed:
                 number = len(self._log) + 1
-                self._log.append(
-                    SentWebhook(number, post.hook.url, post.event_ids, post.types, status, post.repeated)
-                )
+                self._log.append(SentWebhook(number, post.hook.url, post.event_ids, post.types, status, post.repeated))
                 self._busy = False
                 self._changed.notify_all()
 

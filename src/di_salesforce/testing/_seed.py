@@ -279,6 +279,8 @@ def read_seed(folder: Traversable | str) -> Seed:
             number of cells than its header.  All problems of all files at once, each with file and line.
     """
     place: Traversable = Path(folder) if isinstance(folder, str) else folder
+    if not place.is_dir():
+        raise ConfigurationError(f"the example's data cannot be read: {place} is no folder")
     problems: list[Problem] = []
     tables = [(file, list(_read_file(file, place, problems))) for file in FILES]
     if problems:

@@ -17,7 +17,7 @@ from di_salesforce._check import Findings
 from di_salesforce.engine import Plan, SyncReport
 from di_salesforce.engine._actions import Key, key_parts
 from di_salesforce.engine._reasons import sentence
-from di_salesforce.exceptions import DISalesforceError
+from di_salesforce.exceptions import ConfigurationError, DISalesforceError
 from di_salesforce.mapping import Integration
 from di_salesforce.protocols import Progress
 from di_salesforce.records import Side
@@ -157,6 +157,10 @@ class _Story:
             if email in known and emails.count(email) == 1
             and all(known[email].get(name) == row.get(name) for name in ("FirstName", "LastName"))
         ]  # fmt: skip
+        if len(people) < 3:
+            raise ConfigurationError(
+                f"the story needs three people whom both sides know alike; the data has {len(people)}"
+            )
         (one, _), (_, two), (three, same), *_ = people
         self.sandbox.salesforce.edit("Contact", str(one["Id"]), LastName="Lafontaine-Roy")
         self.say(f"   Salesforce: {one['Email']} is now called Lafontaine-Roy")

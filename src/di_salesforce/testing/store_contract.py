@@ -18,45 +18,24 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import UTC, date, datetime, timedelta, timezone
-from decimal import Decimal
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 import attrs
 import pytest
 
-from di_salesforce.engine import (
-    Baseline,
-    CoverageRecord,
-    FieldState,
-    Life,
-    LinkRecord,
-    OpenItem,
-    Relation,
-    Settlement,
-    SyncReport,
-    Tombstone,
-)
+from di_salesforce.engine import Baseline, FieldState, Life, Settlement, SyncReport
 from di_salesforce.exceptions import AlreadyRunningError, ForeignStoreError, StoreError
 from di_salesforce.records import UNSET, Side, Value
-from di_salesforce.stores import Owner, RunRecord, Store
+from di_salesforce.stores import Owner, Store
+from di_salesforce.testing import _store_rows as rows
 
 __all__ = ["StoreContract"]
 
-_NOW: Final = datetime(2026, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)
 _ORG: Final = "00D5g000000abcdEAA"
 _OTHER_ORG: Final = "00D5g000000zzzzEAA"
 _AT_ONCE: Final = 8  # threads: more than either machine of a continuous integration has cores
-
-_VALUES: Final[tuple[Value, ...]] = (
-    None, "", " padded ", "Éloïse Ōoka 🙂", "a\x00b\n\t\u2028", 'quote " and \\', "lone \ud83d surrogate",
-    True, False, 0, -1, 2**63, 0.1, -0.0, 1e300, Decimal("1.10"), Decimal("-0"), Decimal("1E+3"),
-    date(2026, 2, 28),
-    datetime(2026, 2, 28, 23, 59, 59, 999999),  # noqa: DTZ001 - Dialog Insight's times have no zone
-    datetime(2026, 2, 28, 23, 59, tzinfo=UTC), datetime(2026, 2, 28, tzinfo=timezone(timedelta(hours=-4, minutes=-30))),
-)  # fmt: skip
-"""A value of every kind that a row can hold, and the awkward ones of each."""
 
 
 class StoreContract(ABC):
@@ -80,7 +59,7 @@ class StoreContract(ABC):
 
         Whatever it does must raise; the law that calls it then looks at what is left.
         """
-        store.save(attrs.evolve(settlement, coverages=_Unreadable(settlement.coverages)))
+        store.save(attrs.evolve(settlement, coverages=rows.Unreadable(settlement.coverages)))
 
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[Store]:
@@ -127,29 +106,31 @@ class StoreContract(ABC):
         assert store.runs() == ()
 
     def test_every_row_comes_back_exactly(self, store: Store, tmp_path: Path) -> None:
-        """Links with all that their lines hold, open items, tombstones and coverages read back as they were saved."""
-        whole = _everything("contacts")
+        """Links with all that their lines hold, open items, tombstones and coverages read back as saved."""
+        whole = rows.everything("contacts")
         store.save(whole)
         _assert_remembers(self._again(store, tmp_path), "contacts", whole)
 
-    @pytest.mark.parametrize("value", _VALUES, ids=ascii)
+    @pytest.mark.parametrize("value", rows.VALUES, ids=ascii)
     def test_every_value_comes_back_exactly(self, store: Store, tmp_path: Path, value: Value) -> None:
-        """A value reads back with its type, its zone and all its characters, in bases, in `seen` and in keys of items."""
+        """A value reads back with its type, zone and characters, in bases, in `seen` and in keys of items."""
         fields = {"line": FieldState((value, value), seen=(value, UNSET))}
-        whole = _settlement(links=[_link("t", "a", fields=fields)], items=[_item("t", "link:a", key=(value, value))])
+        whole = rows.settlement(
+            links=[rows.link("t", "a", fields=fields)], items=[rows.item("t", "link:a", key=(value, value))]
+        )
         store.save(whole)
         _assert_remembers(self._again(store, tmp_path), "t", whole)
 
     def test_a_save_is_a_delta(self, store: Store) -> None:
         """A later save changes the rows that it names, removes those that it removes, and leaves all others alone."""
-        before = _everything("contacts")
+        before = rows.everything("contacts")
         store.save(before)
         kept_link, gone_link, *_ = before.changed_links
         kept_item, gone_item, *_ = before.open_items
         kept_stone, gone_stone, *_ = before.tombstones
         changed = attrs.evolve(kept_link, rev=kept_link.rev + 1, life=Life.DORMANT, gone=Side.SALESFORCE, cause="x")
         told_again = attrs.evolve(kept_item, count=kept_item.count + 1)
-        covered = attrs.evolve(before.coverages[0], as_of=_NOW + timedelta(days=1))
+        covered = attrs.evolve(before.coverages[0], as_of=rows.NOW + timedelta(days=1))
         store.save(
             Settlement(
                 SyncReport(),
@@ -171,29 +152,29 @@ class StoreContract(ABC):
 
     def test_saving_twice_is_saving_once(self, store: Store) -> None:
         """The same delta a second time changes nothing: a row is kept under its name, not beside its namesake."""
-        whole = _everything("contacts")
+        whole = rows.everything("contacts")
         store.save(whole)
         store.save(whole)
         _assert_remembers(store, "contacts", whole)
 
     def test_a_baseline_is_a_value(self, store: Store) -> None:
         """A baseline that was read does not move when something is saved later."""
-        store.save(_settlement(links=[_link("t", "a")]))
+        store.save(rows.settlement(links=[rows.link("t", "a")]))
         read = store.baseline("t")
-        store.save(_settlement(links=[_link("t", "b")], removed=["a"]))
+        store.save(rows.settlement(links=[rows.link("t", "b")], removed=["a"]))
         assert [link.id for link in read.links] == ["a"]
         assert [link.id for link in store.baseline("t").links] == ["b"]
 
     def test_transfers_are_kept_apart(self, store: Store) -> None:
         """One save may hold rows of several transfers, alike in all but the name; each finds its own alone."""
         names = ("contacts", "contacts2", "contact", "Contacts", "a/b", "a", "été %_'\"")
-        parts = {name: _everything(name) for name in names}
-        store.save(_joined(parts.values()))
+        parts = {name: rows.everything(name) for name in names}
+        store.save(rows.joined(parts.values()))
         for name, part in parts.items():
             _assert_remembers(store, name, part)
         first = parts["contacts"]
         store.save(
-            _settlement(
+            rows.settlement(
                 removed=[link.id for link in first.changed_links], closed=[item.id for item in first.open_items]
             )
         )
@@ -204,15 +185,15 @@ class StoreContract(ABC):
 
     def test_a_failed_save_leaves_nothing(self, store: Store, tmp_path: Path) -> None:
         """A save is one transaction: where it fails half-way, the memory is what it was, and the next save works."""
-        before = _everything("contacts")
-        store.save(before, _run("first", 0))
+        before = rows.everything("contacts")
+        store.save(before, rows.run("first", 0))
         with pytest.raises(Exception):  # noqa: B017, PT011 - how a medium fails is its own affair; that it shows is not
             self.fail_halfway(
-                store, _settlement(links=[_link("contacts", "new")], removed=[before.changed_links[0].id])
+                store, rows.settlement(links=[rows.link("contacts", "new")], removed=[before.changed_links[0].id])
             )
         _assert_remembers(store, "contacts", before)
         assert [run.run_id for run in store.runs()] == ["first"]
-        store.save(_settlement(links=[_link("later", "x")]))
+        store.save(rows.settlement(links=[rows.link("later", "x")]))
         store = self._again(store, tmp_path)
         _assert_remembers(store, "contacts", before)
         assert [link.id for link in store.baseline("later").links] == ["x"]
@@ -221,9 +202,9 @@ class StoreContract(ABC):
     # history --------------------------------------------------------------------------------------------------------
     def test_runs_come_newest_first(self, store: Store, tmp_path: Path) -> None:
         """The history is what was saved, exactly and newest first, as many as asked for."""
-        runs = [_run(f"run-{number}", number) for number in range(5)]
+        runs = [rows.run(f"run-{number}", number) for number in range(5)]
         for run in runs:
-            store.save(_settlement(), run)
+            store.save(rows.settlement(), run)
         store = self._again(store, tmp_path)
         assert list(store.runs()) == runs[::-1]
         assert list(store.runs(2)) == runs[:2:-1]
@@ -232,31 +213,31 @@ class StoreContract(ABC):
 
     def test_a_save_without_a_run_leaves_the_history_alone(self, store: Store) -> None:
         """What is settled outside a run has no line in the history."""
-        store.save(_everything("contacts"))
+        store.save(rows.everything("contacts"))
         assert store.runs() == ()
 
     # the lease ------------------------------------------------------------------------------------------------------
     def test_a_second_holder_is_told_who_and_since_when(self, store: Store) -> None:
         """While one holds the lease another is refused, and told whom it waits for; the holder keeps it."""
-        store.acquire("first", now=_NOW, until=_NOW + timedelta(minutes=30))
+        store.acquire("first", now=rows.NOW, until=rows.NOW + timedelta(minutes=30))
         for minutes in (0, 29):
             with pytest.raises(AlreadyRunningError) as told:
-                store.acquire("second", now=_NOW + timedelta(minutes=minutes), until=_NOW + timedelta(hours=9))
+                store.acquire("second", now=rows.NOW + timedelta(minutes=minutes), until=rows.NOW + timedelta(hours=9))
             assert told.value.holder == "first"
-            assert datetime.fromisoformat(told.value.since) == _NOW
+            assert datetime.fromisoformat(told.value.since) == rows.NOW
 
     def test_ones_own_lease_can_be_prolonged(self, store: Store) -> None:
         """The holder moves the end, not the beginning."""
-        store.acquire("first", now=_NOW, until=_NOW + timedelta(minutes=30))
-        store.acquire("first", now=_NOW + timedelta(minutes=20), until=_NOW + timedelta(minutes=50))
+        store.acquire("first", now=rows.NOW, until=rows.NOW + timedelta(minutes=30))
+        store.acquire("first", now=rows.NOW + timedelta(minutes=20), until=rows.NOW + timedelta(minutes=50))
         with pytest.raises(AlreadyRunningError) as told:
-            store.acquire("second", now=_NOW + timedelta(minutes=40), until=_NOW + timedelta(hours=9))
-        assert datetime.fromisoformat(told.value.since) == _NOW
+            store.acquire("second", now=rows.NOW + timedelta(minutes=40), until=rows.NOW + timedelta(hours=9))
+        assert datetime.fromisoformat(told.value.since) == rows.NOW
 
     def test_a_lease_that_ran_out_is_taken_over(self, store: Store) -> None:
         """A holder that died keeps nobody out for longer than it said; the new one holds it from now on."""
-        store.acquire("dead", now=_NOW, until=_NOW + timedelta(minutes=30))
-        later = _NOW + timedelta(minutes=30)
+        store.acquire("dead", now=rows.NOW, until=rows.NOW + timedelta(minutes=30))
+        later = rows.NOW + timedelta(minutes=30)
         store.acquire("next", now=later, until=later + timedelta(minutes=30))
         store.release("dead")  # it comes back late, and has nothing to give
         with pytest.raises(AlreadyRunningError) as told:
@@ -267,13 +248,13 @@ class StoreContract(ABC):
     def test_release_gives_the_lease_back(self, store: Store) -> None:
         """After its release the lease is anybody's; only the holder can release it, and twice does no harm."""
         store.release("nobody")
-        store.acquire("first", now=_NOW, until=_NOW + timedelta(minutes=30))
+        store.acquire("first", now=rows.NOW, until=rows.NOW + timedelta(minutes=30))
         store.release("second")
         with pytest.raises(AlreadyRunningError):
-            store.acquire("second", now=_NOW, until=_NOW + timedelta(minutes=30))
+            store.acquire("second", now=rows.NOW, until=rows.NOW + timedelta(minutes=30))
         store.release("first")
         store.release("first")
-        store.acquire("second", now=_NOW, until=_NOW + timedelta(minutes=30))
+        store.acquire("second", now=rows.NOW, until=rows.NOW + timedelta(minutes=30))
 
     def test_one_of_many_gets_the_lease(self, store: Store) -> None:
         """Of several that ask at the same moment exactly one is let in."""
@@ -282,7 +263,7 @@ class StoreContract(ABC):
         def ask(number: int) -> bool:
             start.wait()
             try:
-                store.acquire(f"holder {number}", now=_NOW, until=_NOW + timedelta(minutes=1))
+                store.acquire(f"holder {number}", now=rows.NOW, until=rows.NOW + timedelta(minutes=1))
             except AlreadyRunningError:
                 return False
             return True
@@ -299,18 +280,18 @@ class StoreContract(ABC):
         """Owner, memory, history and lease are still there after closing and opening again."""
         if not self.durable:
             pytest.skip("not a durable store")
-        whole = _everything("contacts")
+        whole = rows.everything("contacts")
         store.belong_to(Owner(_ORG, (1,)))
-        store.save(whole, _run("run", 0))
-        store.acquire("first", now=_NOW, until=_NOW + timedelta(minutes=30))
+        store.save(whole, rows.run("run", 0))
+        store.acquire("first", now=rows.NOW, until=rows.NOW + timedelta(minutes=30))
         store.close()
         with closing(self.open_store(tmp_path)) as again:
             _assert_remembers(again, "contacts", whole)
-            assert again.runs() == (_run("run", 0),)
+            assert again.runs() == (rows.run("run", 0),)
             with pytest.raises(ForeignStoreError):
                 again.belong_to(Owner(_OTHER_ORG, (1,)))
             with pytest.raises(AlreadyRunningError):
-                again.acquire("second", now=_NOW, until=_NOW + timedelta(minutes=1))
+                again.acquire("second", now=rows.NOW, until=rows.NOW + timedelta(minutes=1))
 
     def test_a_closed_store_says_so(self, store: Store) -> None:
         """Whatever is asked of a closed store, the answer is a `StoreError`, not an empty memory."""
@@ -320,9 +301,9 @@ class StoreContract(ABC):
         calls: tuple[Callable[[], object], ...] = (
             lambda: store.belong_to(Owner(_ORG, (1,))),
             lambda: store.baseline("contacts"),
-            lambda: store.save(_settlement()),
+            lambda: store.save(rows.settlement()),
             store.runs,
-            lambda: store.acquire("first", now=_NOW, until=_NOW + timedelta(minutes=1)),
+            lambda: store.acquire("first", now=rows.NOW, until=rows.NOW + timedelta(minutes=1)),
             lambda: store.release("first"),
         )
         for call in calls:
@@ -335,7 +316,9 @@ class StoreContract(ABC):
         def work(number: int) -> int:
             name = f"transfer {number}"
             for turn in range(5):
-                store.save(_settlement(links=[_link(name, f"{number}-{turn}")]), _run(f"{number}-{turn}", turn))
+                store.save(
+                    rows.settlement(links=[rows.link(name, f"{number}-{turn}")]), rows.run(f"{number}-{turn}", turn)
+                )
                 store.baseline(name)
                 store.runs(3)
             return len(store.baseline(name))
@@ -345,116 +328,9 @@ class StoreContract(ABC):
 
     def test_its_repr_shows_no_data(self, store: Store) -> None:
         """What a log or a traceback shows of a store holds nothing of anybody."""
-        person = _link("t", "a", fields={"line": FieldState(("secretive@example.com", "secretive@example.com"))})
-        store.save(_settlement(links=[person], items=[_item("t", "link:a", key=("secretive@example.com",))]))
+        person = rows.link("t", "a", fields={"line": FieldState(("secretive@example.com", "secretive@example.com"))})
+        store.save(rows.settlement(links=[person], items=[rows.item("t", "link:a", key=("secretive@example.com",))]))
         assert "secretive" not in f"{store!r} {store}"
-
-
-# ------------------------------------------------------------------------------------------------- what is stored
-
-
-class _Unreadable(tuple[CoverageRecord, ...]):
-    """Rows that cannot be read: a save fails when it comes to them."""
-
-    __slots__ = ()
-
-    def __iter__(self) -> Iterator[CoverageRecord]:
-        raise OSError("the rows cannot be read")
-
-
-def _link(transfer: str, name: str, **given: Any) -> LinkRecord:  # members of several types
-    rest: dict[str, Any] = {
-        "salesforce_id": f"0035g00000{name:>05.5}AAA",
-        "dialog_insight_id": name,
-        "salesforce_key": (f"{name}@example.com",),
-        "dialog_insight_key": (f"{name}@example.com",),
-        "fields": {},
-    }
-    return LinkRecord(transfer=transfer, id=name, **(rest | given))
-
-
-def _item(transfer: str, subject: str, **given: Any) -> OpenItem:  # members of several types
-    rest: dict[str, Any] = {"group": "", "reason": "conflict.both_changed", "since": _NOW}
-    return OpenItem(transfer=transfer, subject=subject, **(rest | given))
-
-
-def _run(run_id: str, hours: int) -> RunRecord:
-    started = _NOW + timedelta(hours=hours)
-    counts = (("create done", 3), ("update refused", 1))
-    return RunRecord(
-        run_id, ("contacts", "orders"), started, started + timedelta(seconds=9), "d" * 64, ok=False, counts=counts
-    )
-
-
-def _settlement(
-    links: list[LinkRecord] | None = None,
-    items: list[OpenItem] | None = None,
-    *,
-    removed: list[str] | None = None,
-    closed: list[str] | None = None,
-) -> Settlement:
-    return Settlement(
-        SyncReport(),
-        changed_links=tuple(links or ()),
-        removed_links=tuple(removed or ()),
-        open_items=tuple(items or ()),
-        closed_items=tuple(closed or ()),
-    )
-
-
-def _joined(settlements: Any) -> Settlement:  # an iterable of settlements
-    listed: list[Settlement] = list(settlements)
-    return Settlement(
-        SyncReport(),
-        changed_links=tuple(row for part in listed for row in part.changed_links),
-        open_items=tuple(row for part in listed for row in part.open_items),
-        tombstones=tuple(row for part in listed for row in part.tombstones),
-        coverages=tuple(row for part in listed for row in part.coverages),
-    )
-
-
-def _everything(transfer: str) -> Settlement:
-    """Give rows of every kind, in every state; ids of links are unique over all transfers, as the engine's are."""
-    plain = _link(transfer, f"{transfer}:1", fields={"Email:EMail": FieldState(("a@example.com", "A@example.com"))})
-    lines = {
-        "agreed": FieldState(("x", "x"), version="text"),
-        "rewritten": FieldState(("X", "x"), Relation.REWRITTEN, wrote=Side.SALESFORCE, unverified=True),
-        "accepted": FieldState((1, Decimal("1.50")), Relation.ACCEPTED, bounce=2, wrote=Side.DIALOG_INSIGHT),
-        "never agreed": FieldState(None, seen=("left", None), group="consent"),
-        "seen on one side": FieldState((None, ""), seen=(UNSET, date(2026, 5, 1))),
-    }
-    full = _link(
-        transfer,
-        f"{transfer}:2",
-        fields=lines,
-        life=Life.DORMANT,
-        gone=Side.DIALOG_INSIGHT,
-        cause="deleted.reported",
-        salesforce_as_of=_NOW,
-        dialog_insight_as_of=_NOW - timedelta(days=400),
-        rev=17,
-    )
-    relational = _link(
-        transfer, f"{transfer}:3", salesforce_id=None, dialog_insight_id=None, salesforce_key=None,
-        dialog_insight_key=("A-1", "é", ""), life=Life.ENDED, gone=Side.SALESFORCE,
-    )  # fmt: skip
-    items = (
-        _item(transfer, "link:1", group="Email:EMail", fingerprint="f" * 20, key=("a@example.com", None)),
-        _item(transfer, "link:1", group="salesforce", reason="outcome.refused", count=12, detail="LONG: « trop long »"),
-        _item(transfer, "row:dialog_insight:7", reason="key.ambiguous", since=_NOW - timedelta(days=1)),
-    )
-    stones = (
-        Tombstone(transfer, Side.SALESFORCE, "0035g00000A9Nr4AAF", None, _NOW, "deleted"),
-        Tombstone(transfer, Side.DIALOG_INSIGHT, None, ("A-1", "é"), _NOW, "unlink"),
-        Tombstone(transfer, Side.DIALOG_INSIGHT, "42", None, _NOW, "deleted"),
-    )
-    coverages = (
-        CoverageRecord(transfer, Side.SALESFORCE, "Email != null", ("Email", "Id"), _NOW, _NOW, "cursor: 2026"),
-        CoverageRecord(transfer, Side.DIALOG_INSIGHT, None, (), None, None),
-    )
-    return Settlement(
-        SyncReport(), changed_links=(plain, full, relational), open_items=items, tombstones=stones, coverages=coverages
-    )
 
 
 def _exact(baseline: Baseline) -> list[str]:

@@ -7,7 +7,7 @@ of the package that imports Hypothesis (the extra `testing`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Final, Protocol, TypeAlias, TypeVar
 
@@ -50,25 +50,27 @@ class Draw(Protocol):
 
 
 _ID = "001D000000IRFmaIAH"
+_LONG: Final = "a text that a server may cut"
+_CUT: Final = 20  # characters that a cutting server keeps: no key is as long
 _BLANKS: Final = (None, "")
 # Small pools, so that values meet: equal ones, ones equal in another spelling, blanks, and now and then one without a form
 # on the other side.
 _POOLS: Final[Mapping[type, Mapping[Side, tuple[Value, ...]]]] = {
-    AsIs: {side: ("a", "b", 1, *_BLANKS) for side in Side},
-    Text: {side: ("a", "b", "é", "long text", *_BLANKS) for side in Side},
-    EMail: {side: ("ada@test.example", "Ada@Test.example", "bo@test.example", *_BLANKS) for side in Side},
-    Phone: {side: ("514 555 0100", "(514) 555-0100", "+1 514", *_BLANKS) for side in Side},
+    AsIs: dict.fromkeys(Side, ("a", "b", 1, *_BLANKS)),
+    Text: dict.fromkeys(Side, ("a", "b", "é", _LONG, *_BLANKS)),
+    EMail: dict.fromkeys(Side, ("ada@test.example", "Ada@Test.example", "bo@test.example", *_BLANKS)),
+    Phone: dict.fromkeys(Side, ("514 555 0100", "(514) 555-0100", "+1 514", *_BLANKS)),
     Integer: {side: (1, "1", 2, Decimal(3), 1.5, *_BLANKS) for side in Side},
     DecimalNumber: {side: (Decimal("1.00"), "1", 2.5, Decimal("1.005"), "one", *_BLANKS) for side in Side},
     Boolean: {Side.SALESFORCE: (True, False), Side.DIALOG_INSIGHT: ("1", "0", True, *_BLANKS)},
     MultiChoice: {Side.SALESFORCE: ("a", "a;b", "b;a", None), Side.DIALOG_INSIGHT: ("a", "a|b", "b|a", "")},
-    RecordId: {side: (_ID, _ID[:15], "001D000000IRFmb", *_BLANKS) for side in Side},
+    RecordId: dict.fromkeys(Side, (_ID, _ID[:15], "001D000000IRFmb", *_BLANKS)),
     CalendarDate: {
         Side.SALESFORCE: ("2026-05-01", date(2026, 5, 1), "2026-05-02", None),
         Side.DIALOG_INSIGHT: ("2026.05.01", "2026.05.02", *_BLANKS),
     },
     Instant: {
-        Side.SALESFORCE: ("2026-05-01T07:25:37.000+0000", datetime(2026, 5, 1, 8, tzinfo=timezone.utc), None),
+        Side.SALESFORCE: ("2026-05-01T07:25:37.000+0000", datetime(2026, 5, 1, 8, tzinfo=UTC), None),
         Side.DIALOG_INSIGHT: ("2026.05.01 07:25:37", "2026.05.01 08:00:00", *_BLANKS),
     },
 }
@@ -143,7 +145,7 @@ def _line(draw: st.DrawFn, number: int, first_match: st.SearchStrategy[ConflictP
         first_match=draw(first_match),
     )
     default: Value | UnsetType = "zz" if isinstance(converter, Text) and draw(st.booleans()) else UNSET
-    return _with_defaults(line, {side: default for side in Side})
+    return _with_defaults(line, dict.fromkeys(Side, default))
 
 
 def _with_defaults(line: FieldMapping, defaults: Mapping[Side, Value | UnsetType]) -> FieldMapping:
@@ -213,15 +215,22 @@ def transfers(
 # ---------------------------------------------------------------------------------------------------------- worlds
 
 
-def fates(*, sure: bool = False) -> st.SearchStrategy[Fate]:
-    """Draw what becomes of a write; with `sure`, nothing that leaves a doubt."""
-    return st.sampled_from([Fate.DONE, Fate.DONE, Fate.REFUSED, Fate.NOT_TRIED] if sure else [*Fate, Fate.DONE, Fate.DONE])
+def fates(*, sure: bool = False, late: bool = True) -> st.SearchStrategy[Fate]:
+    """Draw what becomes of a write.
+
+    Args:
+        sure: Whether only what leaves no doubt is drawn.
+        late: Whether a write may land after its answer was lost; whoever also forgets that (a crash) cannot know of it.
+    """
+    if sure:
+        return st.sampled_from([Fate.DONE, Fate.DONE, Fate.REFUSED, Fate.NOT_TRIED])
+    return st.sampled_from([Fate.DONE, Fate.DONE, *(fate for fate in Fate if late or fate is not Fate.LATE)])
 
 
 def _savings(*, honest: bool, refusing: bool) -> st.SearchStrategy[dict[Side, Saving]]:
     one = st.builds(
         Saving,
-        truncate=st.none() if honest else st.sampled_from([None, None, 6]),
+        truncate=st.none() if honest else st.sampled_from([None, None, _CUT]),
         trims=st.just(value=False) if honest else st.booleans(),
         refuses=st.sampled_from([frozenset[Value](), frozenset[Value]({"b"})]) if refusing else st.just(frozenset[Value]()),
         unique_key=st.booleans(),
