@@ -1,7 +1,7 @@
 """Runs the README, every page of the docs and every docstring example of the package as tests (Sybil).
 
 Each document runs in an empty folder of its own, so that a page may write files as its reader would.  A page finds both
-services in the environment, simulated and its own from its first block to its last: `SalesforceClient.from_env()` works.
+services in the environment, simulated, its own from its first block to its last: `SalesforceClient.from_env()` works.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ def typed_module(*schemas: TableSchema) -> str:
     made = [name for schema in schemas for name in (*_functions(schema), f"{_stem(schema)}Row")]
     if twice := sorted({name for name in made if made.count(name) > 1}):
         raise ConfigurationError(f"two of the tables would both be called {listed(twice)}: make a module for each")
-    rows = [_type(field, schema.side) for schema in schemas for field in schema]
+    rows = [_type(schema[name], schema.side) for schema in schemas for name in schema.names]
     named = any(_fields(schema) or _opt_ins(schema) for schema in schemas)
     typing_names = ("Literal", "TypeAlias", "TypedDict") if named else ("TypedDict",)
     imports = [

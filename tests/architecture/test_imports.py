@@ -49,6 +49,7 @@ ROOMS = {
         (
             *("schema", "converters", "*_lenses", "triggers", "mapping", "_line", "_declared"),
             *("_check*", "_compatibility", "_findings", "_suggest*", "_topology"),
+            *("_drift", "_inferred", "_typed_module"),
         ),
         rooms=("words",),
         outside=VALUES,
@@ -68,7 +69,7 @@ ROOMS = {
     "dialog_insight": Room(("dialog_insight",), rooms=(*PURE, "protocol"), outside=(*VALUES, "cattrs")),
     "transports": Room(("transports",), rooms=(*PURE, *VENDORS), outside=VALUES),
     "httpx": Room(
-        ("transports._httpx",),
+        ("transports._httpx", "transports._in_process"),
         rooms=(*PURE, *VENDORS, "transports"),
         outside=(*VALUES, "httpx"),
         effects=("asyncio", "ssl", "threading"),  # TLS settings, one log-in for many callers
@@ -106,14 +107,18 @@ ROOMS = {
     ),
     "testing": Room(
         ("testing",),
-        rooms=INNER,
+        rooms=(*INNER, "httpx"),  # its simulators answer the real clients without a socket, too
         outside=VALUES,
-        effects=("http", "os", "pathlib", "random", "socket", "subprocess", "tempfile", "threading", "time"),
+        effects=(
+            *("http", "os", "pathlib", "random", "signal", "socket", "subprocess", "tempfile", "threading", "time"),
+            "urllib.request",  # webhooks are sent
+        ),
     ),
     "testing tools": Room(
-        ("testing.strategies", "testing.plugin", "testing.contracts"),
+        ("testing.strategies", "testing.pytest_plugin", "testing.store_contract"),
         rooms=(*INNER, "testing"),
         outside=(*VALUES, "hypothesis", "pytest"),
+        effects=("concurrent", "pathlib", "threading"),  # a store must bear several threads, and reopening
     ),
     "display": Room(("frames", "_notebook"), rooms=INNER, outside=VALUES, on_use=("pandas", "polars")),
     "facade": Room(

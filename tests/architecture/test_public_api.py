@@ -171,12 +171,9 @@ NAMES = frozenset(
 
 NOT_YET_BUILT = frozenset(
     """
-    AsyncDialogInsightClient.discover AsyncSalesforceClient(budget) AsyncSalesforceClient.bulk_ingest
-    AsyncSalesforceClient.bulk_query AsyncSalesforceClient.changed_since AsyncSalesforceClient.deleted_since
     AsyncSynchronizer.cost AsyncSynchronizer.failed AsyncSynchronizer.history AsyncSynchronizer.notify
-    AsyncSynchronizer.status AsyncSynchronizer.undo DialogInsightClient.discover PostgresStore
-    SalesforceClient(budget) SalesforceClient.bulk_ingest SalesforceClient.bulk_query SalesforceClient.changed_since
-    SalesforceClient.deleted_since Synchronizer.cost Synchronizer.failed Synchronizer.history Synchronizer.notify
+    AsyncSynchronizer.status AsyncSynchronizer.undo PostgresStore
+    Synchronizer.cost Synchronizer.failed Synchronizer.history Synchronizer.notify
     Synchronizer.status Synchronizer.undo engine.Plan.resolve_matches suggest_transfer
     """.split()
 )

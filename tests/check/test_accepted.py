@@ -59,13 +59,8 @@ moments = st.datetimes().map(lambda moment: moment.replace(year=1970 + moment.ye
 
 
 @st.composite
-def salesforce_ends(draw: st.DrawFn) -> End:
-    """Any writable field of an sObject."""
-    kind = draw(
-        st.sampled_from(
-            "string textarea boolean int double currency date datetime email phone url picklist multipicklist".split()
-        )
-    )
+def salesforce_ends(draw: st.DrawFn, kind: Any) -> End:
+    """Any writable field of that type."""
     length, required, restricted = draw(st.integers(1, 12)), draw(st.sampled_from([False, False, True])), draw(flags)
     digits = draw(st.integers(1, 9))
     scale = draw(st.integers(0, digits - 1)) if kind not in ("int", "boolean") else 0
@@ -91,13 +86,8 @@ def salesforce_ends(draw: st.DrawFn) -> End:
 
 
 @st.composite
-def dialog_insight_ends(draw: st.DrawFn) -> End:
-    """Any field of a contact list, opt-ins apart."""
-    kind = draw(
-        st.sampled_from(
-            "text long_text integer decimal boolean date datetime email phone single_choice multiple_choice".split()
-        )
-    )
+def dialog_insight_ends(draw: st.DrawFn, kind: Any) -> End:
+    """Any field of that type in a contact list."""
     length, required = draw(st.integers(1, 12)), draw(st.sampled_from([False, False, True]))
     choices = draw(st.sampled_from([CHOICES, CHOICES[:2], CHOICES[2:]])) if "choice" in kind else ()
     held: dict[str, st.SearchStrategy[Value]] = {
@@ -106,7 +96,8 @@ def dialog_insight_ends(draw: st.DrawFn) -> End:
         "boolean": st.booleans(),
         "date": days.map(lambda day: f"{day:%Y.%m.%d}"),
         "datetime": moments.map(lambda moment: f"{moment:%Y.%m.%d %H:%M:%S}"),
-        "email": st.sampled_from(["ada@example.ca", "a@b.c", "é@x.ca", "a..b@x.ca"]),
+        # Ordinary ones: each service has rules of its own for odd addresses, in places that are not published.
+        "email": st.sampled_from(["ada@example.ca", "Grace.Hopper@x-y.org"]),
         "single_choice": st.sampled_from(choices or ("",)),
         "multiple_choice": st.lists(st.sampled_from(choices or ("",)), min_size=1, unique=True).map("|".join),
     }
@@ -177,9 +168,19 @@ def renamed(end: End, number: int) -> End:
     return attrs.evolve(end, field=attrs.evolve(end.field, **name))
 
 
+LIKE = {
+    "string": "text", "textarea": "long_text", "boolean": "boolean", "int": "integer", "double": "decimal",
+    "currency": "decimal", "date": "date", "datetime": "datetime", "email": "email", "phone": "phone", "url": "text",
+    "picklist": "single_choice", "multipicklist": "multiple_choice",
+}  # fmt: skip
+like = st.sampled_from(sorted(LIKE.items()))
+kinds = like | like | st.tuples(st.sampled_from(sorted(LIKE)), st.sampled_from(sorted(set(LIKE.values()))))
+ends = kinds.flatmap(lambda both: st.tuples(salesforce_ends(both[0]), dialog_insight_ends(both[1])))
+
+
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    pairs = draw(st.lists(st.tuples(salesforce_ends(), dialog_insight_ends()), min_size=1, max_size=3))
+    pairs = draw(st.lists(ends, min_size=1, max_size=3))
     ours = [renamed(end, number) for number, (end, _) in enumerate(pairs)]
     theirs = [renamed(end, number) for number, (_, end) in enumerate(pairs)]
     salesforce, dialog_insight = FakeSalesforce(), FakeDialogInsight()
@@ -227,10 +228,14 @@ def declared(schema: TableSchema, fields: Sequence[ProjectField]) -> TableSchema
 
 @given(cases(), st.sampled_from(Side))
 def test_what_is_refused_was_predicted(case: Case, to: Side) -> None:
-    """A row of which check says nothing but notes is created; a refusal has a finding at the refused field's line."""
+    """A row of which check says nothing but notes is created; a refusal has a finding at the refused field's line.
+
+    What the rows themselves showed to be refused is refused: check does not cry wolf over values.
+    """
     findings = case.findings(to)
     refused = case.refused(to)
     if refused is None:
+        assert not [finding for finding in findings if finding.code.startswith("rows.")]
         return
     assert findings, f"refused, and check said nothing: {case.transfer.lines} {case.rows[to.other]}"
     paths = {finding.path for finding in findings} | {finding.path.partition(".")[0] for finding in findings}

@@ -245,6 +245,24 @@ def test_a_refused_record_is_tried_again_when_it_changed(world: World) -> None:
     at_rest(world, sync)
 
 
+def test_a_lost_slice_leaves_the_others_done(world: World) -> None:
+    """Of two calls for 250 updates the second is lost: the first's are done, the second's are settled later, once."""
+    rows = [{"Email": f"p{number}@example.com", "FirstName": "A", "LastName": "B"} for number in range(250)]
+    world.salesforce.load("Contact", rows)
+    sync = world.sync()
+    assert len(sync.run(first_run=True).written) == 250
+    for row in world.dialog_insight.contacts(PROJECT):
+        world.dialog_insight.edit_contact(PROJECT, int(str(row["idContact"])), FirstName="C")
+    world.salesforce.inject(LostAnswer(), method="PATCH", path=WRITES, after=1)
+    report = sync.run()
+    assert sorted((len(report.written), len(report.unknown))) == [50, 200]
+    before = world.write_calls
+    world.clock.sleep(QUARANTINE)
+    sync.run()
+    assert world.write_calls == before  # it was carried out, and the next look shows it
+    at_rest(world, sync)
+
+
 # ------------------------------------------------------------------------------------------- a service that goes down
 
 

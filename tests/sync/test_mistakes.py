@@ -1,4 +1,4 @@
-"""Laws of mistakes: what somebody got wrong is told in one sentence, with what and where, before anything is written."""
+"""Laws of mistakes: what somebody got wrong is told in one sentence, with what and where, before a write."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_wrong_object_name_is_told(populated: World, people_transfer: Callable
 
 def test_a_wrong_salesforce_field_is_told(populated: World, people_transfer: Callable[..., Any]) -> None:
     """The sentence names the field and the object."""
-    fields = [*people_transfer().fields, FieldMapping("Tier__c", "FirstName2")]
+    fields = [*people_transfer().fields, FieldMapping("Tier__c", "Level")]
     error = told(populated, Integration([people_transfer(fields=fields)]))
     assert "Tier__c" in str(error)
     assert "Contact" in str(error)

@@ -113,6 +113,25 @@ def test_a_plan_that_a_later_run_overtook_is_stale(settled: World) -> None:
     assert all(row[1] == "Ann" for side in settled.truth() for row in side if row[0] == "ann@example.com")
 
 
+def test_an_old_plan_does_not_turn_the_memory_back(settled: World) -> None:
+    """What later runs have learned stays: what was read last grows no older, what is settled is not opened again."""
+    settled.contact("twice@example.com")
+    second = settled.contact("Twice@example.com")
+    sync = settled.sync()
+    plan = sync.plan()
+    assert len(plan.ambiguous) == 2
+    settled.clock.sleep(3600)
+    settled.salesforce.delete("Contact", second)
+    sync.run()
+    before = settled.store.baseline("people")
+    assert before.open_items == {}
+    sync.apply(plan)
+    after = settled.store.baseline("people")
+    assert [after.coverage(side) for side in Side] == [before.coverage(side) for side in Side]
+    assert after.open_items == {}
+    assert after.links == before.links
+
+
 def test_a_create_whose_key_appeared_is_stale(world: World) -> None:
     """Somebody made the record on the other side meanwhile: no second one is made, and the two are linked next time."""
     world.contact("ann@example.com", first="Ann")

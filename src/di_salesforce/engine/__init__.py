@@ -1,8 +1,8 @@
 """The reconcile engine: pure, explainable, made to be embedded in other applications.
 
 `reconcile` compares what was observed on both sides with what is remembered and gives a `Plan`; somebody's code carries
-the plan's writes out; `settle` turns the outcomes into what is to be remembered.  Nothing in this package opens a socket
-or a file, reads a clock, or makes a random number.
+the plan's writes out; `settle` turns the outcomes into what is to be remembered.  Nothing in this package opens a
+socket or a file, reads a clock, or makes a random number.
 """
 
 from di_salesforce.engine._actions import (
@@ -26,7 +26,8 @@ from di_salesforce.engine._decision import FIELD_TABLE, GATES
 from di_salesforce.engine._lines import BoundLine, BoundTransfer
 from di_salesforce.engine._memory import CoverageRecord, FieldState, Life, LinkRecord, OpenItem, Relation, Tombstone
 from di_salesforce.engine._needs import Need, Needs
-from di_salesforce.engine._plan import Part, Plan
+from di_salesforce.engine._part import Part
+from di_salesforce.engine._plan import Plan
 from di_salesforce.engine._reasons import REASONS
 from di_salesforce.engine._reconcile import mapping_version, reconcile
 from di_salesforce.engine._report import ReportLine, SyncReport

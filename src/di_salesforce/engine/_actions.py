@@ -32,6 +32,7 @@ __all__ = [
     "Write",
     "action_from_dict",
     "action_to_dict",
+    "key_from_plain",
     "key_parts",
     "write_fingerprint",
 ]
@@ -178,7 +179,7 @@ class Unlink(_Base):
 
 @attrs.frozen(repr=False, kw_only=True)
 class Skip(_Base):
-    """Leave a difference or a row as it is for a reason that is no fault: a trigger that is off, a parent to wait for."""
+    """Leave a difference or a row as it is for a reason that is no fault: a trigger that is off, a missing parent."""
 
     kind: ClassVar[Literal["skip"]] = "skip"
     side: Side | None = None  # the side that would have been written
@@ -266,7 +267,8 @@ def _side(data: str | None) -> Side | None:
     return None if data is None else Side(data)
 
 
-def _value(data: Any) -> Any:  # a value, or a tuple of values
+def key_from_plain(data: Any) -> Any:  # a value, or a tuple of values
+    """Read a key: a value, or the values of several fields."""
     return tuple(map(from_plain, data)) if _is_list(data) else from_plain(data)
 
 
@@ -319,7 +321,7 @@ def _causes(data: list[Any]) -> tuple[tuple[str, str], ...]:
 
 
 _LOADERS: Final[Mapping[str, Any]] = {  # one reader per member name; all others are plain text
-    "key": _value,
+    "key": key_from_plain,
     "key_text": tuple,
     "side": _side,
     "survivor": _side,

@@ -209,6 +209,10 @@ class Baseline:
     def __len__(self) -> int:
         return len(self._links)
 
+    def __bool__(self) -> bool:
+        """A memory is never false: one without a link may still hold open items and tombstones."""
+        return True
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Baseline):
             return NotImplemented

@@ -1,8 +1,8 @@
 """THE TABLES: what is decided about a field group of a linked pair, and what may stop a proposal.
 
-What may not go in here: values, rows, state.  A line of a table says when it fits in a few words each of which is one of
-a handful, and what is then done; `decide` walks the lines and takes the first that fits.  Everything that affects the
-choice of a line lives here, and the reference page is made from these tables.
+What may not go in here: values, rows, state.  A line of a table says when it fits in a few words each of which is one
+of a handful, and what is then done; `decide` walks the lines and takes the first that fits.  Everything that affects
+the choice of a line lives here, and the reference page is made from these tables.
 """
 
 from __future__ import annotations
@@ -87,9 +87,9 @@ FIELD_TABLE: Final[tuple[FieldLine, ...]] = (
     _line(1, "?", "CF", Decision.NEED, "the other side's value is not known: the row is asked for, the field waits"),
     _line(2, "?", "U?", Decision.NOTHING, "nothing is known to have changed"),
     _line(3, "UCF", "UCF", Decision.NOTE, "both sides agree: remembered", agree=True),
-    _line(11, "CF", "UCF", Decision.WAIT, "they cannot be compared yet: the record that a lookup refers to is not linked",
+    _line(11, "CF", "UCF", Decision.WAIT, "not to be compared yet: the record that a lookup refers to is not linked",
           agree=False, waits=True),
-    _line(12, "U", "U", Decision.WAIT, "they cannot be compared any more: the record that a lookup refers to is not linked",
+    _line(12, "U", "U", Decision.WAIT, "not to be compared now: the record that a lookup refers to is no longer linked",
           agree=False, waits=True, rel=frozenset({Relation.AGREED})),
     _line(4, "F", "F", Decision.FIRST_MATCH, "the two meet for the first time and differ", agree=False),
     _line(5, "U", "U", Decision.QUIET, "known to differ (rewritten or accepted): counted, not told again",
@@ -99,8 +99,10 @@ FIELD_TABLE: Final[tuple[FieldLine, ...]] = (
     _line(7, "C", "U", Decision.PROPOSE, "one side changed, and its value may flow",
           agree=False, flow=frozenset({Flow.OUT, Flow.BOTH})),
     _line(8, "C", "U", Decision.DRIFT, "the side that only receives changed", agree=False, flow=frozenset({Flow.IN})),
-    _line(9, "C", "C", Decision.OVERRULE, "both changed, and one side is the truth", agree=False, flow=frozenset({Flow.OUT})),
-    _line(10, "C", "C", Decision.POLICY, "both changed: the field's policy decides", agree=False, flow=frozenset({Flow.BOTH})),
+    _line(9, "C", "C", Decision.OVERRULE, "both changed, and one side is the truth",
+          agree=False, flow=frozenset({Flow.OUT})),
+    _line(10, "C", "C", Decision.POLICY, "both changed: the field's policy decides",
+          agree=False, flow=frozenset({Flow.BOTH})),
 )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Linked pairs: each field group is classed, the field table asked, and a proposal led through the gates.
 
-What may not go in here: finding pairs (`_rows.py`), the tables themselves (`_decision.py`), who wins (`_policies.py`), what
-stops a write (`_gates.py`).
+What may not go in here: finding pairs (`_rows.py`), the tables themselves (`_decision.py`), who wins (`_policies.py`),
+what stops a write (`_gates.py`).
 """
 
 from __future__ import annotations
@@ -70,20 +70,18 @@ def _decide_group(pair: Pair, group: str, lines: tuple[BoundLine, ...]) -> Decis
     before = {each.name: pair.states[each.name] for each in lines}
     _prepare(pair, lines, quiet=_is_quiet(classes))
     pair.work.counts[f"line_{line.number}"] += 1
-    match line.decision:
-        case Decision.NEED:
-            _need(pair, group, lines, side)
-        case Decision.NOTHING:
-            if not all(pair.asked(each) for each in Side if classes[each] is SideClass.UNKNOWN):
-                pair.undecided.add(group)
-        case Decision.QUIET:
-            pass
-        case Decision.NOTE:
-            for each in lines:
-                pair.states[each.name] = _noted(pair, each, before[each.name], classes)
-        case _:
-            assert case is not None  # every other line of the table wants both sides known
-            _differ(pair, group, case, line.decision, side, before)
+    if line.decision is Decision.NEED:
+        _need(pair, group, lines, side)
+    elif line.decision is Decision.NOTHING:
+        if not all(pair.asked(each) for each in SIDES if classes[each] is SideClass.UNKNOWN):
+            pair.undecided.add(group)
+    elif case is None:
+        raise AssertionError(line)  # every other line of the table wants both sides known
+    elif line.decision is Decision.NOTE:
+        for each in lines:
+            pair.states[each.name] = _noted(pair, case, each, before[each.name], unmoved=_is_quiet(classes))
+    elif line.decision is not Decision.QUIET:
+        _differ(pair, group, case, line.decision, side, before)
     return line.decision
 
 
@@ -129,15 +127,12 @@ def _prepare(pair: Pair, lines: tuple[BoundLine, ...], *, quiet: bool) -> None:
             pair.states[line.name] = attrs.evolve(state, group=group, bounce=0 if quiet else state.bounce)
 
 
-def _noted(pair: Pair, line: BoundLine, before: FieldState, classes: Mapping[Side, SideClass]) -> FieldState:
-    salesforce, dialog_insight = pair.value(Side.SALESFORCE, line), pair.value(Side.DIALOG_INSIGHT, line)
-    assert not isinstance(salesforce, UnsetType) and not isinstance(dialog_insight, UnsetType)  # line 3: both known
-    unmoved = before.base is not None and _is_quiet(classes)
+def _noted(pair: Pair, case: GroupCase, line: BoundLine, before: FieldState, *, unmoved: bool) -> FieldState:
     if not unmoved or before.rel is not Relation.AGREED:
         pair.work.counts["noted"] += 1
     return pair.states[line.name].agreeing(
         # Equal in normal form is equal: keeping the older spelling spares a write to the store at every run.
-        before.base if unmoved and before.base is not None else (salesforce, dialog_insight),
+        before.base if unmoved and before.base is not None else case.both(line),
         line.version,
         # Only a look at both rows shows what became of a write; that nothing was told of them does not.
         unverified=before.unverified and any(pair.observed[side].presence is not Presence.HERE for side in SIDES),
@@ -152,36 +147,40 @@ def _differ(
     side: Side,
     before: Mapping[str, FieldState],
 ) -> None:
-    """Carry out a line of the table on which the two values differ."""
+    """Carry out a line of the table on which the two values differ, or cannot be compared."""
+    if decision is Decision.WAIT:
+        _skip(pair, group, case, "reference.waiting", None)
+    elif decision is Decision.DRIFT:
+        _skip(pair, group, case, "direction.one_way", side)
+    else:
+        winner, reason = _choice(case, decision, side)
+        if winner is None:
+            _conflict(pair, group, case, reason, before)
+        else:
+            _propose(pair, group, case, winner, reason, before)
+
+
+def _choice(case: GroupCase, decision: Decision, side: Side) -> tuple[Side | None, str]:
+    """Give whose values are to win and by which rule; or None, and why that is left to a person."""
+    winner: Side | None
     match decision:
-        case Decision.WAIT:
-            _skip(pair, group, case, "reference.waiting", None)
         case Decision.PROPOSE:
-            _propose(pair, group, case, side, "update.changed", before)
-        case Decision.DRIFT:
-            _skip(pair, group, case, "direction.one_way", side)
+            return side, "update.changed"
         case Decision.OVERRULE:
-            if is_consent(case.lines) and more_restrictive(case) not in (None, side):
-                _conflict(pair, group, case, "conflict.consent", before)
-            else:
-                _propose(pair, group, case, side, "update.overruled", before)
+            is_loosened = is_consent(case.lines) and more_restrictive(case) not in (None, side)
+            return (None, "conflict.consent") if is_loosened else (side, "update.overruled")
         case Decision.POLICY:
             winner = choose(case)
-            if winner is None:
-                _conflict(pair, group, case, "conflict.both_changed", before)
-            else:
-                _propose(pair, group, case, winner, "update.policy", before)
+            return winner, "conflict.both_changed" if winner is None else "update.policy"
         case Decision.FIRST_MATCH:
             winner = choose_first_match(case)
             if winner is None or not case.lines[0].flows.allows(winner.other):
-                reason = "conflict.consent" if is_consent(case.lines) else "conflict.first_match"
-                _conflict(pair, group, case, reason, before)
-            else:
-                _propose(pair, group, case, winner, "update.first_match", before)
+                return None, "conflict.consent" if is_consent(case.lines) else "conflict.first_match"
+            return winner, "update.first_match"
         case Decision.MAPPING_CHANGED:
-            _conflict(pair, group, case, "conflict.mapping_changed", before)
+            return None, "conflict.mapping_changed"
         case _:
-            raise AssertionError(decision)  # `_decide_group` has handled the rest
+            raise AssertionError(decision)  # the callers have handled the rest
 
 
 def _propose(pair: Pair, group: str, case: GroupCase, keep: Side, rule: str, before: Mapping[str, FieldState]) -> None:

@@ -216,7 +216,7 @@ class BoundTransfer:
             return digest(key)
         return digest("?", tuple(f"{name}={row.get(line.field(side), UNSET)!r}" for name, line in self.lines.items()))
 
-    def key(self, side: Side, row: Row) -> KeyText | None | Undefined:
+    def key(self, side: Side, row: Row) -> KeyText | Undefined | None:
         """Give a row's normalised key in Dialog Insight's form; None where it is blank or was not read."""
         parts: list[str] = []
         for line in self.key_lines:
@@ -245,7 +245,7 @@ class BoundTransfer:
         clean = tuple(value for value in converted if not isinstance(value, Undefined))
         return clean if len(clean) == len(converted) else None
 
-    def normalised(self, side: Side, values: tuple[Value, ...]) -> KeyText | None | Undefined:
+    def normalised(self, side: Side, values: tuple[Value, ...]) -> KeyText | Undefined | None:
         """Normalise key values as that side writes them."""
         if len(values) != len(self.key_lines):
             return Undefined("key.parts", f"the key has {len(self.key_lines)} parts")

@@ -1,7 +1,7 @@
 """Links: what has become of the two records of each, and what follows for the link.
 
-What may not go in here: comparing fields (`_fields.py`), rows without a link (`_rows.py`).  Absence is evidence only where
-a complete read or a look-up proves it.  Whatever is decided, what was read of the two rows is remembered.
+What may not go in here: comparing fields (`_fields.py`), rows without a link (`_rows.py`).  Absence is evidence only
+where a complete read or a look-up proves it.  Whatever is decided, what was read of the two rows is remembered.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LIVING = (Presence.HERE, Presence.NOT_READ, Presence.TOO_OLD)
 
 
 def observe_link(work: Workspace, link: LinkRecord) -> dict[Side, Observation]:
-    """Tell what is known of a link's two records, and note which rows and keys it holds, so that no other row takes them."""
+    """Tell what is known of a link's two records, and note which rows and keys it holds: no other row may take them."""
     seen = {side: work.views[side].of_link(link) for side in SIDES}
     for side, observation in seen.items():
         ref, key = observation.ref, link.key(side)
@@ -54,7 +54,8 @@ def decide_link(work: Workspace, link: LinkRecord, seen: dict[Side, Observation]
     if link.life is Life.LIVE and is_untouched(work, link, seen):
         is_known = all(each.presence is Presence.HERE or each.gap_free for each in seen.values())
         work.counts["agreed" if is_known else "unread"] += 1
-        work.remember(link, link, seen)
+        if any(each.as_of is not None and not each.is_covered for each in seen.values()):
+            work.remember(link, link, seen)
         return
     new = noticed(work, _identified(link, seen), seen)
     work.remember(link, _decided(work, new, seen), seen)
@@ -96,8 +97,8 @@ def _decided(work: Workspace, link: LinkRecord, seen: Mapping[Side, Observation]
 def _waits(work: Workspace, link: LinkRecord, seen: Mapping[Side, Observation], *sides: Side) -> bool:
     """Tell whether a write that failed, was left out or got lost must be looked into before anything flows.
 
-    While a lost write may still land, the link is left alone; afterwards, and after any other failure, the rows are read
-    again: the one that was to be written in any case, the other where what it holds is not known.
+    While a lost write may still land, the link is left alone; afterwards, and after any other failure, the rows are
+    read again: the one that was to be written in any case, the other where what it holds is not known.
     """
     subject = f"link:{link.id}"
     items = [item for item in work.items.get(subject, ()) if item.is_about_a_write]

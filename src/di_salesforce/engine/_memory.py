@@ -1,7 +1,7 @@
 """The rows of the memory: links with each line's state, open items, tombstones, what was read completely.
 
-What may not go in here: the memory as a whole (`_baseline.py`), deciding, any format but plain data.  The plain form is a
-promise: each row carries its format number, and older formats stay readable.
+What may not go in here: the memory as a whole (`_baseline.py`), deciding, any format but plain data.  The plain form is
+a promise: each row carries its format number, and older formats stay readable.
 """
 
 from __future__ import annotations
@@ -163,9 +163,9 @@ class LinkRecord:
         self,
         side: Side,
         *,
-        record_id: str | None | UnsetType = UNSET,
-        key: KeyText | None | UnsetType = UNSET,
-        as_of: datetime | None | UnsetType = UNSET,
+        record_id: str | UnsetType | None = UNSET,
+        key: KeyText | UnsetType | None = UNSET,
+        as_of: datetime | UnsetType | None = UNSET,
     ) -> LinkRecord:
         """Give the same link with other words about one side."""
         given = {"id": record_id, "key": key, "as_of": as_of}
@@ -221,8 +221,9 @@ class LinkRecord:
 class OpenItem:
     """A difference or a row that is not settled: held, skipped, refused, waiting; found again at every run until it is.
 
-    Items of one subject are told apart by what they are about.  About a write: `side` is the side that was to be written
-    and `group` is empty.  About one field group of a link: `group` is its name.  About the whole link or row: neither.
+    Items of one subject are told apart by what they are about.  About a write: `side` is the side that was to be
+    written, and `group` is empty.  About one field group of a link: `group` is its name.  About a whole link or row:
+    neither.
     """
 
     kind: ClassVar[str] = "open_item"
@@ -244,7 +245,7 @@ class OpenItem:
 
     @property
     def is_about_a_write(self) -> bool:
-        """Whether a write failed, was left out, or has an unknown end: its rows are read again before anything flows."""
+        """Whether a write failed, was left out, or got lost: its rows are read again before anything flows."""
         return self.reason.startswith("outcome.")
 
     def __repr__(self) -> str:

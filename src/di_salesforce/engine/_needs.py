@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import attrs
 
-from di_salesforce.engine._actions import Key
-from di_salesforce.records import Side, from_plain, to_plain
+from di_salesforce.engine._actions import Key, key_from_plain
+from di_salesforce.records import Side, to_plain
 
 __all__ = ["Need", "Needs"]
 
@@ -29,9 +29,7 @@ class Need:
     def from_plain(cls, data: list[Any]) -> Self:  # JSON-safe data
         """Read what `to_plain` gave."""
         record_id, key = data
-        return cls(
-            record_id, tuple(map(from_plain, cast("list[Any]", key))) if isinstance(key, list) else from_plain(key)
-        )
+        return cls(record_id, key_from_plain(key))
 
     def __repr__(self) -> str:
         return f"<Need by {'id' if self.record_id is not None else 'key'}>"

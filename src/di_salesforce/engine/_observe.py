@@ -1,8 +1,8 @@
 """One side as observed: which rows are here, what their absence means, what is known of keys.
 
-What may not go in here: comparing the sides, deciding.  A look-up beats a snapshot, a later look-up an earlier one; a row
-or evidence that is older than what is remembered is ignored; a field that two readings of one row give differently counts
-as not known.
+What may not go in here: comparing the sides, deciding.  A look-up beats a snapshot, a later look-up an earlier one; a
+row or evidence that is older than what is remembered is ignored; a field that two readings of one row give differently
+counts as not known.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ REMEMBERED: Final[Mapping[str, Presence]] = {
     "conflict.merged": Presence.MERGED,
     "conflict.converted": Presence.CONVERTED,
 }
-"""What a dormant link's cause says of the record that is gone: evidence comes once, and is believed until it is back."""
+"""What a dormant link's cause says of the record that is gone: evidence comes once, and holds until it is back."""
 
 
 @attrs.frozen(repr=False)
@@ -54,7 +54,7 @@ class RowRef:
     side: Side
     name: str  # among the rows of its side
     record_id: str | None
-    key: KeyText | None | Undefined
+    key: KeyText | Undefined | None
     row: Row
     as_of: datetime
     is_old: bool = False  # observed before what is remembered of its side: a hint to look, not a value to write
@@ -183,7 +183,7 @@ class SideView:
             if name not in self.found and not self.asked(ref.record_id, ref.key):
                 yield ref
 
-    def asked(self, record_id: str | None, key: KeyText | None | Undefined) -> bool:
+    def asked(self, record_id: str | None, key: KeyText | Undefined | None) -> bool:
         """Tell whether the row with that identity was asked for by a look-up that has been answered."""
         return record_id in self.lookup.ids if record_id is not None else key in self.lookup.keys
 
@@ -192,7 +192,7 @@ class SideView:
         return name in self.found or name in self.rows or self.is_gone(name, key)
 
     def is_gone(self, name: str, key: KeyText | None) -> bool:
-        """Tell whether an unlinked row is proven to be gone (from the transfer's scope): by a look-up, evidence, a full read."""
+        """Tell whether an unlinked row is proven to be gone (from the scope): by look-up, evidence, or full read."""
         if name in self.found:
             return False
         if self.asked(name if self._has_ids else None, key):
@@ -223,7 +223,7 @@ class SideView:
         return self.snapshot.coverage is Coverage.COMPLETE and not self.is_old
 
     def key_is_settled(self, key: KeyText, since: datetime | None = None) -> bool:
-        """Tell whether all rows with this key are known, by a read without a filter (not before `since`) or a look-up."""
+        """Tell whether all rows with this key are known: by an unfiltered read (not before `since`), or a look-up."""
         return key in self.lookup.keys or (self.proves_absence and (since is None or self.as_of >= since))
 
     def of_link(self, link: LinkRecord) -> Observation:

@@ -30,61 +30,17 @@ from di_salesforce.engine._actions import (
 )
 from di_salesforce.engine._deciding import accepted, chosen, decided
 from di_salesforce.engine._lines import BoundTransfer
-from di_salesforce.engine._memory import DAMAGE, CoverageRecord, LinkRecord, OpenItem, plain_format
+from di_salesforce.engine._memory import DAMAGE, plain_format
 from di_salesforce.engine._needs import Needs
+from di_salesforce.engine._part import Part
 from di_salesforce.engine._showing import ORDER, in_order, show_action, show_summary
 from di_salesforce.exceptions import ConfigurationError, GuardError, Problem
 from di_salesforce.records import UNSET, Row, Side, UnsetType
 
-__all__ = ["Part", "Plan"]
+__all__ = ["Plan"]
 
 FORMAT: Final = 1
 """The format number of a saved plan."""
-
-
-@attrs.frozen(repr=False)
-class Part:
-    """What one transfer contributes to a plan besides actions: all that settling needs to know."""
-
-    transfer: str
-    links: Mapping[str, LinkRecord] = attrs.field(factory=dict[str, LinkRecord])
-    items: tuple[OpenItem, ...] = ()
-    coverages: tuple[CoverageRecord, ...] = ()
-    counts: Mapping[str, int] = attrs.field(factory=dict[str, int])
-    guards: tuple[Problem, ...] = ()
-    active: bool = True
-    version: str = ""  # of the mapping: a plan of another mapping is refused
-    keyed: frozenset[Side] = frozenset()  # sides whose rows have no record id, only their key
-
-    def to_dict(self) -> dict[str, Any]:  # JSON-safe data
-        """Give the part as plain data."""
-        return {
-            "transfer": self.transfer,
-            "links": [link.to_dict() for link in self.links.values()],
-            "items": [item.to_dict() for item in self.items],
-            "coverages": [coverage.to_dict() for coverage in self.coverages],
-            "counts": dict(self.counts),
-            "guards": [[problem.path, problem.message, problem.code] for problem in self.guards],
-            "active": self.active,
-            "version": self.version,
-            "keyed": sorted(side.value for side in self.keyed),
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:  # plain data of a plan
-        """Read what `to_dict` gave."""
-        links = [LinkRecord.from_dict(link) for link in data["links"]]
-        return cls(
-            data["transfer"],
-            {link.id: link for link in links},
-            tuple(map(OpenItem.from_dict, data["items"])),
-            tuple(map(CoverageRecord.from_dict, data["coverages"])),
-            data["counts"],
-            tuple(Problem(*problem) for problem in data["guards"]),
-            data["active"],
-            data["version"],
-            frozenset(map(Side, data["keyed"])),
-        )
 
 
 Again = Callable[[Mapping[Side, tuple[Row, ...]]], "Plan"]
@@ -96,7 +52,7 @@ class Plan:
 
     actions: tuple[Action, ...] = ()
     parts: tuple[Part, ...] = ()
-    needs: Needs = Needs()
+    needs: Needs = Needs()  # noqa: RUF009 - a frozen value, which all plans may share
     now: datetime | None = None
     set_aside: tuple[Action, ...] = ()
     _again: Again | None = attrs.field(
@@ -123,7 +79,7 @@ class Plan:
                 dialog_insight=[need for plan in listed for need in plan.needs.dialog_insight],
             ),
             now=max((plan.now for plan in listed if plan.now is not None), default=None),
-            bound={name: bound for plan in listed for name, bound in plan._bound.items()},
+            bound={name: bound for plan in listed for name, bound in plan._bound.items()},  # noqa: SLF001 - of its own class
         )
 
     # ------------------------------------------------------------------------------------------------ looking
@@ -163,12 +119,12 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """Name what the plan would do: equal plans have equal digests, whenever and in whatever order they were made."""
-        told = [
+        """Name what the plan would do: equal plans have equal digests, whenever, in whatever order they were made."""
+        told = (
             {name: value for name, value in action_to_dict(action).items() if name not in _LEFT_OUT}
-            for action in in_order(self.actions)
-        ]
-        return _seal({"actions": told})
+            for action in self.actions
+        )
+        return _seal(sorted(map(_exact, told)))
 
     def counts(self) -> Mapping[str, int]:
         """Count the actions by transfer, kind and reason, and the pairs that agree."""
@@ -197,26 +153,37 @@ class Plan:
     def bound_to(self, *transfers: BoundTransfer) -> Plan:
         """Give a plan that was read back its transfers again, so that settling compares by their converters.
 
-        Without them it settles all the same, but a stored value that is only spelled otherwise counts as rewritten.
+        Without them it settles all the same, but a stored value that is only spelled otherwise counts as rewritten, and
+        a key that the service rewrote is not read.
         """
         return attrs.evolve(self, bound={**self._bound, **{bound.transfer.name: bound for bound in transfers}})
 
     # ---------------------------------------------------------------------------------------------- filtering
 
     def only(
-        self, *, kind: str | None = None, side: Side | None = None, key: Key | UnsetType = UNSET, transfer: str | None = None,
+        self,
+        *,
+        kind: str | None = None,
+        side: Side | None = None,
+        key: Key | UnsetType = UNSET,
+        transfer: str | None = None,
         reason: str | None = None,
-    ) -> Plan:  # fmt: skip
-        """Keep the actions that satisfy every given condition, and those that they depend on; set the others aside."""
+    ) -> Plan:
+        """Keep the actions that satisfy every given condition and those that they depend on; set the others aside."""
         kept = {action.id for action in self.actions if _satisfies(action, kind, side, key, transfer, reason)}
         links = {action.link for action in self.actions if action.id in kept and action.link is not None}
         kept |= {action.id for action in self.actions if isinstance(action, Link) and action.link in links}
         return self._keeping(kept)
 
     def without(
-        self, *, kind: str | None = None, side: Side | None = None, key: Key | UnsetType = UNSET, transfer: str | None = None,
+        self,
+        *,
+        kind: str | None = None,
+        side: Side | None = None,
+        key: Key | UnsetType = UNSET,
+        transfer: str | None = None,
         reason: str | None = None,
-    ) -> Plan:  # fmt: skip
+    ) -> Plan:
         """Set aside the actions that satisfy every given condition, and those that depend on them."""
         dropped = [action for action in self.actions if _satisfies(action, kind, side, key, transfer, reason)]
         links = {action.link for action in dropped if isinstance(action, Link)}
@@ -417,9 +384,13 @@ class Plan:
 _LEFT_OUT: Final = frozenset({"id"})
 
 
-def _seal(document: Mapping[str, Any]) -> str:  # JSON-safe data
+def _exact(document: object) -> str:
     # Escaped, since a text from a service may hold half of a surrogate pair, which UTF-8 does not.
-    return hashlib.sha256(json.dumps(document, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+    return json.dumps(document, sort_keys=True, ensure_ascii=True)
+
+
+def _seal(document: object) -> str:
+    return hashlib.sha256(_exact(document).encode()).hexdigest()
 
 
 _NOTHING_PLANNED: Final = "nothing is planned for this record: both sides agree, or neither has it"

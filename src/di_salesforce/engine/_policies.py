@@ -1,7 +1,7 @@
 """Who wins when both sides moved, or meet for the first time: small functions, chosen by name from two tables.
 
-What may not go in here: which line of the field table applies, and whether the winner may write.  A policy names a side,
-or None to hold the conflict for a person.
+What may not go in here: which line of the field table applies, and whether the winner may write.  A policy names a
+side, or None to hold the conflict for a person.
 """
 
 from __future__ import annotations

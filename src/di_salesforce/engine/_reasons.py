@@ -1,7 +1,7 @@
 """The reasons of all actions: stable dotted codes, each with its sentence.
 
-What may not go in here: anything computed.  The reference page is made from this table, and a test finds every code that
-the engine uses in it.
+What may not go in here: anything computed.  The reference page is made from this table, and a test finds every code
+that the engine uses in it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ REASONS: Final[Mapping[str, str]] = {
     "tombstone": "its counterpart was deleted, so it is not created again",
     "claimed": "another transfer holds this record",
     "outcome.quarantine": "an earlier write's answer was lost; it may still land",
-    "refused.unchanged": "the service refused this write before, and nothing of it changed since",
+    "refused.unchanged": "the service did not take this write before, and nothing of it changed since",
     # cannot be synchronised as it is
     "key.missing": "the key is blank",
     "key.invalid": "the key has no form on the other side",

@@ -18,7 +18,8 @@ from di_salesforce.engine._links import decide_link, observe_link
 from di_salesforce.engine._memory import CoverageRecord, Life, LinkRecord, OpenItem, digest
 from di_salesforce.engine._needs import Need, Needs
 from di_salesforce.engine._observe import Lookup, SideView
-from di_salesforce.engine._plan import Part, Plan
+from di_salesforce.engine._part import Part
+from di_salesforce.engine._plan import Plan
 from di_salesforce.engine._rows import pair_up
 from di_salesforce.engine._showing import in_order
 from di_salesforce.engine._snapshot import Coverage, Snapshot
@@ -123,6 +124,7 @@ class _Inputs:
             transfer.active,
             work.version,
             frozenset(side for side in Side if transfer.id_field(side) is None),
+            {name: (*line.fields, line.version) for name, line in self.bound.lines.items()},
         )
 
         def again(found: Mapping[Side, tuple[Row, ...]]) -> Plan:
@@ -251,14 +253,13 @@ def _guards(work: Workspace, actions: tuple[Action, ...]) -> Iterator[Problem]:
         share: float | None = getattr(limits, f"{name}_share")
         if most is not None and count > most:
             yield Problem(work.name, f"{work.name} would make {count:,} {name}; the limit is {most:,}", f"limit.{name}")
-        if share is not None and count > share * total:
-            # One is never a share worth stopping for: in a table of four, a single delete is a quarter.
-            if count > 1:
-                yield Problem(
-                    work.name,
-                    f"{work.name} would make {count:,} {name} among {total:,} linked records; the limit is {share:.0%}",
-                    f"limit.{name}_share",
-                )
+        # One is never a share worth stopping for: in a table of four, a single delete is a quarter.
+        if share is not None and count > max(1, share * total):
+            yield Problem(
+                work.name,
+                f"{work.name} would make {count:,} {name} among {total:,} linked records; the limit is {share:.0%}",
+                f"limit.{name}_share",
+            )
 
 
 def _check_rows(transfer: ObjectTransfer, rows: Mapping[Side, tuple[Row, ...]]) -> None:
@@ -285,7 +286,8 @@ def _check_not_emptied(
             live = sum(link.life is Life.LIVE for link in baseline.links)
             if live:
                 raise EmptySideError(
-                    f"{side.label} answered with no record for transfer {transfer.name!r}, which has {live:,} linked ones: "
-                    "a lost permission or a wrong filter, rather than a mass delete; nothing was planned",
+                    f"{side.label} answered with no record for transfer {transfer.name!r}, "
+                    f"which has {live:,} linked ones: a lost permission or a wrong filter, rather than a mass delete; "
+                    "nothing was planned",
                     code="side.empty",
                 )

@@ -6,29 +6,25 @@ listed, never guessed; nothing is created before it is proven that the other sid
 
 from __future__ import annotations
 
-from typing import Any
-
 import attrs
 
-from di_salesforce.engine._actions import Change, Create, Link, Reject, Skip
+from di_salesforce.engine._actions import Link
+from di_salesforce.engine._creates import create, new_link, reject_row, skip_row
 from di_salesforce.engine._fields import decide_fields
 from di_salesforce.engine._lines import Undefined
 from di_salesforce.engine._links import about_link, whereabouts
 from di_salesforce.engine._memory import (
-    FieldState,
     KeyText,
     Life,
     LinkRecord,
     OpenItem,
-    Relation,
     Tombstone,
     digest,
-    fingerprint,
 )
 from di_salesforce.engine._observe import Observation, Presence, RowRef
 from di_salesforce.engine._pair import noticed
 from di_salesforce.engine._workspace import Workspace, display_key
-from di_salesforce.records import UNSET, Side, UnsetType, is_blank
+from di_salesforce.records import Side
 
 __all__ = ["pair_up"]
 
@@ -59,8 +55,8 @@ def pair_up(work: Workspace) -> None:
 def _ask_for_open_rows(work: Workspace, touched: set[KeyText]) -> set[KeyText]:
     """Ask again for unlinked rows that are open, were not read, and may be decided otherwise now; give their keys.
 
-    So it is for a row whose key somebody else took or gave up, whose write failed, whose parent was not linked, or which
-    was decided under another mapping.  A row that is gone takes its open items with it.
+    So it is for a row whose key somebody else took or gave up, whose write failed, whose parent was not linked, or
+    which was decided under another mapping.  A row that is gone takes its open items with it.
     """
     not_read: list[tuple[Side, str, list[OpenItem]]] = []
     for side, name, items in work.row_items():
@@ -98,24 +94,20 @@ def _is_to_be_asked_again(work: Workspace, item: OpenItem) -> bool:
 def _without_key(work: Workspace, ref: RowRef) -> None:
     missing = tuple(line.field(ref.side) for line in work.bound.key_lines if line.field(ref.side) not in ref.row)
     is_unclear = isinstance(ref.key, Undefined) and ref.key.code == "value.unclear"
-    if (missing or is_unclear) and ref.record_id is not None and not _asked(work, ref):
+    if (missing or is_unclear) and ref.record_id is not None and not work.asked(ref):
         work.need_ref(ref)
     elif missing:
-        _reject(work, ref, "value.not_read", tuple((name, "value.not_read") for name in missing))
+        reject_row(work, ref, "value.not_read", tuple((name, "value.not_read") for name in missing))
     elif isinstance(ref.key, Undefined):
         causes = tuple((line.field(ref.side), ref.key.code) for line in work.bound.key_lines)
-        _reject(work, ref, ref.key.code if ref.key.code in _NO_VALUE else "key.invalid", causes)
+        reject_row(work, ref, ref.key.code if ref.key.code in _NO_VALUE else "key.invalid", causes)
     elif not work.bound.allowed.allows_create(ref.side):
-        _skip(work, ref, "trigger.off")
+        skip_row(work, ref, "trigger.off")
     else:
-        _reject(work, ref, "key.missing", _about_key(work, ref, "key.missing"))
+        reject_row(work, ref, "key.missing", _about_key(work, ref, "key.missing"))
 
 
 _NO_VALUE = frozenset({"value.not_scalar", "value.not_number", "value.unclear"})
-
-
-def _asked(work: Workspace, ref: RowRef) -> bool:
-    return work.views[ref.side].asked(ref.record_id, ref.key)
 
 
 def _about_key(work: Workspace, ref: RowRef, code: str) -> tuple[tuple[str, str], ...]:
@@ -136,7 +128,7 @@ def _decide_group(work: Workspace, key: KeyText, group: _Group) -> None:
         return
     if any(len(group[side]) > 1 for side in Side):
         for ref in rows:
-            _reject(work, ref, "key.ambiguous", _about_key(work, ref, "key.ambiguous"))
+            reject_row(work, ref, "key.ambiguous", _about_key(work, ref, "key.ambiguous"))
         return
     salesforce, dialog_insight = group[Side.SALESFORCE], group[Side.DIALOG_INSIGHT]
     if _ask_for_proof(work, key, rows[0], both=bool(salesforce and dialog_insight)):
@@ -167,8 +159,8 @@ def _ask_for_proof(work: Workspace, key: KeyText, ref: RowRef, *, both: bool) ->
 def _held_elsewhere(work: Workspace, key: KeyText, rows: list[RowRef], links: list[LinkRecord]) -> bool:
     """Decide unlinked rows whose key linked records hold, one row of the table after the other; False where none does.
 
-    A living holder makes duplicates of them, one of which too little is known is asked for, and the survivor of a deleted
-    one is linked to the record that was made anew.
+    A living holder makes duplicates of them, one of which too little is known is asked for, and the survivor of a
+    deleted one is linked to the record that was made anew.
     """
     survivors: list[LinkRecord] = []
     is_held = waits = False
@@ -188,11 +180,11 @@ def _held_elsewhere(work: Workspace, key: KeyText, rows: list[RowRef], links: li
         return True
     if is_held:
         for ref in rows:
-            _reject(work, ref, "key.duplicate", _about_key(work, ref, "key.duplicate"))
+            reject_row(work, ref, "key.duplicate", _about_key(work, ref, "key.duplicate"))
         return True
     if len(survivors) != 1 or len(rows) != 1:
         for ref in rows if survivors else ():
-            _reject(work, ref, "key.ambiguous", _about_key(work, ref, "key.ambiguous"))
+            reject_row(work, ref, "key.ambiguous", _about_key(work, ref, "key.ambiguous"))
         return bool(survivors)
     _relink(work, key, survivors[0], rows[0])
     return True
@@ -211,72 +203,16 @@ def _relink(work: Workspace, key: KeyText, old: LinkRecord, ref: RowRef) -> None
     _link(work, key, pair[Side.SALESFORCE], pair[Side.DIALOG_INSIGHT])
 
 
-def _row_members(work: Workspace, ref: RowRef, kind: str) -> dict[str, Any]:  # as in about_link
-    work.decided(ref.subject)
-    values = work.row_key(ref)
-    return {
-        "id": digest(work.name, kind, ref.subject),
-        "transfer": work.name,
-        "key": display_key(values),
-        "key_text": work.key_text(ref),
-        "subject": ref.subject,
-        f"{ref.side.value}_id": ref.record_id,
-    }
-
-
-def _inputs(work: Workspace, ref: RowRef) -> str:
-    values = (ref.value(line.field(ref.side)) for line in work.bound.lines.values())
-    return f"{work.version}:{fingerprint(*values)}"
-
-
-def _skip(work: Workspace, ref: RowRef, reason: str) -> None:
-    work.actions.append(
-        Skip(
-            **_row_members(work, ref, "skip"),
-            reason=reason,
-            side=ref.side.other,
-            fingerprint=_inputs(work, ref),
-        )
-    )
-
-
-def _reject(work: Workspace, ref: RowRef, reason: str, causes: tuple[tuple[str, str], ...]) -> None:
-    work.actions.append(
-        Reject(
-            **_row_members(work, ref, "reject"),
-            reason=reason,
-            side=ref.side,
-            record_id=ref.record_id,
-            causes=causes,
-            fingerprint=_inputs(work, ref),
-        )
-    )
-
-
-def _new_link(work: Workspace, key: KeyText, refs: dict[Side, RowRef | None]) -> LinkRecord:
-    ids = {side: ref.record_id if ref is not None else None for side, ref in refs.items()}
-    birth = tuple(f"{side.value}:{ids[side] or digest(key)}" for side in Side)
-    return LinkRecord(
-        transfer=work.name,
-        id=digest(work.name, birth),
-        salesforce_id=ids[Side.SALESFORCE],
-        dialog_insight_id=ids[Side.DIALOG_INSIGHT],
-        salesforce_key=key,
-        dialog_insight_key=key,
-        fields={},
-    )
-
-
 def _link(work: Workspace, key: KeyText, salesforce: RowRef, dialog_insight: RowRef) -> None:
     claimed = work.context.claims.get(dialog_insight.record_id or digest(key))
     if claimed is not None:
-        _skip(work, dialog_insight, "claimed")
-        _skip(work, salesforce, "claimed")
+        skip_row(work, dialog_insight, "claimed")
+        skip_row(work, salesforce, "claimed")
         return
     refs = (salesforce, dialog_insight)
     for ref in refs:
         work.decided(ref.subject)
-    link = _new_link(work, key, {ref.side: ref for ref in refs})
+    link = new_link(work, key, {ref.side: ref for ref in refs})
     seen = {ref.side: Observation(Presence.HERE, ref, ref.as_of) for ref in refs}
     link = noticed(work, link, seen)
     members = about_link(work, link, "link")
@@ -294,23 +230,23 @@ def _decide_row(work: Workspace, ref: RowRef) -> None:
     key = work.key_text(ref)
     lost = [end for item in work.items.get(ref.subject, ()) if (end := work.quarantine_end(item)) is not None]
     if target is Side.SALESFORCE and work.context.claims.get(ref.record_id or digest(key)) is not None:
-        _skip(work, ref, "claimed")
+        skip_row(work, ref, "claimed")
     elif not work.bound.allowed.allows_create(ref.side):
-        _skip(work, ref, "trigger.off")
+        skip_row(work, ref, "trigger.off")
     elif _tombstone(work, ref) is not None:
-        _skip(work, ref, "tombstone")
+        skip_row(work, ref, "tombstone")
     elif any(work.now < end for end in lost):
-        _skip(work, ref, "outcome.quarantine")
+        skip_row(work, ref, "outcome.quarantine")
     elif not work.views[target].key_is_settled(key, max(lost, default=None)):
         values = work.bound.key_for(target, work.row_key(ref))
         if values is None:
-            _reject(work, ref, "key.invalid", _undefined(work, ref, target))
+            reject_row(work, ref, "key.invalid", _undefined(work, ref, target))
         else:
             work.need(target, key=values)
     elif work.views[target].with_key(key):
-        _skip(work, ref, "scope.out")
+        skip_row(work, ref, "scope.out")
     else:
-        _create(work, ref, target)
+        create(work, ref, target)
 
 
 def _undefined(work: Workspace, ref: RowRef, target: Side) -> tuple[tuple[str, str], ...]:
@@ -323,85 +259,3 @@ def _undefined(work: Workspace, ref: RowRef, target: Side) -> tuple[tuple[str, s
 def _tombstone(work: Workspace, ref: RowRef) -> Tombstone | None:
     name = ref.record_id or digest(work.key_text(ref))
     return work.baseline.tombstones.get(f"{work.name}/{ref.side.value}/{name}")
-
-
-def _create(work: Workspace, ref: RowRef, target: Side) -> None:
-    lines = work.bound.lines.values()
-    flaws = {field: code for line in lines if (code := ref.flaw(field := line.field(ref.side)))}
-    flaws |= {field: "value.not_read" for line in lines if (field := line.field(ref.side)) not in ref.row}
-    if any(code in _LOOKED_UP for code in flaws.values()) and not _asked(work, ref):
-        work.need_ref(ref)
-        return
-    if flaws:
-        _reject(work, ref, next(iter(flaws.values())), tuple(flaws.items()))
-        return
-    changes: list[Change] = []
-    causes: list[tuple[str, str]] = []
-    reasons: set[str] = set()
-    fields: dict[str, FieldState] = {}
-    for name, line in work.bound.lines.items():
-        value = ref.row[line.field(ref.side)]
-        fields[name] = FieldState(
-            rel=Relation.AGREED,
-            seen=(value, UNSET) if ref.side is Side.SALESFORCE else (UNSET, value),
-            version=line.version,
-            group=line.mapping.group_name if len(work.bound.groups[line.mapping.group_name]) > 1 else None,
-        )
-        if not line.flows.allows(target):
-            if line.mapping.key:
-                causes.append((line.field(ref.side), "key.not_creatable"))
-                reasons.add("key.not_creatable")
-            continue
-        converted = line.convert(value, to=target)
-        if isinstance(converted, Undefined):
-            causes.append((line.field(ref.side), converted.code))
-            reasons.add(_refusal(converted, is_key=line.mapping.key))
-            continue
-        default = line.mapping.default(target)
-        if is_blank(converted) and not isinstance(default, UnsetType):
-            changes.append(Change(line.field(target), UNSET, default, "default", name, value))
-        elif not is_blank(converted):
-            changes.append(Change(line.field(target), UNSET, converted, "create.new", name, value))
-    if "reference.waiting" in reasons:
-        _skip(work, ref, "reference.waiting")
-    elif reasons:
-        _reject(
-            work, ref, min(reasons), tuple(causes)
-        )  # one about the key, if there is one: `key` sorts before `value`
-    else:
-        _append_create(work, ref, target, changes, fields)
-
-
-_LOOKED_UP = frozenset({"value.not_read", "value.unclear"})  # what a look-up may mend
-
-
-def _refusal(undefined: Undefined, *, is_key: bool) -> str:
-    if undefined.waits:
-        return "reference.waiting"
-    return "key.invalid" if is_key else "value.not_convertible"
-
-
-def _append_create(
-    work: Workspace, ref: RowRef, target: Side, changes: list[Change], fields: dict[str, FieldState]
-) -> None:
-    key = work.key_text(ref)
-    link = attrs.evolve(_new_link(work, key, {ref.side: ref, target: None}), fields=fields)
-    link = link.with_side(ref.side, as_of=ref.as_of)
-    constants = [c for c in work.bound.transfer.constants if c.side is target]
-    changes += [Change(c.field, UNSET, c.value, "constant", "", UNSET) for c in constants]
-    write = Create(
-        **_row_members(work, ref, "create"),
-        reason="create.new",
-        link=link.id,
-        side=target,
-        address={
-            line.field(target): value
-            for line, value in zip(
-                work.bound.key_lines, work.bound.key_for(target, work.row_key(ref)) or (), strict=False
-            )
-        },
-        values={change.field: change.after for change in changes},
-        changes=tuple(changes),
-    )
-    if work.add_write(write):
-        work.links[link.id] = link

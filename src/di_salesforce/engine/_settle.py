@@ -15,7 +15,6 @@ import attrs
 
 from di_salesforce.engine._actions import (
     Action,
-    Change,
     Conflict,
     Create,
     Delete,
@@ -28,12 +27,14 @@ from di_salesforce.engine._actions import (
     key_parts,
     write_fingerprint,
 )
-from di_salesforce.engine._lines import BoundLine, normal_id, value_flaw
-from di_salesforce.engine._memory import CoverageRecord, FieldState, Life, LinkRecord, OpenItem, Relation, Tombstone
-from di_salesforce.engine._plan import Part, Plan
+from di_salesforce.engine._lines import BoundLine, normal_id
+from di_salesforce.engine._memory import CoverageRecord, Life, LinkRecord, OpenItem, Relation, Tombstone
+from di_salesforce.engine._part import Part
+from di_salesforce.engine._plan import Plan
 from di_salesforce.engine._report import ReportLine, SyncReport
+from di_salesforce.engine._written import WrittenLine, agreeing, born, written
 from di_salesforce.exceptions import ConfigurationError
-from di_salesforce.records import UNSET, Row, Side, UnsetType, Value, is_blank
+from di_salesforce.records import UNSET, Row, Side
 
 __all__ = ["Outcome", "OutcomeKind", "Settlement", "settle"]
 
@@ -324,21 +325,23 @@ def _done(ledger: _Ledger, plan: Plan, part: Part, action: Write, outcome: Outco
         _tell(ledger, action, "done")
         return
     bound = plan.bound_transfer(action.transfer)
-    lines: Mapping[str, BoundLine] = bound.lines if bound is not None else {}
+    bound_lines: Mapping[str, BoundLine] = bound.lines if bound is not None else {}
     changes = {change.line: change for change in action.changes if change.line}
     groups = {link.fields[name].group for name in changes} - {None}  # decided as one value, and settled as one
     rewritten: list[str] = []
     fields = dict(link.fields)
     for name, state in link.fields.items():
-        line = lines.get(name)
+        if name not in part.lines:
+            continue  # it was taken out of the mapping: its state is kept, in case it comes back
+        line = WrittenLine(part.lines[name], bound_lines.get(name), action.side, outcome.stored)
         if name in changes:
-            fields[name] = _written(state, changes[name], line, action.side, outcome.stored)
+            fields[name] = written(state, changes[name], line)
             if fields[name].rel is Relation.REWRITTEN:
                 rewritten.append(changes[name].field)
         elif isinstance(action, Create):
-            fields[name] = _born(state, line, action.side, outcome.stored)
+            fields[name] = born(state, line)
         elif state.group in groups:
-            fields[name] = _agreeing(state, line)
+            fields[name] = agreeing(state, line)
     if isinstance(action, Create) and action.side not in part.keyed:
         link = link.with_side(action.side, record_id=normal_id(action.side, outcome.record_id))
     # A service may have rewritten the key: a row without an id is known by nothing else.
@@ -347,67 +350,3 @@ def _done(ledger: _Ledger, plan: Plan, part: Part, action: Write, outcome: Outco
     ledger.links[link.id] = attrs.evolve(link, fields=fields, life=Life.LIVE, rev=link.rev + 1)
     verified = not any(fields[name].unverified for name in changes)
     _tell(ledger, action, "done", rewritten=tuple(rewritten), verified=verified)
-
-
-def _written(state: FieldState, change: Change, line: BoundLine | None, side: Side, stored: Row | None) -> FieldState:
-    """Settle one line that was written: what the source held, and what the target now keeps."""
-    is_known = stored is not None and change.field in stored and not value_flaw(stored[change.field])
-    kept = stored[change.field] if stored is not None and is_known else change.after
-    source = change.source if not isinstance(change.source, UnsetType) else None
-    base = _pair(side, target=kept, source=source)
-    if change.rule == "default" or (is_known and not _agrees(line, base, change.after, kept, side)):
-        relation = Relation.REWRITTEN  # known to differ: a default is not data of the other side
-    else:
-        relation = Relation.AGREED
-    return attrs.evolve(
-        state,
-        base=base,
-        rel=relation,
-        seen=(UNSET, UNSET),
-        bounce=change.bounce,
-        wrote=side,
-        unverified=not is_known,
-        version=line.version if line is not None else state.version,
-    )
-
-
-def _agreeing(state: FieldState, line: BoundLine | None) -> FieldState:
-    """Settle a line that was decided with others and not sent, since both sides held the same already."""
-    values = [state.of(side) if state.seen_of(side) is UNSET else state.seen_of(side) for side in Side]
-    if isinstance(values[0], UnsetType) or isinstance(values[1], UnsetType):
-        return state
-    return attrs.evolve(
-        state,
-        base=(values[0], values[1]),
-        rel=Relation.AGREED,
-        seen=(UNSET, UNSET),
-        version=line.version if line is not None else state.version,
-    )
-
-
-def _born(state: FieldState, line: BoundLine | None, side: Side, stored: Row | None) -> FieldState:
-    """Settle one line that a create did not send: blank on the source, or flowing the other way only."""
-    source = state.seen_of(side.other)
-    field = line.field(side) if line is not None else ""
-    held = stored[field] if stored is not None and field in stored and not value_flaw(stored[field]) else None
-    value = None if isinstance(source, UnsetType) else source
-    base = _pair(side, target=held, source=value)
-    agrees = _agrees(line, base, None, held, side)
-    return attrs.evolve(
-        state,
-        base=base,
-        rel=Relation.AGREED if agrees else Relation.REWRITTEN,
-        seen=(UNSET, UNSET),
-        unverified=stored is None or field not in stored,
-    )
-
-
-def _pair(side: Side, *, target: Value, source: Value) -> tuple[Value, Value]:
-    return (target, source) if side is Side.SALESFORCE else (source, target)
-
-
-def _agrees(line: BoundLine | None, base: tuple[Value, Value], sent: Value, kept: Value, side: Side) -> bool:
-    """Tell whether source and stored value agree: by the line's own rule, or (for a plan read back) by equality."""
-    if line is not None:
-        return line.agree(*base)
-    return kept == sent or (is_blank(kept) and is_blank(sent))

@@ -1,7 +1,7 @@
 """A plan in words, for a terminal or a mail: the table of counts, and one record's story.
 
-What may not go in here: deciding, and HTML.  A summary holds counts only; `show_action` holds the record's values, since
-that is what it is asked for.
+What may not go in here: deciding, and HTML.  A summary holds counts only; `show_action` holds the record's values,
+since that is what it is asked for.
 """
 
 from __future__ import annotations

@@ -118,9 +118,7 @@ class Workspace:
     def add_write(self, write: Write, lines: tuple[str, ...] = ()) -> bool:
         """Plan a write, unless the service refused the very same before: then only say so, and keep that open."""
         for item in () if self.context.retry_refused else self.items.get(write.subject, ()):
-            if (item.reason, item.side) != ("outcome.refused", write.side):
-                continue
-            if item.fingerprint == write_fingerprint(write):
+            if item.side is write.side and item.fingerprint == write_fingerprint(write) and _is_poison(item, write):
                 self.closing.pop(item.id, None)
                 self.actions.append(_refused_before(write, lines))
                 return False
@@ -163,6 +161,10 @@ class Workspace:
         """Give a row's key as its side writes it."""
         return self.bound.key_values(ref.side, ref.row)
 
+    def asked(self, ref: RowRef) -> bool:
+        """Tell whether a row was looked up for this plan already."""
+        return self.views[ref.side].asked(ref.record_id, ref.key)
+
     def key_text(self, ref: RowRef) -> KeyText:
         """Give a row's normalised key, empty where it has none."""
         return ref.key if isinstance(ref.key, tuple) else ()
@@ -179,6 +181,15 @@ class Workspace:
         """Give the normalised key of the row that an open item is about, as it was then."""
         key = self.bound.normalised(side, item.key)
         return None if isinstance(key, Undefined) else key
+
+
+def _is_poison(item: OpenItem, write: Write) -> bool:
+    """Tell whether a write need not be tried again as it is.
+
+    A create that is stale twice, although no record with its key is found, meets one that cannot be seen.
+    """
+    is_unseen = isinstance(write, Create) and item.reason == "outcome.stale" and item.count > 1
+    return item.reason == "outcome.refused" or is_unseen
 
 
 def _refused_before(write: Write, lines: tuple[str, ...]) -> Skip:

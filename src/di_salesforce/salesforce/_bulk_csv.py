@@ -86,7 +86,7 @@ def _moment(value: datetime) -> str:
 
 
 # Tried by exact type first; for subclasses the first that fits is taken: a bool is an int, and a datetime a date.
-_CELLS: Final[Mapping[type, Callable[[Any], str]]] = {  # each takes values of its own type
+_CELLS: Mapping[type, Callable[[Any], str]] = {  # each takes values of its own type
     str: _text,
     type(None): lambda _: NULL_CELL,
     type(UNSET): lambda _: "",
@@ -99,7 +99,7 @@ _CELLS: Final[Mapping[type, Callable[[Any], str]]] = {  # each takes values of i
 }
 
 
-def cell_text(value: Any) -> str:  # anything: what has no form is refused
+def cell_text(value: object) -> str:
     """Write a value as a cell, by its type.
 
     Raises:
@@ -175,14 +175,14 @@ def pieces(
     looked_at = list(islice(rest, _LOOKED_AT))
     header: dict[str, None] = {key: None}
     header.update(dict.fromkeys(name for _, row in looked_at for name in row))
-    open_piece = _Open(write(header))
+    names, open_piece = list(header), _Open(write(header))
     for place, row in _chained(looked_at, rest):
         if not header.keys() >= row.keys():
             yield from open_piece.cut_all()
             header.update(dict.fromkeys(row))
-            open_piece = _Open(write(header))
+            names, open_piece = list(header), _Open(write(header))
         try:
-            cells = _cells(row, list(header))
+            cells = _cells(row, names)
         except ConversionError as error:
             refuse(place, error)
             continue

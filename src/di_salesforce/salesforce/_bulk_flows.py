@@ -183,18 +183,20 @@ def _start_all(
     started: list[tuple[Piece, BulkJob]] = []
     refusal: DISalesforceError | None = None  # of a whole wave of jobs: the next ones would be refused as well
     while wave := list(islice(cut, settings.parallel)):
-        answers: list[BulkJob | DISalesforceError] = []
-        if refusal is None:
+        answers: list[BulkJob | DISalesforceError]
+        if refusal is not None:
+            answers = [refusal] * len(wave)
+        else:
             flows = [_start(settings, connection, work, piece.content, bulk, on_job) for piece in wave]
             answers = yield SendAll(flows, at_most=settings.parallel)
             errors = [answer for answer in answers if isinstance(answer, DISalesforceError)]
             refusal = errors[0] if len(errors) == len(answers) else None
             if refusal is not None and not started and not any(map(_in_doubt, errors)):
                 raise refusal
-        for piece, answer in zip(wave, answers or [refusal] * len(wave), strict=True):
+        for piece, answer in zip(wave, answers, strict=True):
             if isinstance(answer, BulkJob):
                 started.append((attrs.evolve(piece, content=b""), answer))
-            elif answer is not None:
+            else:
                 work.settle(piece, {}, _failure(answer))
     return started
 

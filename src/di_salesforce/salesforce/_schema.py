@@ -40,6 +40,8 @@ _TYPES: Final[Mapping[str, FieldType]] = {
     "location": FieldType.COMPOUND,
     "complexvalue": FieldType.COMPOUND,
     "base64": FieldType.BINARY,
+    "json": FieldType.LONG_TEXT,
+    "DataCategoryGroupReference": FieldType.TEXT,  # the group's unique name
 }
 
 

@@ -164,7 +164,35 @@ def _without_outrun(setup: Setup, plan: Plan, part: Part) -> Flow[tuple[Plan, li
         for a in plan.writes
         if a.link in outrun
     ]
-    return plan.forgetting(action.id for action in plan.actions if action.link in outrun), lines
+    plan = plan.forgetting(action.id for action in plan.actions if action.link in outrun)
+    return (_without_old_news(plan) if _is_outrun(part, baseline) else plan), lines
+
+
+def _is_outrun(part: Part, baseline: Baseline) -> bool:
+    """Tell whether the memory holds a later observation than the plan was made from."""
+    for coverage in part.coverages:
+        known = baseline.coverage(coverage.side)
+        if known is not None and known.as_of is not None and (coverage.as_of is None or coverage.as_of < known.as_of):
+            return True
+    return False
+
+
+def _without_old_news(plan: Plan) -> Plan:
+    """Drop what an old plan would say about rows that it does not write: later plans have said it better."""
+    written = {action.subject for action in plan.writes}
+    words = [a.id for a in plan.actions if a.link is None and a.subject not in written]
+    plan = plan.forgetting(words)
+    return attrs.evolve(
+        plan,
+        parts=tuple(
+            attrs.evolve(
+                part,
+                coverages=(),
+                items=tuple(i for i in part.items if i.subject in written or i.subject.startswith("link:")),
+            )
+            for part in plan.parts
+        ),
+    )
 
 
 # ------------------------------------------------------------------------------------------------------- running

@@ -110,6 +110,7 @@ class SynchronizerBase:
         }
         self._calls = CallCounter()
         self._is_open = False
+        self._missing: list[Problem] | None = None
         self._owner: Owner | None = None
 
     def _opened(self) -> Flow[Setup]:
@@ -124,11 +125,14 @@ class SynchronizerBase:
     def _usable(self) -> Flow[Setup]:
         """Open, and refuse a mapping that names fields which do not exist: a service may pass over them in silence."""
         setup = yield from self._opened()
-        missing = [finding for finding in self._findings(setup).errors if finding.code == "field.missing"]
-        if missing:
-            raise ConfigurationError(
-                [Problem(finding.path, finding.message, finding.code) for finding in missing], what="integration"
-            )
+        if self._missing is None:
+            self._missing = [
+                Problem(finding.path, finding.message, finding.code)
+                for finding in self._findings(setup).errors
+                if finding.code == "field.missing"
+            ]
+        if self._missing:
+            raise ConfigurationError(self._missing, what="integration")
         return setup
 
     def _findings(self, setup: Setup) -> Findings:

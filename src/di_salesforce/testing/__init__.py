@@ -1,11 +1,12 @@
-"""Two simulators to test against: real HTTP servers on loopback that answer as the services do, as far as that is known.
+"""Two simulators to test against: real HTTP servers on loopback that answer as the services do, as far as is known.
 
-They need nothing but the standard library and attrs.  What may not go in here: anything that a test run loads by itself.
+They need nothing but the standard library and attrs.  What may not go in here: what a test run would load by itself.
 """
 
 from di_salesforce.testing._di_access import ApiKey, Right
 from di_salesforce.testing._di_model import Column, OptinField, Project, ProjectField, Table
 from di_salesforce.testing._di_switches import Switches
+from di_salesforce.testing._di_webhooks import SentWebhook, Webhook, Webhooks
 from di_salesforce.testing._dialog_insight import FakeDialogInsight
 from di_salesforce.testing._faults import (
     ByteOrderMark,
@@ -49,10 +50,13 @@ __all__ = [
     "Right",
     "SObject",
     "Seed",
+    "SentWebhook",
     "SlowAnswer",
     "Switches",
     "Table",
     "TruncatedBody",
+    "Webhook",
+    "Webhooks",
     "read_seed",
     "shipped_seed",
 ]

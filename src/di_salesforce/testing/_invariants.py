@@ -7,11 +7,10 @@ from the engine, from its documented rules alone: nothing of its decisions may b
 
 from __future__ import annotations
 
-import copy
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
@@ -67,47 +66,59 @@ def agree(line: FieldMapping, salesforce: Value, dialog_insight: Value) -> bool:
     return False
 
 
+_Place: TypeAlias = tuple[Side, str, str]  # side, name of the record, field
+
+
+def _places() -> dict[_Place, tuple[int, bool]]:
+    return {}
+
+
 @attrs.define(repr=False)
 class Looks:
-    """When each field of each record was last looked at, in seconds of the world's time."""
+    """When each field of each record was last looked at, in seconds of the world's time.
 
-    _at: dict[tuple[Side, str, str], int] = attrs.field(factory=dict)
+    A write whose stored row was not told is a look with closed eyes: what was seen before counts no more.
+    """
+
+    _at: dict[_Place, tuple[int, bool]] = attrs.field(factory=_places)  # when, and with open eyes
 
     def note(self, world: World, side: Side, snapshot: Snapshot) -> None:
         """Take a snapshot into account: gap-free changes are a look at every record."""
-        assert snapshot.as_of is not None  # a world's own snapshots say when they were taken
-        seconds = world.second_of(snapshot.as_of)
+        seconds = world.second_of(snapshot.as_of or world.now)
         changes = snapshot.coverage is Coverage.CHANGES
-        self.note_rows(world, side, world.sides[side].rows_at(seconds).values() if changes else snapshot.rows, seconds)
+        rows = world.sides[side].rows_at(seconds).values() if changes else snapshot.rows
+        self.note_rows(world, side, rows, seconds)
 
     def note_rows(self, world: World, side: Side, rows: Iterable[Row], seconds: int) -> None:
         """Take rows into account that were read at that second."""
         for row in rows:
-            name = world.sides[side].name(row)
-            for field in row:
-                place = (side, name, field)
-                self._at[place] = max(seconds, self._at.get(place, seconds))
+            self._note(side, world.sides[side].name(row), row, seconds)
 
     def note_write(self, world: World, write: Write, outcome: Outcome) -> None:
-        """Take an answer into account: what was written was seen, or (where nothing is told) is not known any more."""
-        told = outcome.stored
-        if told is not None:
-            fields = told if isinstance(write, Create) else {field: told[field] for field in write.values if field in told}
-            name = world.sides[write.side].name(told)
-            for field in fields:
-                self._at[write.side, name, field] = world.seconds
-        elif outcome.kind is OutcomeKind.DONE:
-            name = world.sides[write.side].find(write.record_id or outcome.record_id, write.address)
-            for field in write.values:
-                self._at.pop((write.side, name, field), None)
+        """Take an answer into account."""
+        if outcome.kind is not OutcomeKind.DONE:
+            return
+        server, told = world.sides[write.side], outcome.stored
+        if told is None:
+            name = server.find(write.record_id or outcome.record_id, write.address)
+            self._note(write.side, name, write.values, world.seconds, open_eyes=False)
+        else:
+            self._note(write.side, server.name(told), told if isinstance(write, Create) else write.values, world.seconds)
+
+    def _note(self, side: Side, name: str, fields: Iterable[str], seconds: int, *, open_eyes: bool = True) -> None:
+        for field in fields:
+            place = (side, name, field)
+            if self._at.get(place, (seconds, True))[0] <= seconds:
+                self._at[place] = (seconds, open_eyes)
 
     def at(self, side: Side, name: str, field: str) -> int | None:
-        """When the field was last looked at; None: never."""
-        return self._at.get((side, name, field))
+        """When the field was last looked at; None: never, or not since it was written with closed eyes."""
+        seconds, open_eyes = self._at.get((side, name, field), (0, False))
+        return seconds if open_eyes else None
 
     def copy(self) -> Looks:
         """Give an independent copy."""
-        return copy.deepcopy(self)
+        return Looks(dict(self._at))
 
 
 def check_plan(world: World, plan: Plan, looks: Looks, taken: Mapping[Side, datetime]) -> None:

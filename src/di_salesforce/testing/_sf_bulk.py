@@ -294,6 +294,7 @@ def ingest_results(call: ApiCall) -> Answer:
     if not job.finished:
         raise Refusal("INVALIDJOBSTATE", f"InvalidJobState : the job is {job.state}")  # [inferred]
     lines: list[Sequence[str | None]]
+    head: tuple[str, ...] = ()
     match call.part["results"].lower():
         case "successfulresults":
             head = ("sf__Id", "sf__Created")
@@ -302,7 +303,6 @@ def ingest_results(call: ApiCall) -> Answer:
             head = ("sf__Id", "sf__Error")
             lines = [(one, error, *cells) for one, error, cells in job.failed]
         case "unprocessedrecords":
-            head = ()
             lines = [*_unprocessed(job)]
         case _:
             raise not_found()

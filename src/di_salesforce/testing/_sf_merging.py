@@ -29,16 +29,15 @@ def merge(org: Org, saver: Saver, table: Table, winner: str, losers: Sequence[st
     if name not in _MERGING or len(losers) > _MOST_LOSERS or winner in losers:
         raise Refusal("INVALID_OPERATION", f"{name}: up to {_MOST_LOSERS} other records merge into one", ())
     moment = org.now()
+    stamps: StoredRow = {"LastModifiedDate": moment, "LastModifiedById": hand.user_id, "SystemModstamp": moment}
     for loser in losers:
         gone = saver.existing(table, loser)
         for child, field in list(org.children(name)):
             for child_id in child.index(field).find(loser):
                 # That a new parent moves SystemModstamp alone is our reading of "system changes".
                 child.put(child_id, child.rows[child_id] | {field.name: winner, "SystemModstamp": moment}, hand.journal)
-        stamps = {"LastModifiedDate": moment, "LastModifiedById": hand.user_id, "SystemModstamp": moment}
         table.put(loser, gone | stamps | {"IsDeleted": True, "MasterRecordId": winner}, hand.journal)
     kept = saver.existing(table, winner)
-    stamps = {"LastModifiedDate": moment, "LastModifiedById": hand.user_id, "SystemModstamp": moment}
     table.put(winner, kept | stamps, hand.journal)
 
 
@@ -61,7 +60,7 @@ def convert_lead(org: Org, saver: Saver, record_id: str, hand: Hand, *, opportun
     if lead.get("IsConverted"):
         raise Refusal("CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead", ())
     account = saver.create(tables["Account"], {"Name": lead["Company"]}, hand)
-    person = {name: lead[name] for name in _SAME_IN_CONTACT if name in lead}
+    person: dict[str, object] = {name: lead[name] for name in _SAME_IN_CONTACT if name in lead}
     contact = saver.create(tables["Contact"], {**person, "AccountId": account}, hand)
     deal = None
     today = org.clock().date()

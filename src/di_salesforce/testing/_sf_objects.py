@@ -69,6 +69,8 @@ _PERSON: Final = (
     Field("LastName", length=80, required=True, compound="Name"),
     Field("Name", length=121, formula=_full_name, label="Full Name"),
 )
+
+
 def _master(sobject: str) -> Field:
     """Give the field that names the winner of a merge in its losers (facts 3.13)."""
     return Field("MasterRecordId", "reference", references=[sobject], createable=False, updateable=False)

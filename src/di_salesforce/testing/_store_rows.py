@@ -1,4 +1,4 @@
-"""The rows that `store_contract` lets a store keep: a value of every kind, and links, items and the like in every state.
+"""The rows that `store_contract` lets a store keep: values of every kind, and links, items and the like in every state.
 
 What may not go in here: laws, and anything that touches a store.
 """

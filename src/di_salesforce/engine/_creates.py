@@ -1,0 +1,163 @@
+"""What is said of one row without a link, and its creation on the other side.
+
+What may not go in here: pairing rows (`_rows.py`).  A create holds no lookup that cannot be translated yet, and nothing
+that has no form there: the row then waits, or is rejected with every cause.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from di_salesforce.engine._actions import Change, Create, Reject, Skip
+from di_salesforce.engine._lines import Undefined
+from di_salesforce.engine._memory import FieldState, KeyText, LinkRecord, Relation, digest, fingerprint
+from di_salesforce.engine._observe import RowRef
+from di_salesforce.engine._workspace import Workspace, display_key
+from di_salesforce.records import UNSET, Side, UnsetType, Value, is_blank
+
+__all__ = ["create", "new_link", "reject_row", "skip_row"]
+
+
+def _about_row(work: Workspace, ref: RowRef, kind: str) -> dict[str, Any]:  # as in about_link
+    work.decided(ref.subject)
+    values = work.row_key(ref)
+    return {
+        "id": digest(work.name, kind, ref.subject),
+        "transfer": work.name,
+        "key": display_key(values),
+        "key_text": work.key_text(ref),
+        "subject": ref.subject,
+        f"{ref.side.value}_id": ref.record_id,
+    }
+
+
+def _inputs(work: Workspace, ref: RowRef) -> str:
+    values = (ref.value(line.field(ref.side)) for line in work.bound.lines.values())
+    return f"{work.version}:{fingerprint(*values)}"
+
+
+def skip_row(work: Workspace, ref: RowRef, reason: str) -> None:
+    work.actions.append(
+        Skip(
+            **_about_row(work, ref, "skip"),
+            reason=reason,
+            side=ref.side.other,
+            fingerprint=_inputs(work, ref),
+        )
+    )
+
+
+def reject_row(work: Workspace, ref: RowRef, reason: str, causes: tuple[tuple[str, str], ...]) -> None:
+    work.actions.append(
+        Reject(
+            **_about_row(work, ref, "reject"),
+            reason=reason,
+            side=ref.side,
+            record_id=ref.record_id,
+            causes=causes,
+            fingerprint=_inputs(work, ref),
+        )
+    )
+
+
+def new_link(work: Workspace, key: KeyText, refs: dict[Side, RowRef | None]) -> LinkRecord:
+    ids = {side: ref.record_id if ref is not None else None for side, ref in refs.items()}
+    birth = tuple(f"{side.value}:{ids[side] or digest(key)}" for side in Side)
+    return LinkRecord(
+        transfer=work.name,
+        id=digest(work.name, birth),
+        salesforce_id=ids[Side.SALESFORCE],
+        dialog_insight_id=ids[Side.DIALOG_INSIGHT],
+        salesforce_key=key,
+        dialog_insight_key=key,
+        fields={},
+    )
+
+
+def create(work: Workspace, ref: RowRef, target: Side) -> None:
+    lines = work.bound.lines.values()
+    flaws = {field: code for line in lines if (code := ref.flaw(field := line.field(ref.side)))}
+    flaws |= {field: "value.not_read" for line in lines if (field := line.field(ref.side)) not in ref.row}
+    if any(code in _LOOKED_UP for code in flaws.values()) and not work.asked(ref):
+        work.need_ref(ref)
+        return
+    if flaws:
+        reject_row(work, ref, next(iter(flaws.values())), tuple(flaws.items()))
+        return
+    changes: list[Change] = []
+    causes: list[tuple[str, str]] = []
+    reasons: set[str] = set()
+    fields: dict[str, FieldState] = {}
+    for name, line in work.bound.lines.items():
+        value = ref.row[line.field(ref.side)]
+        fields[name] = FieldState(
+            # How it compares with a new record in which it is blank; a line that is sent settles by what is kept of it.
+            rel=Relation.AGREED if line.agree(*_beside_blank(ref.side, value)) else Relation.REWRITTEN,
+            seen=(value, UNSET) if ref.side is Side.SALESFORCE else (UNSET, value),
+            version=line.version,
+            group=line.mapping.group_name if len(work.bound.groups[line.mapping.group_name]) > 1 else None,
+        )
+        if not line.flows.allows(target):
+            if line.mapping.key:
+                causes.append((line.field(ref.side), "key.not_creatable"))
+                reasons.add("key.not_creatable")
+            continue
+        converted = line.convert(value, to=target)
+        if isinstance(converted, Undefined):
+            causes.append((line.field(ref.side), converted.code))
+            reasons.add(_refusal(converted, is_key=line.mapping.key))
+            continue
+        default = line.mapping.default(target)
+        if is_blank(converted) and not isinstance(default, UnsetType):
+            changes.append(Change(line.field(target), UNSET, default, "default", name, value))
+        elif not is_blank(converted):
+            changes.append(Change(line.field(target), UNSET, converted, "create.new", name, value))
+    if "reference.waiting" in reasons:
+        skip_row(work, ref, "reference.waiting")
+    elif reasons:
+        reject_row(
+            work, ref, min(reasons), tuple(causes)
+        )  # one about the key, if there is one: `key` sorts before `value`
+    else:
+        _append_create(work, ref, target, changes, fields)
+
+
+def _beside_blank(side: Side, value: Value) -> tuple[Value, Value]:
+    return (value, None) if side is Side.SALESFORCE else (None, value)
+
+
+_LOOKED_UP = frozenset({"value.not_read", "value.unclear"})  # what a look-up may mend
+
+
+def _refusal(undefined: Undefined, *, is_key: bool) -> str:
+    if undefined.waits:
+        return "reference.waiting"
+    return "key.invalid" if is_key else "value.not_convertible"
+
+
+def _append_create(
+    work: Workspace, ref: RowRef, target: Side, changes: list[Change], fields: dict[str, FieldState]
+) -> None:
+    key = work.key_text(ref)
+    link = attrs.evolve(new_link(work, key, {ref.side: ref, target: None}), fields=fields)
+    link = link.with_side(ref.side, as_of=ref.as_of)
+    constants = [c for c in work.bound.transfer.constants if c.side is target]
+    changes += [Change(c.field, UNSET, c.value, "constant", "", UNSET) for c in constants]
+    write = Create(
+        **_about_row(work, ref, "create"),
+        reason="create.new",
+        link=link.id,
+        side=target,
+        address={
+            line.field(target): value
+            for line, value in zip(
+                work.bound.key_lines, work.bound.key_for(target, work.row_key(ref)) or (), strict=False
+            )
+        },
+        values={change.field: change.after for change in changes},
+        changes=tuple(changes),
+    )
+    if work.add_write(write):
+        work.links[link.id] = link

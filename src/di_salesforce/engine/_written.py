@@ -1,0 +1,93 @@
+"""What is remembered of the lines of a write that was done: the base moves to what the two sides hold now.
+
+What may not go in here: which write was done, open items, links.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from di_salesforce.engine._actions import Change
+from di_salesforce.engine._lines import BoundLine, value_flaw
+from di_salesforce.engine._memory import FieldState, Relation
+from di_salesforce.engine._part import LineWords
+from di_salesforce.records import UNSET, Row, Side, UnsetType, Value, is_blank
+
+__all__ = ["WrittenLine", "agreeing", "born", "written"]
+
+
+@attrs.frozen(repr=False)
+class WrittenLine:
+    """One line of a write that was done, with what the service told about its record."""
+
+    words: LineWords
+    bound: BoundLine | None  # None: the plan was read back
+    side: Side  # that was written
+    stored: Row | None
+
+    @property
+    def version(self) -> str:
+        return self.words[2]
+
+    @property
+    def kept(self) -> Value | UnsetType:
+        """What the service keeps now, where it told that."""
+        stored = self.stored or {}
+        value = stored.get(self.words[0 if self.side is Side.SALESFORCE else 1], UNSET)
+        return UNSET if value_flaw(value) else value
+
+    def pair(self, target: Value, source: Value) -> tuple[Value, Value]:
+        return (target, source) if self.side is Side.SALESFORCE else (source, target)
+
+    def relation(self, target: Value, source: Value, sent: Value) -> Relation:
+        """Tell whether source and stored value agree: by the line's rule, or (for a plan read back) by equality."""
+        if self.bound is not None:
+            agree = self.bound.agree(*self.pair(target, source))
+        else:
+            agree = target == sent or (is_blank(target) and is_blank(sent))
+        return Relation.AGREED if agree else Relation.REWRITTEN
+
+
+def written(state: FieldState, change: Change, line: WrittenLine) -> FieldState:
+    """Settle one line that was written: what the source held, and what the target now keeps."""
+    kept = change.after if isinstance(line.kept, UnsetType) else line.kept
+    source = None if isinstance(change.source, UnsetType) else change.source
+    # A default is known to differ from birth: it is no data of the other side.
+    told = change.rule != "default" and line.kept is not UNSET
+    return attrs.evolve(
+        state,
+        base=line.pair(kept, source),
+        rel=line.relation(kept, source, change.after) if told else _untold(change),
+        seen=(UNSET, UNSET),
+        bounce=change.bounce,
+        wrote=line.side,
+        unverified=line.kept is UNSET,
+        version=line.version,
+    )
+
+
+def _untold(change: Change) -> Relation:
+    return Relation.REWRITTEN if change.rule == "default" else Relation.AGREED
+
+
+def agreeing(state: FieldState, line: WrittenLine) -> FieldState:
+    """Settle a line that was decided with others and not sent, since both sides held the same already."""
+    values = [state.of(side) if state.seen_of(side) is UNSET else state.seen_of(side) for side in Side]
+    if isinstance(values[0], UnsetType) or isinstance(values[1], UnsetType):
+        return state
+    return state.agreeing((values[0], values[1]), line.version, unverified=state.unverified)
+
+
+def born(state: FieldState, line: WrittenLine) -> FieldState:
+    """Settle one line that a create did not send: blank on the source, or flowing the other way only."""
+    source = state.seen_of(line.side.other)
+    value = None if isinstance(source, UnsetType) else source
+    held = None if isinstance(line.kept, UnsetType) else line.kept
+    return attrs.evolve(
+        state,
+        base=line.pair(held, value),
+        # The plan says how a blank there compares; only what the service put there itself is compared now.
+        rel=state.rel if is_blank(held) else line.relation(held, value, None),
+        seen=(UNSET, UNSET),
+        unverified=line.kept is UNSET,
+    )
