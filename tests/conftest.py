@@ -7,6 +7,7 @@ import os
 from hypothesis import settings
 
 settings.register_profile("ci", max_examples=200, deadline=None, print_blob=True)
+settings.register_profile("quick", settings.get_profile("ci"), max_examples=20)  # on further Pythons
 settings.register_profile("long", settings.get_profile("ci"), max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 

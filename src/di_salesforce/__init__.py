@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from di_salesforce import converters, exceptions
 from di_salesforce._check import check
+from di_salesforce._suggest import suggest_transfer
 from di_salesforce.engine import Baseline, Outcome, Plan, Settlement, Snapshot, SyncReport, reconcile, settle
 from di_salesforce.exceptions import DISalesforceError
 from di_salesforce.mapping import (
@@ -81,6 +82,7 @@ __all__ = [
     "named",
     "reconcile",
     "settle",
+    "suggest_transfer",
 ]
 
 _LAZY: Final = {

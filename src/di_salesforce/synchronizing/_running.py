@@ -13,14 +13,25 @@ from typing import Final
 
 import attrs
 
-from di_salesforce.engine import Baseline, Outcome, Part, Plan, ReportLine, SyncReport, Write, mapping_version, settle
+from di_salesforce.engine import (
+    Baseline,
+    BoundTransfer,
+    Outcome,
+    Part,
+    Plan,
+    ReportLine,
+    SyncReport,
+    Write,
+    mapping_version,
+    settle,
+)
 from di_salesforce.engine._actions import Key
 from di_salesforce.exceptions import ConfigurationError, DISalesforceError, FirstRunError
 from di_salesforce.mapping import ObjectTransfer
 from di_salesforce.protocols import Progress
 from di_salesforce.records import Side
 from di_salesforce.stores import RunRecord
-from di_salesforce.synchronizing._planning import plan_transfer
+from di_salesforce.synchronizing._planning import plan_transfer, transfer_context
 from di_salesforce.synchronizing._setup import Setup
 from di_salesforce.synchronizing._writing import moved_since, write
 from di_salesforce.wire import Flow, time_now, work
@@ -92,7 +103,11 @@ def _apply_part(
     setup: Setup, transfer: ObjectTransfer, plan: Plan, part: Part, progress: Progress, run_id: str
 ) -> Flow[SyncReport]:
     started = yield from time_now()
-    plan, outrun = yield from _without_outrun(setup, plan, part)
+    baseline = yield from work("read the memory", partial(setup.store.baseline, part.transfer))
+    context = yield from transfer_context(setup, transfer, baseline, {})
+    # A plan that was read back compares by the mapping's own converters, like one that was just made.
+    plan = plan.bound_to(BoundTransfer.of(transfer, context))
+    plan, outrun = _without_outrun(plan, part, baseline)
     trusted = plan.now is not None and started - plan.now <= setup.fresh_for
     outcomes: dict[str, Outcome] = {}
     cut_short = ""
@@ -150,9 +165,8 @@ def _batch(
     return {**outcomes, **{action_id: Outcome.stale() for action_id in moved}}
 
 
-def _without_outrun(setup: Setup, plan: Plan, part: Part) -> Flow[tuple[Plan, list[ReportLine]]]:
+def _without_outrun(plan: Plan, part: Part, baseline: Baseline) -> tuple[Plan, list[ReportLine]]:
     """Leave out what concerns links that were settled since the plan was made (or a plan that is applied twice)."""
-    baseline = yield from work("read the memory", lambda: setup.store.baseline(part.transfer))
     revisions = {link.id: link.rev for link in baseline.links}
     outrun = {
         link.id
