@@ -24,6 +24,7 @@ myst_heading_anchors = 3
 html_theme = "furo"
 html_title = "di-salesforce"
 exclude_patterns = ["_build"]
+html_copy_source = False  # pytest takes a copied test-*.md.txt for a test
 
 default_role = "code"  # docstrings write `code` with one backtick, as Markdown does
 autodoc_member_order = "bysource"
@@ -43,7 +44,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"[a-z_]+|[A-Z][A-Za-z]*Error|PathLike"),  # built-in types and errors
     ("py:.*", r"di_salesforce\.[a-z_.]+\.[A-Z]"),  # type variables
     ("py:.*", r"Auth|HttpClient|AsyncHttpClient"),  # aliases
-    ("py:.*", r"InProcessTransport|InferredSchema|SalesforceSwitches"),  # what public functions give out of private modules
+    ("py:.*", r"InProcessTransport|InferredSchema|SalesforceSwitches"),  # given by public functions
     ("py:.*", r"di_salesforce\.([a-z_]+\.)?_.*"),  # private modules
 ]
 
