@@ -1,8 +1,8 @@
-"""Bad input: a clear error, or a reject with all of its reasons; never a wrong write, and never the loss of the rest."""
+"""Bad input: a clear error, or a reject with all of its reasons; never a wrong write, nor the loss of the rest."""
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -16,29 +16,32 @@ from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.records import Side
 
 S, D = Side.SALESFORCE, Side.DIALOG_INSIGHT
-NOW = datetime(2026, 5, 1, tzinfo=timezone.utc)
-NAIVE = datetime(2026, 5, 1)  # noqa: DTZ001 - the mistake under test
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+NAIVE = datetime(2026, 5, 1)
 TRANSFER = ObjectTransfer(
-    "t", sobject="Contact", fields=[FieldMapping("Email", "EMail", key=True, converter=converters.email()), FieldMapping("A", "a")]
+    "t",
+    sobject="Contact",
+    fields=[FieldMapping("Email", "EMail", key=True, converter=converters.email()), FieldMapping("A", "a")],
 )
-ORDERS = ObjectTransfer("o", sobject="Order", table="Orders", fields=[FieldMapping("No", "no", key=True), FieldMapping("A", "a")])
+ORDERS = ObjectTransfer(
+    "o", sobject="Order", table="Orders", fields=[FieldMapping("No", "no", key=True), FieldMapping("A", "a")]
+)
 GOOD = ({"Id": "s9", "Email": "good", "A": "x"}, {"idContact": "d9", "EMail": "good", "a": "x"})
 
 
 def plan_of(salesforce: list[Any], dialog_insight: list[Any], transfer: ObjectTransfer = TRANSFER, **more: Any) -> Plan:
-    plan = reconcile(
-        transfer,
-        salesforce=Snapshot.complete(salesforce),
-        dialog_insight=Snapshot.complete(dialog_insight),
-        **{"baseline": Baseline.empty(), "now": NOW, **more},
-    )
+    arguments: dict[str, Any] = {"baseline": Baseline.empty(), "now": NOW, **more}
+    shots = Snapshot.complete(salesforce), Snapshot.complete(dialog_insight)
+    plan = reconcile(transfer, salesforce=shots[0], dialog_insight=shots[1], **arguments)
     asked: list[Any] = []
     while plan.needs:
         assert plan.needs not in asked, "the same is asked for again"
         asked.append(plan.needs)
         rows = {
             "salesforce": [r for r in salesforce if any(r.get("Id") == need.record_id for need in plan.needs[S])],
-            "dialog_insight": [r for r in dialog_insight if any(str(r.get("idContact")) == need.record_id for need in plan.needs[D])],
+            "dialog_insight": [
+                r for r in dialog_insight if any(str(r.get("idContact")) == need.record_id for need in plan.needs[D])
+            ],
         }
         plan = plan.supplied(**rows)
     return plan
@@ -72,7 +75,9 @@ def test_a_value_of_no_kind_stops_no_run(value: Any, side: Side, paired: bool) -
     assert {kind for kind, _ in told} & {"reject", "conflict"} and not plan.writes
 
 
-@pytest.mark.parametrize("value", [*UNFIT, True, 5, Decimal(5)], ids=lambda value: type(value).__name__ + repr(value)[:9])
+@pytest.mark.parametrize(
+    "value", [*UNFIT, True, 5, Decimal(5)], ids=lambda value: type(value).__name__ + repr(value)[:9]
+)
 @pytest.mark.parametrize("side", Side)
 def test_a_key_of_no_kind_stops_no_run(value: Any, side: Side) -> None:
     """Whatever stands in the key field, the run goes on and the row is told."""
@@ -86,7 +91,10 @@ def test_mixed_keys_stay_apart() -> None:
     """The number 5, the text 5 and true are three keys where nothing says that they are one."""
     plan = plan_of([{"Id": str(i), "No": key, "A": 1} for i, key in enumerate((5, "5", True))], [], ORDERS)
     assert [a.reason for a in plan.actions] == ["create.new"] * 3
-    assert plan_of([{"Id": "1", "No": 5, "A": 1}], [{"no": Decimal("5.0"), "a": 1}], ORDERS).actions[0].reason == "link.key"
+    assert (
+        plan_of([{"Id": "1", "No": 5, "A": 1}], [{"no": Decimal("5.0"), "a": 1}], ORDERS).actions[0].reason
+        == "link.key"
+    )
 
 
 # --------------------------------------------------------------------------------------------------- missing
@@ -101,7 +109,9 @@ def test_a_row_that_lacks_a_field_is_told(side: Side, field: str) -> None:
     del row[names[side][field]]
     plan = plan_of([*([row] if side is S else []), GOOD[0]], [*([row] if side is D else []), GOOD[1]])
     assert not plan.writes and about(plan, "good") == [("link", "link.key")]
-    rejects = [reject for reject in plan.rejects if f"{side.value[0]}1" in (reject.salesforce_id, reject.dialog_insight_id)]
+    rejects = [
+        reject for reject in plan.rejects if f"{side.value[0]}1" in (reject.salesforce_id, reject.dialog_insight_id)
+    ]
     assert [name for reject in rejects for name, _ in reject.causes] == [names[side][field]]
 
 
@@ -124,7 +134,7 @@ def test_a_linked_row_that_lacks_a_field_changes_nothing() -> None:
 
 @pytest.mark.parametrize("side", Side)
 def test_rows_of_another_object_are_refused(side: Side) -> None:
-    """Rows without the record id of their side cannot be this transfer's: an error with their places, nothing planned."""
+    """Rows without the record id of their side cannot be this transfer's: an error with their places."""
     wrong = [{"Name": "Acme"}, {"Name": "Corp"}]
     with pytest.raises(ConfigurationError) as caught:
         plan_of(wrong if side is S else [], wrong if side is D else [])
@@ -160,22 +170,31 @@ ANYTHING = st.one_of(
 )  # fmt: skip
 CONVERTERS = st.sampled_from(
     [
-        None, converters.text(), converters.integer(), converters.decimal(scale=2), converters.boolean(), converters.email(),
-        converters.phone(), converters.date(), converters.datetime(), converters.choice({"a": "b"}), converters.multi_choice(),
-        converters.record_id(),
+        None, converters.text(), converters.integer(), converters.decimal(scale=2), converters.boolean(),
+        converters.email(), converters.phone(), converters.date(), converters.datetime(),
+        converters.choice({"a": "b"}), converters.multi_choice(), converters.record_id(),
     ]
 )  # fmt: skip
 
 
 @given(data=st.data(), key=CONVERTERS, value=CONVERTERS)
 def test_nothing_in_a_row_stops_a_run(data: st.DataObject, key: Any, value: Any) -> None:
-    """Rows with anything in their fields are planned without an exception, every row is told once, and it can be saved."""
+    """Rows with anything in their fields raise nothing, each is told, and the plan can be saved."""
     lines = [FieldMapping("K", "k", key=True, converter=key), FieldMapping("V", "v", converter=value)]
     transfer = ObjectTransfer("t", sobject="T", fields=lines)
-    salesforce = [{"Id": f"s{i}", "K": data.draw(ANYTHING), "V": data.draw(ANYTHING)} for i in range(data.draw(st.integers(0, 3)))]
-    dialog = [{"idContact": f"d{i}", "k": data.draw(ANYTHING), "v": data.draw(ANYTHING)} for i in range(data.draw(st.integers(0, 3)))]
+    salesforce = [
+        {"Id": f"s{i}", "K": data.draw(ANYTHING), "V": data.draw(ANYTHING)} for i in range(data.draw(st.integers(0, 3)))
+    ]
+    dialog = [
+        {"idContact": f"d{i}", "k": data.draw(ANYTHING), "v": data.draw(ANYTHING)}
+        for i in range(data.draw(st.integers(0, 3)))
+    ]
     plan = plan_of(salesforce, dialog, transfer, context=Context(allow_empty=frozenset(Side)))
-    named = [a.salesforce_id for a in plan.actions if a.kind in ("create", "link", "reject", "skip") and a.salesforce_id and not (a.kind == "reject" and a.link)]
+    named = [
+        a.salesforce_id
+        for a in plan.actions
+        if a.kind in ("create", "link", "reject", "skip") and a.salesforce_id and not (a.kind == "reject" and a.link)
+    ]
     assert sorted(set(named)) == sorted(row["Id"] for row in salesforce)
     assert Plan.from_dict(plan.to_dict()) == plan
     settle(plan, {}, now=NOW)

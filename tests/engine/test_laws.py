@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import assume, event, given
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from di_salesforce import FieldMapping, ObjectTransfer, converters
@@ -22,17 +22,16 @@ from di_salesforce.engine import (
     Need,
     Plan,
     Skip,
-    Snapshot,
     Update,
     reconcile,
 )
 from di_salesforce.exceptions import ConfigurationError
-from di_salesforce.records import Side, UnsetType, Value, is_blank
+from di_salesforce.records import Side, Value, is_blank
 from di_salesforce.testing._invariants import check_triggers, normal
 from di_salesforce.testing._mirror import mirror_name
 from di_salesforce.testing.strategies import change_something, fates, live_one_round, rows, transfers, worlds
 from di_salesforce.testing.worlds import Saving, World
-from di_salesforce.triggers import ConflictPolicy, Deletes, Trigger
+from di_salesforce.triggers import ConflictPolicy, Trigger
 
 HOLD = st.just(ConflictPolicy.HOLD)
 CONTEXT = Context(allow_empty=frozenset(Side))  # small worlds lose their last record; the guard has its own test
@@ -40,14 +39,21 @@ CONTEXT = Context(allow_empty=frozenset(Side))  # small worlds lose their last r
 
 @st.composite
 def some_worlds(
-    draw: st.DrawFn, /, *, past: bool = True, honest: bool = False, rekeys: bool = False, **settings: Any  # of `transfers`
+    draw: st.DrawFn,
+    /,
+    *,
+    past: bool = True,
+    honest: bool = False,
+    rekeys: bool = False,
+    **settings: Any,  # of `transfers`
 ) -> World:
     return draw(worlds(draw(transfers(**settings)), past=past, honest=honest, rekeys=rekeys, context=CONTEXT))
 
 
 def planned(world: World, **changed: Any) -> Plan:  # arguments of reconcile
     """Plan from complete reads, without the world's own checks, answering look-ups."""
-    arguments = {
+    arguments: dict[str, Any] = {
+        "transfer": world.transfer,
         "salesforce": world.snapshot(Side.SALESFORCE),
         "dialog_insight": world.snapshot(Side.DIALOG_INSIGHT),
         "baseline": world.baseline,
@@ -55,7 +61,7 @@ def planned(world: World, **changed: Any) -> Plan:  # arguments of reconcile
         "context": world.context,
         **changed,
     }
-    plan = reconcile(arguments.pop("transfer", world.transfer), **arguments)
+    plan = reconcile(**arguments)
     while plan.needs:
         found = {side.value: world.look_up(side, plan.needs[side]) for side in Side}
         plan = plan.supplied(**found)
@@ -68,7 +74,7 @@ def exact(plan: Plan) -> str:
 
 @given(world=some_worlds())
 def test_law_1_converges(world: World) -> None:
-    """With no edits, full sight and all writes answered, the second plan writes nothing, whatever the servers rewrite."""
+    """With no edits, full sight and all writes answered, the second plan writes nothing, whatever servers rewrite."""
     event(f"wrote {world.settle_down(most=2)} times")
 
 
@@ -130,7 +136,9 @@ def test_law_3_every_write_names_its_rule_and_what_it_replaces(world: World) -> 
                 assert change.before == now[change.field] == write.based_on[change.field]
 
 
-@given(world=some_worlds(rekeys=True), triggers=st.integers(0, Trigger.ALL.value).map(Trigger), keep=st.sampled_from(Side))
+@given(
+    world=some_worlds(rekeys=True), triggers=st.integers(0, Trigger.ALL.value).map(Trigger), keep=st.sampled_from(Side)
+)
 def test_law_4_obeys_the_triggers(world: World, triggers: Trigger, keep: Side) -> None:
     """No plan holds a write that the triggers forbid, nor does one in which a person has decided every conflict."""
     transfer = attrs.evolve(world.transfer, triggers=triggers)
@@ -150,13 +158,15 @@ def test_law_5_minimal(world: World) -> None:
     """An update sends only fields that change, each to a value that is not there yet; a create sends no blanks."""
     lines = {line.name: line for line in world.transfer.lines}
     for write in world.plan().writes:
-        assert dict(write.values) == {change.field: change.after for change in write.changes if not write.kind == "delete"}
+        assert dict(write.values) == {change.field: change.after for change in write.changes if write.kind != "delete"}
         for change in write.changes:
             if isinstance(write, Create):
                 assert not is_blank(change.after)
             elif isinstance(write, Update):
                 line = lines[change.line]
-                there = world.rows(write.side)[world.sides[write.side].find(write.record_id, write.address)][change.field]
+                there = world.rows(write.side)[world.sides[write.side].find(write.record_id, write.address)][
+                    change.field
+                ]
                 assert normal(line, write.side, there) != normal(line, write.side, change.after)
 
 
@@ -166,7 +176,9 @@ def test_law_5_minimal(world: World) -> None:
 def seen_in_the_mirror(plan: Plan, *, mirrored: bool) -> Counter[str]:
     """Give a plan's actions and needs as a set without order, each in words that the mirror can turn around."""
     if not mirrored:
-        return Counter([*map(repr, map(_told, plan.actions)), *(repr((side.value, _need(need))) for side, need in plan.needs)])
+        return Counter(
+            [*map(repr, map(_told, plan.actions)), *(repr((side.value, _need(need))) for side, need in plan.needs)]
+        )
     told = [*(_turned(_told(action)) for action in plan.actions)]
     return Counter([*map(repr, told), *(repr((side.other.value, _need(need))) for side, need in plan.needs)])
 
@@ -185,9 +197,13 @@ def _told(action: Action) -> dict[str, Any]:  # plain words
     }
     match action:
         case Create() | Update():
-            told["changes"] = sorted((mirror_safe(c.line), c.rule, repr(c.before), repr(c.after)) for c in action.changes)
+            told["changes"] = sorted(
+                (mirror_safe(c.line), c.rule, repr(c.before), repr(c.after)) for c in action.changes
+            )
         case Conflict():
-            told["fields"] = sorted((mirror_safe(f.line), repr(f.salesforce), repr(f.dialog_insight)) for f in action.fields)
+            told["fields"] = sorted(
+                (mirror_safe(f.line), repr(f.salesforce), repr(f.dialog_insight)) for f in action.fields
+            )
             told["proposals"] = sorted((p.keep.value, p.refusal, len(p.changes)) for p in action.proposals)
         case Skip():
             told["fields"] = sorted(map(mirror_safe, action.fields))
@@ -251,7 +267,8 @@ def test_law_7_local(world: World) -> None:
     """A pair of records with a key of its own changes nothing of what is planned for the others."""
     before = planned(world)
     stranger: dict[str, Value] = {
-        line.name: 99 if line.converter == converters.integer() else "zoe@test.example" for line in world.transfer.key_lines
+        line.name: 99 if line.converter == converters.integer() else "zoe@test.example"
+        for line in world.transfer.key_lines
     }
     for side in Side:
         world.add(side, {line.field(side): stranger[line.name] for line in world.transfer.key_lines})
@@ -296,9 +313,11 @@ def test_law_9_quiet(world: World) -> None:
 
 @pytest.mark.parametrize("side", Side)
 def test_law_9_a_field_that_is_kept_rewriting_is_held_within_three_rounds(side: Side) -> None:
-    """Two systems that rewrite each other's value for ever are stopped after three rounds, and a quiet round forgives."""
+    """Two systems that rewrite each other's value are stopped after three rounds, and a quiet round forgives."""
     transfer = ObjectTransfer(
-        "t", sobject="T", fields=[FieldMapping("Key", "key", key=True), FieldMapping("A", "a", converter=converters.integer())]
+        "t",
+        sobject="T",
+        fields=[FieldMapping("Key", "key", key=True), FieldMapping("A", "a", converter=converters.integer())],
     )
     world = World(transfer)
     names = {each: world.add(each, {line.field(each): "k" for line in transfer.key_lines}) or "" for each in Side}
@@ -339,7 +358,7 @@ def _end_state(world: World) -> dict[Side, Counter[str]]:
 
 @given(data=st.data(), transfer=transfers(first_match=HOLD, optins=False), failures=st.integers(1, 4))
 def test_law_10_crash_safe(data: st.DataObject, transfer: ObjectTransfer, failures: int) -> None:
-    """Stop anywhere, lose any answer, run again: both sides end as if nothing had failed, and nothing is there twice."""
+    """Stop anywhere, lose any answer, run again: both sides end as if nothing had failed; nothing is there twice."""
     saving = dict.fromkeys(Side, Saving(unique_key=data.draw(st.booleans())))
     context = attrs.evolve(CONTEXT, retry_refused=True)  # refusals here are a server's mood, not the record's fault
     worlds_ = World(transfer, saving, context), World(transfer, saving, context)

@@ -1,7 +1,7 @@
 """A world that lives: edits on both sides, looks of all kinds, failing writes, crashes, restored memories.
 
-The world itself holds every plan and settlement to the three invariants; here it is pushed around at random, and whenever
-it is left in peace it must settle, account for every difference, and stay quiet.
+The world itself holds every plan and settlement to the three invariants; here it is pushed around at random, and
+whenever it is left in peace it must settle, account for every difference, and stay quiet.
 """
 
 from __future__ import annotations
@@ -11,7 +11,14 @@ from typing import Any
 import attrs
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from di_salesforce import ObjectTransfer
 from di_salesforce.engine import Context, Coverage, Life, Plan
@@ -92,7 +99,9 @@ class LivingWorld(RuleBasedStateMachine):
 
     def _look(self, data: st.DataObject, side: Side) -> Any:  # a Snapshot
         coverage = data.draw(st.sampled_from(Coverage))
-        seen = data.draw(st.sets(st.sampled_from([*self.world.rows(side), *(line.name for line in self.world.transfer.lines), ""])))
+        seen = data.draw(
+            st.sets(st.sampled_from([*self.world.rows(side), *(line.name for line in self.world.transfer.lines), ""]))
+        )
         return self.world.snapshot(side, coverage, pick=lambda name, field: (field or name) not in seen)
 
     def _finish(self, data: st.DataObject, plan: Plan, *, crash: bool = False) -> None:
@@ -179,5 +188,6 @@ class LivingWorld(RuleBasedStateMachine):
             self.peace()
 
 
-TestLivingWorld = LivingWorld.TestCase
-TestLivingWorld.settings = settings(settings(), stateful_step_count=STEPS)
+def test_a_living_world_settles_whenever_it_is_left_in_peace() -> None:
+    """Whatever happens, in any order: the invariants hold at each step, and peace brings it to rest."""
+    run_state_machine_as_test(LivingWorld, settings=settings(stateful_step_count=STEPS))

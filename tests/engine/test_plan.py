@@ -35,7 +35,11 @@ def read_back(plan: Plan) -> Plan:
 
 
 def transfer(**settings: Any) -> ObjectTransfer:
-    lines = [FieldMapping("Email", "EMail", key=True, converter=converters.email()), FieldMapping("A", "a"), FieldMapping("B", "b")]
+    lines = [
+        FieldMapping("Email", "EMail", key=True, converter=converters.email()),
+        FieldMapping("A", "a"),
+        FieldMapping("B", "b"),
+    ]
     return ObjectTransfer("t", sobject="Contact", fields=lines, **settings)
 
 
@@ -43,7 +47,10 @@ def busy(**settings: Any) -> World:
     """A world whose plan has one of nearly everything: create, update, link, conflicts, reject, skip."""
     world = World(transfer(**settings))
     names = {
-        (side, key): world.add(side, {"Email" if side is S else "EMail": key, "A" if side is S else "a": SECRET, "B" if side is S else "b": 1})
+        (side, key): world.add(
+            side,
+            {"Email" if side is S else "EMail": key, "A" if side is S else "a": SECRET, "B" if side is S else "b": 1},
+        )
         for side in Side
         for key in ("one@test.example", "two@test.example")
     }
@@ -77,7 +84,10 @@ def test_a_plan_that_was_read_back_settles_alike(plan: Plan) -> None:
     assert plan.now is not None
     outcomes = {write.id: Outcome.done("7", {**write.values, "Id": "7"}) for write in plan.writes}
     here, there = (settle(one, outcomes, now=plan.now) for one in (plan, read_back(plan)))
-    told = [[(link.id, {n: (s.base, s.rel) for n, s in link.fields.items()}) for link in one.changed_links] for one in (here, there)]
+    told = [
+        [(link.id, {n: (s.base, s.rel) for n, s in link.fields.items()}) for link in one.changed_links]
+        for one in (here, there)
+    ]
     assert told[0] == told[1]
     assert here.removed_links == there.removed_links and here.open_items == there.open_items
 
@@ -108,7 +118,16 @@ def test_a_tampered_plan_is_refused(part: str) -> None:
         Plan.from_dict(data)
 
 
-@pytest.mark.parametrize("data", [{}, {"kind": "plan"}, {"kind": "plan", "format": 99}, {"kind": "plan", "format": 1}, {"kind": "link", "format": 1}])
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        {"kind": "plan"},
+        {"kind": "plan", "format": 99},
+        {"kind": "plan", "format": 1},
+        {"kind": "link", "format": 1},
+    ],
+)
 def test_what_is_no_plan_is_refused(data: dict[str, Any]) -> None:
     """Other data, newer formats and damaged plans are a clear error."""
     with pytest.raises(ConfigurationError):
@@ -119,7 +138,14 @@ def damaged_plans() -> list[Any]:  # JSON data
     """Give saved plans, each damaged in one place."""
     whole = json.dumps(busy().plan().to_dict())
     found: list[Any] = []
-    for name, wrong in (("actions", 1), ("actions", [1]), ("actions", [{"kind": "update"}]), ("parts", [{}]), ("now", 5), ("set_aside", None)):
+    for name, wrong in (
+        ("actions", 1),
+        ("actions", [1]),
+        ("actions", [{"kind": "update"}]),
+        ("parts", [{}]),
+        ("now", 5),
+        ("set_aside", None),
+    ):
         found.append({**json.loads(whole), name: wrong})
     broken = json.loads(whole)
     broken["actions"][0]["key"] = {"$decimal": "no number"}
@@ -261,7 +287,14 @@ def test_the_summary_counts_everything() -> None:
     """The summary has a line for each kind and reason, and says what must still be looked up."""
     world = busy()
     told = world.plan().summary()
-    for code in ("create.new", "update.changed", "conflict.both_changed", "conflict.first_match", "link.key", "key.missing"):
+    for code in (
+        "create.new",
+        "update.changed",
+        "conflict.both_changed",
+        "conflict.first_match",
+        "link.key",
+        "key.missing",
+    ):
         assert code in told
     waiting = LinkedPair(world, {}).look(world.snapshot(S, Coverage.CHANGES), world.snapshot(D, Coverage.CHANGES))
     assert "looked up" in waiting.summary()

@@ -1,16 +1,24 @@
-"""The row table: what becomes of each record and of each link, a test per row that is built."""
+"""The row table: what becomes of records without a link, and of keys; a test per row that is built."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from di_salesforce import FieldMapping, ObjectTransfer, converters
-from di_salesforce.engine import Baseline, Context, Coverage, EngineCapabilities, Life, Plan, Snapshot, reconcile, settle
-from di_salesforce.exceptions import EmptySideError
+from di_salesforce.engine import (
+    Baseline,
+    Context,
+    Coverage,
+    EngineCapabilities,
+    Plan,
+    Snapshot,
+    reconcile,
+    settle,
+)
 from di_salesforce.records import Row, Side
 from di_salesforce.testing._pairs import LinkedPair
 from di_salesforce.testing._served import Saving
@@ -19,7 +27,7 @@ from di_salesforce.triggers import Deletes, Trigger
 
 S, D = Side.SALESFORCE, Side.DIALOG_INSIGHT
 CREATED = {S: Trigger.SALESFORCE_CREATED, D: Trigger.DIALOG_INSIGHT_CREATED}
-NOW = datetime(2026, 5, 1, tzinfo=timezone.utc)
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
 
 def transfer(**settings: Any) -> ObjectTransfer:
@@ -38,12 +46,13 @@ def row(side: Side, number: int | None, key: Any = "k", value: Any = "x") -> Row
 
 
 def plan_of(
-    salesforce: Snapshot | Iterable[Row], dialog_insight: Snapshot | Iterable[Row], baseline: Baseline | None = None, **more: Any
+    salesforce: Snapshot | Iterable[Row],
+    dialog_insight: Snapshot | Iterable[Row],
+    baseline: Baseline | None = None,
+    **more: Any,
 ) -> Plan:
     """Plan once; plain rows are complete reads."""
-    shots = [
-        shot if isinstance(shot, Snapshot) else Snapshot.complete(shot) for shot in (salesforce, dialog_insight)
-    ]
+    shots = [shot if isinstance(shot, Snapshot) else Snapshot.complete(shot) for shot in (salesforce, dialog_insight)]
     return reconcile(
         more.pop("transfer", transfer()),
         salesforce=shots[0],
@@ -148,7 +157,9 @@ def test_a_value_without_a_form_rejects_the_create_with_every_cause() -> None:
         *(FieldMapping(f"N{i}", f"n{i}", converter=converters.integer()) for i in range(2)),
     ]
     plan = plan_of(
-        [{"Id": "1", "Email": "k", "N0": "one", "N1": "two"}], [], transfer=ObjectTransfer("t", sobject="T", fields=lines)
+        [{"Id": "1", "Email": "k", "N0": "one", "N1": "two"}],
+        [],
+        transfer=ObjectTransfer("t", sobject="T", fields=lines),
     )
     assert told(plan) == [("reject", "value.not_convertible")]
     assert [field for field, _ in plan.rejects[0].causes] == ["N0", "N1"]
@@ -157,7 +168,9 @@ def test_a_value_without_a_form_rejects_the_create_with_every_cause() -> None:
 def test_a_child_waits_for_its_parent() -> None:
     """A record whose lookup refers to one that is not linked yet is not created without it."""
     child = ObjectTransfer(
-        "t", sobject="T", fields=[FieldMapping("Email", "EMail", key=True), FieldMapping("Parent", "p", references="parents")]
+        "t",
+        sobject="T",
+        fields=[FieldMapping("Email", "EMail", key=True), FieldMapping("Parent", "p", references="parents")],
     )
     plan = plan_of([{"Id": "1", "Email": "k", "Parent": "p1"}], [], transfer=child)
     assert told(plan) == [("skip", "reference.waiting")]
@@ -166,7 +179,9 @@ def test_a_child_waits_for_its_parent() -> None:
 def test_a_waiting_row_is_asked_for_again() -> None:
     """Under changes, a row that waits is asked for again, since its parent may be linked now."""
     child = ObjectTransfer(
-        "t", sobject="T", fields=[FieldMapping("Email", "EMail", key=True), FieldMapping("Parent", "p", references="parents")]
+        "t",
+        sobject="T",
+        fields=[FieldMapping("Email", "EMail", key=True), FieldMapping("Parent", "p", references="parents")],
     )
     first = plan_of([{"Id": "1", "Email": "k", "Parent": "p1"}], [], transfer=child)
     memory = Baseline.empty().updated(settle(first, {}, now=NOW))
@@ -262,216 +277,6 @@ def test_a_record_that_another_transfer_claims_is_left_to_it() -> None:
     assert told(plan_of([], [row(D, 1)], context=context)) == [("skip", "claimed")]
 
 
-# ------------------------------------------------------------------------------------------- gone and back
-
-
-def test_absence_is_looked_up_before_it_means_anything() -> None:
-    """Missing from a complete read, without evidence: asked for by id, and nothing flows meanwhile."""
-    one = linked()
-    one.edit(D, a="y")
-    shot = Snapshot.complete([r for n, r in one.world.rows(S).items() if n != one.names[S]], as_of=one.world.now)
-    plan = one.look(salesforce=shot)
-    assert not plan.actions and asked(plan) == [(S, one.names[S], None)]
-    assert told(plan.supplied()) == [("skip", "deleted.reported")]
-
-
-def test_a_relational_row_is_asked_for_by_its_key() -> None:
-    """A row without a native id is named by its key, also when it is missing."""
-    memory = Baseline.empty().updated(
-        settle(plan_of([row(S, 1), row(S, 2, "k2")], [row(D, None), row(D, None, "k2")], transfer=ORDERS), {}, now=NOW)
-    )
-    later = NOW + timedelta(hours=1)
-    plan = plan_of([row(S, 1), row(S, 2, "k2")], [row(D, None, "k2")], memory, transfer=ORDERS, now=later)
-    assert asked(plan) == [(D, None, "k")]
-    assert told(plan.supplied()) == [("skip", "deleted.reported")]
-
-
-@pytest.mark.parametrize("gone", Side)
-def test_deleted_and_reported(gone: Side) -> None:
-    """deletes=REPORT: told once, the link sleeps with its state, and nothing is deleted."""
-    one = linked()
-    one.remove(gone)
-    assert told(one.world.one_pass()) == [("skip", "deleted.reported")]
-    link = link_of(one)
-    assert (link.life, link.gone) == (Life.DORMANT, gone) and link.fields["A:a"].base == ("x", "x")
-    assert not one.world.one_pass().actions
-    assert one.names[gone.other] in one.world.rows(gone.other)
-
-
-@pytest.mark.parametrize("gone", Side)
-def test_undeleted_and_revived(gone: Side) -> None:
-    """The same record is back: the link lives again with the state that was kept, and edits of both sides are compared."""
-    one = linked()
-    one.remove(gone)
-    one.world.one_pass()
-    one.edit(gone.other, **{"A" if gone is D else "a": "meanwhile"})
-    one.world.one_pass()
-    assert one.world.undelete(gone, one.names[gone])
-    assert sorted(told(one.world.one_pass())) == [("link", "link.revived"), ("update", "update.changed")]
-    assert {one.row(S)["A"], one.row(D)["a"]} == {"meanwhile"}
-
-
-@pytest.mark.parametrize("gone", Side)
-def test_an_edit_while_the_link_sleeps_is_not_overwritten(gone: Side) -> None:
-    """Under changes: what the survivor's side edits while the link sleeps is known, or looked up, when it wakes."""
-    field = {S: "A", D: "a"}
-    one = linked()
-
-    def by_changes() -> Plan:
-        plan = one.world.plan(*(one.world.snapshot(side, Coverage.CHANGES) for side in Side))
-        one.world.apply(plan)
-        return plan
-
-    one.remove(gone)
-    assert told(by_changes()) == [("skip", "deleted.reported")]
-    one.edit(gone.other, **{field[gone.other]: "theirs"})
-    by_changes()
-    one.world.undelete(gone, one.names[gone])
-    one.edit(gone, **{field[gone]: "ours"})
-    assert ("conflict", "conflict.both_changed") in told(by_changes())
-
-
-@pytest.mark.parametrize("gone", Side)
-def test_deleted_and_unlinked(gone: Side) -> None:
-    """deletes=UNLINK: the link ends with a tombstone, so that the survivor does not bring the record back."""
-    one = linked(deletes=Deletes.UNLINK)
-    one.remove(gone)
-    assert told(one.world.one_pass()) == [("unlink", "unlink.deleted")]
-    assert link_of(one) is None
-    assert told(one.world.one_pass()) == [("skip", "tombstone")]
-    assert one.names[gone.other] in one.world.rows(gone.other)
-
-
-def test_a_record_with_a_new_id_is_no_ghost() -> None:
-    """A tombstone names native ids: a person who creates the record again under a new id is news."""
-    one = linked(deletes=Deletes.UNLINK)
-    one.remove(S)
-    one.world.one_pass()
-    one.world.remove(D, one.names[D])
-    one.world.one_pass()
-    one.world.add(S, {"Email": "k", "A": "again"})
-    assert told(one.world.one_pass()) == [("create", "create.new")]
-
-
-def test_deleted_and_deleted() -> None:
-    """deletes=DELETE: the counterpart goes too where it holds nothing new, and neither comes back."""
-    one = linked(deletes=Deletes.DELETE)
-    one.remove(D)
-    assert told(one.world.one_pass()) == [("delete", "delete.proven")]
-    assert one.names[S] not in one.world.rows(S) and link_of(one) is None
-    assert not one.world.one_pass().actions
-
-
-def test_a_delete_says_what_it_deletes() -> None:
-    """A delete carries what the record held: a record that was edited since is not deleted."""
-    one = linked(deletes=Deletes.DELETE)
-    one.remove(D)
-    plan = one.world.plan()
-    assert {change.field: change.before for change in plan.writes[0].changes} == {"Email": "k", "A": "x"}
-    one.edit(S, A="edited in the meantime")
-    one.world.apply(plan)
-    assert one.names[S] in one.world.rows(S)
-
-
-def test_edit_against_delete_is_held() -> None:
-    """deletes=DELETE, but the counterpart was edited since the last agreement: held for a person."""
-    one = linked(deletes=Deletes.DELETE)
-    one.remove(D)
-    one.edit(S, A="y")
-    assert told(one.world.one_pass()) == [("conflict", "conflict.delete_edited")]
-    assert one.names[S] in one.world.rows(S)
-
-
-def test_deletes_need_the_service() -> None:
-    """Where a service is not known to delete, a delete is only reported (Dialog Insight, unless switched on)."""
-    one = linked(deletes=Deletes.DELETE)
-    one.remove(S)
-    assert told(one.world.one_pass()) == [("skip", "deleted.reported")]
-    on = linked(deletes=Deletes.DELETE, context=Context(capabilities=EngineCapabilities(deletes=frozenset(Side))))
-    on.remove(S)
-    assert told(on.world.one_pass()) == [("delete", "delete.proven")]
-
-
-def test_both_deleted() -> None:
-    """Both records are gone: the link is dropped, and both names are remembered."""
-    one = linked()
-    one.remove(S)
-    one.remove(D)
-    assert told(one.world.one_pass()) == [("unlink", "unlink.both_deleted")]
-    assert {stone.record_id for stone in one.world.baseline.tombstones.values()} == set(one.names.values())
-    assert not one.world.one_pass().actions
-
-
-def test_evidence_spares_the_look_up() -> None:
-    """A source that names what was deleted proves it, under changes too."""
-    one = linked()
-    one.remove(S)
-    plan = one.look(*(one.world.snapshot(side, Coverage.CHANGES) for side in Side))
-    assert told(plan) == [("skip", "deleted.reported")] and not plan.needs
-
-
-def test_old_evidence_is_not_believed() -> None:
-    """A delete that was observed before the record was last seen alive proves nothing."""
-    one = linked()
-    before = one.world.now
-    one.world.rest()
-    one.edit(S, A="alive")
-    one.world.one_pass()
-    plan = one.look(Snapshot.sample([], deleted=[one.names[S]], as_of=before), one.world.snapshot(D, Coverage.CHANGES))
-    assert not plan.actions
-
-
-@pytest.mark.parametrize("evidence", ["merged", "converted"])
-def test_merged_and_converted_records_are_held(evidence: str) -> None:
-    """A record that was merged into another, or a lead that was converted, is reported and held; nothing flows."""
-    one = linked()
-    one.edit(D, a="y")
-    shot = Snapshot.changes([], as_of=one.world.now, **{evidence: {one.names[S]: "someone else"}})
-    assert told(one.look(salesforce=shot)) == [("conflict", f"conflict.{evidence}")]
-
-
-# ---------------------------------------------------------------------------------------------------- scope
-
-
-def scoped() -> LinkedPair:
-    one = linked(salesforce_filter="A != 'out'")
-    one.world.scope = lambda row: row["A"] != "out"
-    return one
-
-
-def test_left_the_filter_and_came_back() -> None:
-    """Out of scope nothing flows and the state is kept; back in scope, the ordinary comparison goes on."""
-    one = scoped()
-    one.edit(S, A="out")
-    assert told(one.world.one_pass()) == [("skip", "scope.left")]
-    assert link_of(one).life is Life.DORMANT
-    one.edit(D, a="theirs")
-    assert not one.world.one_pass().actions
-    one.edit(S, A="back")
-    assert sorted(told(one.world.one_pass())) == [("conflict", "conflict.both_changed"), ("link", "link.revived")]
-
-
-def test_a_row_outside_the_dialog_insight_filter_takes_no_part() -> None:
-    """A row that the filter leaves out is not created, and a linked one that leaves it sleeps."""
-    one = linked(dialog_insight_filter=lambda row: row.get("a") != "out")
-    one.world.add(D, {"EMail": "stranger", "a": "out"})
-    assert not one.world.one_pass().actions
-    one.edit(D, a="out")
-    assert told(one.world.one_pass()) == [("skip", "scope.left")]
-
-
-def test_deleted_on_the_other_side_while_out_of_scope() -> None:
-    """A link that sleeps out of scope, and whose other record is deleted meanwhile, is told when it is back."""
-    one = scoped()
-    one.edit(S, A="out")
-    one.world.one_pass()
-    one.remove(D)
-    heard = told(one.world.one_pass())
-    one.edit(S, A="back")
-    heard += told(one.world.one_pass())
-    assert ("skip", "deleted.reported") in heard
-
-
 # ----------------------------------------------------------------------------------------------------- keys
 
 
@@ -485,10 +290,13 @@ def test_a_changed_key_flows_by_record_id() -> None:
 
 
 def test_a_changed_key_is_held_where_it_cannot_be_written() -> None:
-    """Writing a key into Dialog Insight is postponed until shown to work: held, and the link goes on for other fields."""
+    """Writing a key into Dialog Insight is postponed until shown to work: held; other fields go on."""
     one = linked()
     one.edit(S, Email="new", A="y")
-    assert sorted(told(one.world.one_pass())) == [("conflict", "conflict.key_not_writable"), ("update", "update.changed")]
+    assert sorted(told(one.world.one_pass())) == [
+        ("conflict", "conflict.key_not_writable"),
+        ("update", "update.changed"),
+    ]
 
 
 def test_a_key_in_use_elsewhere_is_held() -> None:
@@ -529,69 +337,3 @@ def test_a_relational_row_whose_key_the_server_cut_is_known_again() -> None:
     world = World(ORDERS, {S: Saving(), D: Saving(truncate=3)})
     world.add(S, {"Email": "long key", "A": "x"})
     assert world.settle_down(most=2) == 1
-
-
-# ----------------------------------------------------------------------------------------------- old views, guards
-
-
-def test_an_old_export_writes_nothing_old() -> None:
-    """Values that were taken before the last look are ignored, and so is the absence of rows."""
-    one = linked()
-    old = one.world.seconds
-    one.world.rest()
-    one.edit(S, A="new")
-    one.world.add(S, {"Email": "later"})
-    one.world.settle_down()
-    for side in Side:
-        stale = one.world.snapshot(side, at=old)
-        plan = one.world.plan(**{side.value: stale})
-        assert not plan.actions
-
-
-def test_an_old_export_of_one_side_is_a_hint_to_look() -> None:
-    """An unlinked row of an old export is looked up; what the look-up finds counts."""
-    one = linked()
-    old = one.world.seconds
-    one.world.tick()
-    one.world.one_pass()
-    row_now: Row = {"Id": "later", "Email": "later", "A": "x"}
-    taken = one.world.now - timedelta(seconds=one.world.seconds - old)
-    shot = Snapshot.complete([*one.world.rows(S).values(), row_now], as_of=taken)
-    plan = one.look(salesforce=shot)
-    assert not plan.writes and (S, "later", None) in asked(plan)
-    while plan.needs:
-        plan = plan.supplied(salesforce=[row_now])
-    assert told(plan) == [("create", "create.new")]
-
-
-def test_a_quiet_look_counts_as_a_look() -> None:
-    """A sample that finds nothing new is still the last look: an older sample is ignored after it."""
-    one = linked()
-    one.edit(S, A="for a moment")
-    moment = one.world.seconds
-    one.edit(S, A="x")
-    one.world.apply(one.world.plan(*(one.world.snapshot(side, Coverage.SAMPLE) for side in Side)))
-    late = one.world.snapshot(S, Coverage.SAMPLE, at=moment)
-    assert not one.look(late, one.world.snapshot(D, Coverage.SAMPLE)).writes
-
-
-def test_an_emptied_side_is_refused() -> None:
-    """A complete read without any row, of a side that holds linked records, is no mass delete."""
-    one = linked()
-    with pytest.raises(EmptySideError):
-        one.look(salesforce=Snapshot.complete([], as_of=one.world.now))
-
-
-def test_the_row_that_was_read_twice_counts_once() -> None:
-    """The same row twice with the same values is one row; where its values differ, the field counts as not read."""
-    one = linked()
-    twice = [{"Id": one.names[S], "Email": "k", "A": value} for value in ("p", "q")]
-    for shot in (Snapshot.changes(twice, as_of=one.world.now), Snapshot.sample(twice, as_of=one.world.now)):
-        plan = one.look(shot, Snapshot.changes([], as_of=one.world.now))
-        assert not plan.writes
-    one.edit(D, a="theirs")
-    for make in (Snapshot.changes, Snapshot.sample):
-        plan = one.look(make(twice, as_of=one.world.now))
-        assert not plan.writes and (S, one.names[S], None) in asked(plan)
-    same = [{"Id": one.names[S], "Email": "k", "A": "p"}] * 2
-    assert told(one.look(Snapshot.changes(same, as_of=one.world.now))) == [("conflict", "conflict.both_changed")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ MAKERS = {Coverage.COMPLETE: Snapshot.complete, Coverage.CHANGES: Snapshot.chang
 @pytest.mark.parametrize("coverage", Coverage)
 def test_each_maker_names_its_coverage(coverage: Coverage) -> None:
     """The constructor says what the absence of a record means."""
-    moment = datetime(2026, 5, 1, tzinfo=timezone.utc)
+    moment = datetime(2026, 5, 1, tzinfo=UTC)
     shot = MAKERS[coverage]([{"Id": "1"}], as_of=moment, deleted=[7], merged={8: 9}, converted={"10": "11"})
     assert (shot.coverage, shot.as_of, len(shot.rows)) == (coverage, moment, 1)
     assert (set(shot.deleted), dict(shot.merged), dict(shot.converted)) == ({"7"}, {"8": "9"}, {"10": "11"})
@@ -39,7 +39,7 @@ def test_what_are_no_rows_is_refused(rows: Any) -> None:
 def test_a_naive_moment_is_refused() -> None:
     """A time without a zone could be any of two dozen moments."""
     with pytest.raises(ConfigurationError, match="aware"):
-        Snapshot.complete([], as_of=datetime(2026, 5, 1))  # noqa: DTZ001 - the mistake under test
+        Snapshot.complete([], as_of=datetime(2026, 5, 1))
 
 
 def test_a_snapshot_shows_counts() -> None:

@@ -133,6 +133,11 @@ class SyncReport:
         return self.of(kind="reject")
 
     @property
+    def set_aside(self) -> tuple[ReportLine, ...]:
+        """Writes that a service refused in an earlier run and that are not tried again until their values change."""
+        return tuple(line for line in self.lines if line.reason == "refused.unchanged")
+
+    @property
     def counts(self) -> Mapping[str, int]:
         """How many lines there are by kind and outcome, such as `update done`."""
         return dict(sorted(Counter(f"{line.kind} {line.outcome}".strip() for line in self.lines).items()))
@@ -161,13 +166,15 @@ class SyncReport:
 
     def __str__(self) -> str:
         """A page that a person can read in a mail; it names records by their key."""
-        head = "All is well." if self.ok else "Something needs a person."
+        waits = self.conflicts or self.rejects or self.set_aside
+        head = "Something needs a person." if not self.ok else "Done; what waits is named." if waits else "All is well."
         page = [head + (f" Cut short: {self.cut_short}." if self.cut_short else "")]
         page.append(f"{self.agreed:,} pairs agree; {len(self.written):,} writes done.")
         page += [f"  {count:>7,}  {name}" for name, count in self.counts.items()]
         for title, lines in (
             ("Refused by a service", self.refused),
             ("Answer lost", self.unknown),
+            ("Set aside, since a service refused it before and nothing changed", self.set_aside),
             ("Held for a person", self.conflicts),
             ("Cannot be synchronised as they are", self.rejects),
         ):

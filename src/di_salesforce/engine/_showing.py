@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from di_salesforce.engine._actions import Action, Conflict, Create, Delete, Proposal, Reject, Skip, Update
+from di_salesforce.engine._actions import Action, Change, Conflict, Create, Delete, Proposal, Reject, Skip, Update
 from di_salesforce.records import UNSET
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def show_action(action: Action) -> str:
     match action:
         case Create() | Update() | Delete():
             told += [
-                f"  {action.side.label} {c.field}: {_shown(c.before)} -> {_shown(c.after)} by {c.rule}"
+                f"  {action.side.label} {c.field}: {_before(action, c)} -> {_shown(c.after)} by {c.rule}"
                 for c in action.changes
             ]
         case Conflict():
@@ -81,6 +81,10 @@ def show_action(action: Action) -> str:
         case _:
             pass
     return "\n".join(told)
+
+
+def _before(action: Action, change: Change) -> str:
+    return "(new)" if isinstance(action, Create) else _shown(change.before)
 
 
 def _target(action: Action) -> str:

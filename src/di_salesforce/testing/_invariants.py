@@ -1,8 +1,8 @@
-"""What must hold at every plan and every settlement of a `World`; a breach is an `AssertionError` that names the record.
+"""What must hold at every plan and every settlement of a `World`; a breach is an `AssertionError` that names it.
 
 The three invariants of the engine: *no blind write* (a write's before-image is what the last look at the field found),
-*no orphan value* (what was seen of a live pair is remembered), *the base moves only by the settling table*.  Written apart
-from the engine, from its documented rules alone: nothing of its decisions may be imported here.
+*no orphan value* (what was seen of a live pair is remembered), *the base moves only by the settling table*.  Written
+apart from the engine, from its documented rules alone: nothing of its decisions may be imported here.
 """
 
 from __future__ import annotations
@@ -103,7 +103,9 @@ class Looks:
             name = server.find(write.record_id or outcome.record_id, write.address)
             self._note(write.side, name, write.values, world.seconds, open_eyes=False)
         else:
-            self._note(write.side, server.name(told), told if isinstance(write, Create) else write.values, world.seconds)
+            self._note(
+                write.side, server.name(told), told if isinstance(write, Create) else write.values, world.seconds
+            )
 
     def _note(self, side: Side, name: str, fields: Iterable[str], seconds: int, *, open_eyes: bool = True) -> None:
         for field in fields:
@@ -122,7 +124,7 @@ class Looks:
 
 
 def check_plan(world: World, plan: Plan, looks: Looks, taken: Mapping[Side, datetime]) -> None:
-    """Check that no write of a plan is blind: before-images are what was seen, and no created key was there all along."""
+    """Check that no write is blind: before-images are what was seen, and no created key was there all along."""
     lines = {(side, line.field(side)): line for side in Side for line in world.transfer.lines}
     for write in plan.writes:
         if isinstance(write, Create):
@@ -135,14 +137,17 @@ def check_plan(world: World, plan: Plan, looks: Looks, taken: Mapping[Side, date
                 continue  # nobody has looked since we wrote it ourselves
             there = world.sides[write.side].rows_at(look).get(name, {}).get(field)
             line = lines[write.side, field]
-            assert normal(line, write.side, there) == normal(line, write.side, before), (
-                f"blind write to {write.side.label} {name}.{field}: based on {before!r}, but the last look found {there!r}"
-            )
+            if normal(line, write.side, there) != normal(line, write.side, before):
+                raise AssertionError(
+                    f"blind write to {write.side.label} {name}.{field}: based on {before!r}, last seen as {there!r}"
+                )
         for change in write.changes:
-            assert change.rule, f"a value of {change.field} is replaced without the name of a rule"
-            assert isinstance(change.before, UnsetType) or change.field in write.based_on, (
-                f"the write of {change.field} says what it replaces, but does not ask the server to check it"
-            )
+            if not change.rule:
+                raise AssertionError(f"a value of {change.field} is replaced without the name of a rule")
+            if not (isinstance(change.before, UnsetType) or change.field in write.based_on):
+                raise AssertionError(
+                    f"the write of {change.field} says what it replaces, but does not ask the server to check it"
+                )
 
 
 def _check_create(world: World, write: Create, taken: int) -> None:
@@ -150,9 +155,10 @@ def _check_create(world: World, write: Create, taken: int) -> None:
     key = server.key(write.values)
     then = {name for name, row in server.rows_at(taken).items() if key is not None and server.key(row) == key}
     now = {name for name, row in server.rows.items() if server.key(row) == key}
-    assert not then & now, (
-        f"a record with the key {key} would be created in {write.side.label}, where {then & now} had it all along"
-    )
+    if then & now:
+        raise AssertionError(
+            f"a record with the key {key} would be created in {write.side.label}, where {then & now} had it all along"
+        )
 
 
 _CREATED = {Side.SALESFORCE: Trigger.SALESFORCE_CREATED, Side.DIALOG_INSIGHT: Trigger.DIALOG_INSIGHT_CREATED}
@@ -160,17 +166,18 @@ _UPDATED = {Side.SALESFORCE: Trigger.SALESFORCE_UPDATED, Side.DIALOG_INSIGHT: Tr
 
 
 def check_triggers(transfer: ObjectTransfer, plan: Plan) -> None:
-    """Check that a plan holds no create and no update that the transfer's triggers forbid, nor one against a direction."""
+    """Check that a plan holds no create or update that the triggers forbid, nor one against a direction."""
     flows = {line.name: line.flows for line in transfer.lines}
     for write in plan.writes:
         source = write.side.other
-        if isinstance(write, Create):
-            assert _CREATED[source] in transfer.allowed, f"a forbidden create in {write.side.label}"
-        elif isinstance(write, Update):
-            assert _UPDATED[source] in transfer.allowed, f"a forbidden update in {write.side.label}"
+        if isinstance(write, Create) and _CREATED[source] not in transfer.allowed:
+            raise AssertionError(f"a forbidden create in {write.side.label}")
+        if isinstance(write, Update) and _UPDATED[source] not in transfer.allowed:
+            raise AssertionError(f"a forbidden update in {write.side.label}")
         if isinstance(write, (Create, Update)):
             against = [c.line for c in write.changes if c.line and not flows[c.line].allows(write.side)]
-            assert not against, f"{against} do not flow towards {write.side.label}"
+            if against:
+                raise AssertionError(f"{against} do not flow towards {write.side.label}")
 
 
 def check_memory(world: World, plan: Plan, before: Baseline, outcomes: Mapping[str, Outcome]) -> None:
@@ -209,10 +216,12 @@ def _check_no_orphan(world: World, link: LinkRecord) -> None:
                 continue
             kept = state.seen_of(side)
             effective = state.of(side) if isinstance(kept, UnsetType) else kept
-            assert not isinstance(effective, UnsetType), f"{line.name}: {side.label} holds {value!r}, and nothing is remembered"
-            assert normal(line, side, effective) == normal(line, side, value), (
-                f"{line.name}: {side.label} holds {value!r} and {effective!r} is remembered of it"
-            )
+            if isinstance(effective, UnsetType):
+                raise AssertionError(  # noqa: TRY004 - the type stands for "nothing"
+                    f"{line.name}: {side.label} holds {value!r}, and nothing is remembered"
+                )
+            if normal(line, side, effective) != normal(line, side, value):
+                raise AssertionError(f"{line.name}: {side.label} holds {value!r} and {effective!r} is remembered of it")
 
 
 def _check_moves(world: World, link: LinkRecord, old: LinkRecord | None, done: list[Write]) -> None:
@@ -222,25 +231,25 @@ def _check_moves(world: World, link: LinkRecord, old: LinkRecord | None, done: l
     for line in world.transfer.lines:
         state = link.fields.get(line.name)
         earlier = old.fields.get(line.name) if old is not None else None
-        if state is None or state.base is None or (earlier is not None and earlier.base == state.base):
-            assert earlier is None or earlier.base is None or (state is not None and state.base is not None), "a base was lost"
+        before = earlier.base if earlier is not None else None
+        after = state.base if state is not None else None
+        if before is not None and after is None:
+            raise AssertionError(f"the base of {line.name} was lost")
+        if state is None or after is None or after == before:
             continue
         if created or line.group_name in moved_by_write or line.references is not None:
             continue
-        _check_noted(world, link, line, state)
+        _check_noted(world, link, line, after, state.rel)
 
 
-def _check_noted(world: World, link: LinkRecord, line: FieldMapping, state: FieldState) -> None:
+def _check_noted(world: World, link: LinkRecord, line: FieldMapping, base: tuple[Value, Value], rel: Relation) -> None:
     """Without a write, a base moves only to what both sides hold: since they agree, or since a person accepted it."""
-    assert state.base is not None  # the caller has looked
-    for side, value in zip(Side, state.base, strict=True):
+    for side, value in zip(Side, base, strict=True):
         there = _seen(world, link, side, line)
-        assert isinstance(there, UnsetType) or normal(line, side, there) == normal(line, side, value), (
-            f"the base of {line.name} moved to {value!r}, but {side.label} holds {there!r}"
-        )
-    assert state.rel is Relation.ACCEPTED or agree(line, *state.base), (
-        f"the base of {line.name} moved to {state.base!r}, which nobody wrote, accepted, or found equal"
-    )
+        if not (isinstance(there, UnsetType) or normal(line, side, there) == normal(line, side, value)):
+            raise AssertionError(f"the base of {line.name} moved to {value!r}, but {side.label} holds {there!r}")
+    if not (rel is Relation.ACCEPTED or agree(line, *base)):
+        raise AssertionError(f"the base of {line.name} moved to {base!r}, which nobody wrote, accepted, or found equal")
 
 
 def lines_told(transfer: ObjectTransfer, action: Action) -> set[str]:
@@ -282,9 +291,13 @@ def _lost_lines(world: World, plan: Plan, links: Mapping[str, LinkRecord]) -> It
 
 def _is_known(line: FieldMapping, state: FieldState, values: tuple[Value, Value]) -> bool:
     """Tell whether a difference is one that was settled as such, and neither side has moved since."""
-    return state.base is not None and state.rel is not Relation.AGREED and all(
-        normal(line, side, value) == normal(line, side, base)
-        for side, value, base in zip(Side, values, state.base, strict=True)
+    return (
+        state.base is not None
+        and state.rel is not Relation.AGREED
+        and all(
+            normal(line, side, value) == normal(line, side, base)
+            for side, value, base in zip(Side, values, state.base, strict=True)
+        )
     )
 
 

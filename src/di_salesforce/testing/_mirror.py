@@ -1,7 +1,7 @@
 """Mirror a declaration: what was Salesforce's becomes Dialog Insight's, and the other way round.
 
-For the law of symmetry.  What the declaration itself makes one-sided has no mirror: opt-ins, parent paths, project types,
-row filters, relational tables.
+For the law of symmetry.  What the declaration itself makes one-sided has no mirror: opt-ins, parent paths, project
+types, row filters, relational tables.
 """
 
 from __future__ import annotations
@@ -68,12 +68,20 @@ def mirror(transfer: ObjectTransfer) -> ObjectTransfer:
     Raises:
         ConfigurationError: For a declaration that has no mirror.
     """
-    one_sided = [line.name for line in transfer.lines if line.only_flows is not None and not set(_IDS) & {line.salesforce, line.field(Side.DIALOG_INSIGHT)}]
-    if one_sided or transfer.project or transfer.salesforce_filter or transfer.dialog_insight_filter or transfer.id_field(Side.DIALOG_INSIGHT) is None:
-        raise ConfigurationError(f"transfer {transfer.name!r} has no mirror: opt-ins, filters, projects and tables are one-sided")
+    ids = set(_IDS)
+    one_sided = [
+        line.name
+        for line in transfer.lines
+        if line.only_flows is not None and not ids & {line.salesforce, line.field(Side.DIALOG_INSIGHT)}
+    ]
+    filters = transfer.salesforce_filter or transfer.dialog_insight_filter
+    if one_sided or filters or transfer.project or transfer.id_field(Side.DIALOG_INSIGHT) is None:
+        raise ConfigurationError(
+            f"transfer {transfer.name!r} has no mirror: opt-ins, filters, projects and relational tables are one-sided"
+        )
     return attrs.evolve(
         transfer,
-        fields=[_mirror_constant(line) if isinstance(line, Constant) else _mirror_line(line) for line in transfer.fields],
+        fields=[_mirror_constant(one) if isinstance(one, Constant) else _mirror_line(one) for one in transfer.fields],
         triggers=_mirror_triggers(transfer.allowed),
         first_match=_POLICIES[transfer.first_match],
     )

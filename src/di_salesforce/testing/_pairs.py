@@ -21,7 +21,8 @@ class LinkedPair:
 
     Example:
         >>> from di_salesforce import FieldMapping
-        >>> transfer = ObjectTransfer("t", sobject="T", fields=[FieldMapping("Key", "key", key=True), FieldMapping("A", "a")])
+        >>> fields = [FieldMapping("Key", "key", key=True), FieldMapping("A", "a")]
+        >>> transfer = ObjectTransfer("t", sobject="T", fields=fields)
         >>> pair = LinkedPair.of(transfer, {"Key": "k", "A": "x"}, {"key": "k", "a": "x"})
         >>> pair.edit(Side.SALESFORCE, A="y")
         >>> pair.look()

@@ -24,6 +24,14 @@ Ids: TypeAlias = Callable[[int], Value]
 """How a side numbers its records."""
 
 
+History: TypeAlias = dict[str, list[tuple[int, Row | None]]]
+"""Per record, what it held from which second on; None: it was deleted."""
+
+
+def _no_history() -> History:
+    return {}
+
+
 class Fate(enum.StrEnum):
     """What becomes of one write."""
 
@@ -63,7 +71,7 @@ class ServedSide:
     side: Side
     saving: Saving
     ids: Ids
-    history: dict[str, list[tuple[int, Row | None]]] = attrs.field(factory=dict)
+    history: History = attrs.field(factory=_no_history)
     count: int = 0
 
     @property
@@ -159,7 +167,11 @@ class ServedSide:
             name, why = self.insert(write.values, number, seconds)
             if why == "key.taken":
                 return Outcome.stale()
-            return Outcome.refused(why, "the record was not taken") if why else Outcome.done(self._told(name), self.rows[name])
+            return (
+                Outcome.refused(why, "the record was not taken")
+                if why
+                else Outcome.done(self._told(name), self.rows[name])
+            )
         name = self.find(write.record_id, write.address)
         row = self.rows.get(name)
         if row is None:
@@ -170,7 +182,9 @@ class ServedSide:
             self.remove(name, seconds)
             return Outcome.done(self._told(name))
         why = self.change(name, write.values, seconds)
-        return Outcome.refused(why, "the record was not taken") if why else Outcome.done(self._told(name), self.rows[name])
+        return (
+            Outcome.refused(why, "the record was not taken") if why else Outcome.done(self._told(name), self.rows[name])
+        )
 
     def _told(self, name: str) -> str | None:
         return name if self.transfer.id_field(self.side) is not None else None

@@ -1,7 +1,7 @@
 """Hypothesis strategies: transfers, rows, and worlds in which some things have happened already.
 
-`worlds(my_transfer)` lets an application that embeds the engine put its own transfer through everything.  The only module
-of the package that imports Hypothesis (the extra `testing`).
+`worlds(my_transfer)` lets an application that embeds the engine put its own transfer through everything.  The only
+module of the package that imports Hypothesis (the extra `testing`).
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ _Drawn = TypeVar("_Drawn")
 Pools: TypeAlias = Mapping[str, Mapping[Side, st.SearchStrategy[Value]]]
 """Values of your own, by line name and side, for lines whose converter is your own."""
 
+
 class Draw(Protocol):
     """Draws from a strategy: what a composite strategy is given, or `data.draw` of `st.data()`."""
 
@@ -53,8 +54,8 @@ _ID = "001D000000IRFmaIAH"
 _LONG: Final = "a text that a server may cut"
 _CUT: Final = 20  # characters that a cutting server keeps: no key is as long
 _BLANKS: Final = (None, "")
-# Small pools, so that values meet: equal ones, ones equal in another spelling, blanks, and now and then one without a form
-# on the other side.
+# Small pools, so that values meet: equal ones, ones equal in another spelling, blanks, and now and then one without a
+# form on the other side.
 _POOLS: Final[Mapping[type, Mapping[Side, tuple[Value, ...]]]] = {
     AsIs: dict.fromkeys(Side, ("a", "b", 1, *_BLANKS)),
     Text: dict.fromkeys(Side, ("a", "b", "é", _LONG, *_BLANKS)),
@@ -113,7 +114,8 @@ def rows(draw: st.DrawFn, transfer: ObjectTransfer, side: Side, *, pools: Pools 
 
 # ------------------------------------------------------------------------------------------------------- transfers
 
-_FREE: Final = (ConflictPolicy.HOLD, ConflictPolicy.SALESFORCE_WINS, ConflictPolicy.DIALOG_INSIGHT_WINS, ConflictPolicy.FILL_BLANKS)
+# The most restrictive value is defined for consent only.
+_FREE: Final = tuple(policy for policy in ConflictPolicy if policy is not ConflictPolicy.MOST_RESTRICTIVE)
 _KINDS: Final[Sequence[Converter]] = (
     converters.AS_IS,
     converters.text(),
@@ -158,9 +160,10 @@ def _with_defaults(line: FieldMapping, defaults: Mapping[Side, Value | UnsetType
 def _optin(draw: st.DrawFn, first_match: st.SearchStrategy[ConflictPolicy | None]) -> list[FieldMapping]:
     conflict = draw(st.sampled_from([ConflictPolicy.HOLD, ConflictPolicy.MOST_RESTRICTIVE]))
     first = draw(first_match)
-    status = FieldMapping("News__c", OptIn("news"), converter=converters.boolean(blank=None), conflict=conflict, first_match=first)
-    when = FieldMapping("News_Date__c", OptInDate("news"), converter=converters.datetime(), conflict=conflict, first_match=first)
-    return [status, when] if draw(st.booleans()) else [status]
+    status = FieldMapping("News__c", OptIn("news"), converter=converters.boolean(blank=None))
+    when = FieldMapping("News_Date__c", OptInDate("news"), converter=converters.datetime())
+    lines = [status, when] if draw(st.booleans()) else [status]
+    return [attrs.evolve(line, conflict=conflict, first_match=first) for line in lines]
 
 
 @st.composite
@@ -174,7 +177,7 @@ def transfers(
     optins: bool = True,
     most_lines: int = 4,
 ) -> ObjectTransfer:
-    """Draw a transfer: lines of all kinds and directions, policies, groups, defaults, constants, one or two key fields.
+    """Draw a transfer: lines of all kinds and directions, policies, groups, defaults, constants, one or two keys.
 
     Args:
         draw: Given by Hypothesis.
@@ -232,7 +235,9 @@ def _savings(*, honest: bool, refusing: bool) -> st.SearchStrategy[dict[Side, Sa
         Saving,
         truncate=st.none() if honest else st.sampled_from([None, None, _CUT]),
         trims=st.just(value=False) if honest else st.booleans(),
-        refuses=st.sampled_from([frozenset[Value](), frozenset[Value]({"b"})]) if refusing else st.just(frozenset[Value]()),
+        refuses=st.sampled_from([frozenset[Value](), frozenset[Value]({"b"})])
+        if refusing
+        else st.just(frozenset[Value]()),
         unique_key=st.booleans(),
     )
     return st.fixed_dictionaries(dict.fromkeys(Side, one))

@@ -1,14 +1,15 @@
-"""A two-sided world in memory: rows on both sides, a memory, a clock, and servers that may fail; no network, no threads.
+"""A two-sided world in memory: rows on both sides, a memory, a clock, servers that may fail; no network, no threads.
 
-Use it to put a loop of your own around the engine through everything that can happen.  What may not go in here: deciding
-what to write (the engine does that), Hypothesis (`strategies.py`), the servers (`_served.py`), the checks (`_invariants.py`).
+Use it to put a loop of your own around the engine through everything that can happen.  What may not go in here:
+deciding what to write (the engine does that), Hypothesis (`strategies.py`), the servers (`_served.py`), the checks
+(`_invariants.py`).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import attrs
@@ -36,7 +37,7 @@ from di_salesforce.testing._served import Fate, Ids, Saving, ServedSide
 
 __all__ = ["Fate", "Ids", "Saving", "World", "agree", "mirror"]
 
-START: Final = datetime(2026, 5, 1, tzinfo=timezone.utc)
+START: Final = datetime(2026, 5, 1, tzinfo=UTC)
 _HOUR: Final = 3600  # seconds: longer than any quarantine
 _MOST_LOOKUPS: Final = 6  # rounds of look-ups that one plan may ask for; a chain of proofs is far shorter
 
@@ -53,6 +54,10 @@ def _servers() -> dict[Side, Saving]:
     return {side: Saving() for side in Side}
 
 
+def _nothing_late() -> list[tuple[int, Write, int]]:
+    return []
+
+
 def _ids() -> dict[Side, Ids]:
     return {Side.SALESFORCE: _salesforce_id, Side.DIALOG_INSIGHT: _contact_id}
 
@@ -61,8 +66,8 @@ def _ids() -> dict[Side, Ids]:
 class World:
     """Two sides and the memory of one transfer.
 
-    Every plan and every settlement that goes through it is held to the three invariants of the engine: no blind write, no
-    orphan value, the base moves only by the settling table.  A breach is an `AssertionError`.
+    Every plan and every settlement that goes through it is held to the three invariants of the engine: no blind write,
+    no orphan value, the base moves only by the settling table.  A breach is an `AssertionError`.
 
     Args:
         transfer: The mapping; give each line its converter.  It may be replaced between two passes.
@@ -73,7 +78,8 @@ class World:
 
     Example:
         >>> from di_salesforce import FieldMapping
-        >>> world = World(ObjectTransfer("contacts", sobject="Contact", fields=[FieldMapping("Email", "EMail", key=True)]))
+        >>> key = FieldMapping("Email", "EMail", key=True)
+        >>> world = World(ObjectTransfer("contacts", sobject="Contact", fields=[key]))
         >>> _ = world.add(Side.SALESFORCE, {"Email": "ada@test.example"})
         >>> world.settle_down(), world.agrees()
         (1, True)
@@ -88,7 +94,7 @@ class World:
     seconds: int = attrs.field(init=False, default=0)
     looks: Looks = attrs.field(init=False, factory=Looks)
     sides: dict[Side, ServedSide] = attrs.field(init=False)
-    _late: list[tuple[int, Write, int]] = attrs.field(init=False, factory=list)
+    _late: list[tuple[int, Write, int]] = attrs.field(init=False, factory=_nothing_late)
     _pending: Looks = attrs.field(init=False, factory=Looks)  # of the plan at hand, kept once it is settled
 
     def __attrs_post_init__(self) -> None:
@@ -160,8 +166,8 @@ class World:
         Args:
             side: The side to read.
             coverage: Complete; the changes since the memory's last look; or a sample.
-            pick: For a sample, which rows are read (asked with an empty field) and which of their fields, by row name and
-                field; id and key always are.  None: all.
+            pick: For a sample, which rows are read (asked with an empty field) and which of their fields, by row name
+                and field; id and key always are.  None: all.
             at: Second of the world's time at which the rows are taken: an export that arrives late.  None: now.
         """
         seconds = self.seconds if at is None else at
@@ -234,7 +240,8 @@ class World:
             for side in Side:
                 looks.note_rows(self, side, found[side], self.seconds)
             plan = plan.supplied(salesforce=found[Side.SALESFORCE], dialog_insight=found[Side.DIALOG_INSIGHT])
-        assert not plan.needs, f"a plan still needs {plan.needs} after {_MOST_LOOKUPS} rounds of look-ups"
+        if plan.needs:
+            raise AssertionError(f"a plan still has {plan.needs} after {_MOST_LOOKUPS} rounds of look-ups")
         check_plan(self, plan, looks, {side: snapshot.as_of or self.now for side, snapshot in snapshots.items()})
         self._pending = looks
         return plan
@@ -360,10 +367,10 @@ class World:
         return not self.differing() and all(set(self.rows(side)) <= linked[side] for side in Side)
 
     def unaccounted(self, plan: Plan) -> list[str]:
-        """List what a plan, made just now from complete reads, does not account for exactly once (the law of nothing lost).
+        """List what a plan, made just now from complete reads, does not account for exactly once.
 
-        Every difference between two linked records is written, held, skipped, rejected, or settled as known; every record
-        without a link is created, linked, skipped or rejected.
+        The law of nothing lost: every difference between two linked records is written, held, skipped, rejected, or
+        settled as known; every record without a link is created, linked, skipped or rejected.
         """
         return unaccounted(self, plan)
 

@@ -1,0 +1,167 @@
+"""The gates on a proposal: a test for each, their order, and what a person may pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from di_salesforce import FieldMapping, ObjectTransfer, OptIn, converters
+from di_salesforce.engine import GATES, Context, Plan
+from di_salesforce.engine._decision import SideClass
+from di_salesforce.exceptions import ConfigurationError
+from di_salesforce.records import Side
+from di_salesforce.testing._pairs import LinkedPair
+from di_salesforce.triggers import ConflictPolicy, Direction, Trigger
+
+S, D = Side.SALESFORCE, Side.DIALOG_INSIGHT
+FIELD = {S: "A", D: "a"}
+U, C, FIRST, UNKNOWN = SideClass.UNCHANGED, SideClass.CHANGED, SideClass.FIRST, SideClass.UNKNOWN
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+def transfer(triggers: Trigger = Trigger.ALL, **line: Any) -> ObjectTransfer:  # of a FieldMapping
+    return ObjectTransfer(
+        "t",
+        sobject="T",
+        triggers=triggers,
+        fields=[FieldMapping("Key", "key", key=True), FieldMapping("A", "a", **line)],
+    )
+
+
+def pair(triggers: Trigger = Trigger.ALL, *, start: str = "x", **line: Any) -> LinkedPair:
+    return LinkedPair.of(transfer(triggers, **line), {"Key": "k", "A": start}, {"key": "k", "a": start})
+
+
+def only(plan: Plan) -> Any:  # an action of any kind
+    assert len(plan.actions) == 1, plan.actions
+    return plan.actions[0]
+
+
+def child_of(parents: LinkedPair) -> LinkedPair:
+    """A linked pair whose field refers to the two records of another pair."""
+    return LinkedPair.of(
+        transfer(references="t"),
+        {"Key": "k", "A": parents.names[S]},
+        {"key": "k", "a": int(parents.names[D])},
+        context=Context(links={"t": parents.world.baseline}),
+    )
+
+
+# ---------------------------------------------------------------------------------------------------- gates
+
+
+def unsettled(triggers: Trigger = Trigger.ALL) -> LinkedPair:
+    """A field that both sides have rewritten for three rounds, and once more."""
+    one = pair()
+    for count in range(4):
+        side = S if count % 2 == 0 else D
+        one.edit(side, **{FIELD[side]: f"v{count}"})
+        if count < 3:
+            one.world.one_pass()
+    one.world.transfer = transfer(triggers)
+    return one
+
+
+def gate_unsettled() -> LinkedPair:
+    return unsettled()
+
+
+def gate_trigger() -> LinkedPair:
+    one = pair(Trigger.ALL & ~Trigger.SALESFORCE_UPDATED)
+    one.edit(S, A="y")
+    return one
+
+
+def gate_reference() -> LinkedPair:
+    one = child_of(pair())
+    one.edit(S, A="a parent that is not linked")
+    return one
+
+
+def gate_conversion() -> LinkedPair:
+    one = LinkedPair.of(
+        transfer(converter=converters.choice({"English": "en"})), {"Key": "k", "A": "English"}, {"key": "k", "a": "en"}
+    )
+    one.edit(S, A="Klingon")
+    return one
+
+
+def gate_writable() -> LinkedPair:
+    one = pair()
+    one.edit(S, Key="k2")
+    return one
+
+
+def gate_consent() -> LinkedPair:
+    lines = [
+        FieldMapping("Key", "key", key=True),
+        FieldMapping("O", OptIn("n"), converter=converters.boolean(blank=None)),
+    ]
+    one = LinkedPair.of(
+        ObjectTransfer("t", sobject="T", fields=lines), {"Key": "k", "O": False}, {"key": "k", "optin_n": "0"}
+    )
+    one.edit(D, optin_n="")
+    return one
+
+
+GATE_CASES: dict[str, tuple[Callable[[], LinkedPair], str, str]] = {
+    "unsettled": (gate_unsettled, "conflict", "conflict.unsettled"),
+    "trigger": (gate_trigger, "skip", "trigger.off"),
+    "reference": (gate_reference, "skip", "reference.waiting"),
+    "conversion": (gate_conversion, "reject", "value.not_convertible"),
+    "writable": (gate_writable, "conflict", "conflict.key_not_writable"),
+    "consent": (gate_consent, "conflict", "conflict.consent"),  # a refusal is not lifted by silence
+}
+
+
+@pytest.mark.parametrize("gate", GATES, ids=lambda gate: f"gate-{gate.number}-{gate.name}")
+def test_each_gate_stops_a_proposal(gate: Any) -> None:
+    """What a gate stops is held, skipped, left waiting or rejected; nothing is written, and the base does not move."""
+    make, kind, reason = GATE_CASES[gate.name]
+    one = make()
+    before = {name: state.base for name, state in one.link.fields.items()}
+    rows = {side: dict(one.row(side)) for side in Side}
+    action = only(one.world.one_pass())
+    assert (action.kind, action.reason) == (kind, reason)
+    assert {name: state.base for name, state in one.link.fields.items()} == before
+    assert {side: dict(one.row(side)) for side in Side} == rows, "the opposite write was tried instead"
+    assert [item.reason for item in one.world.baseline.open_items.values()] == [reason]
+
+
+def test_the_gates_stand_in_their_order() -> None:
+    """Of two gates that would both stop a proposal, the first decides."""
+    assert [gate.name for gate in GATES] == list(GATE_CASES)
+    both = unsettled(Trigger.NONE)
+    assert only(both.world.plan()).reason == "conflict.unsettled"  # 1 before 2
+    choice = converters.choice({"English": "en"})
+    off = transfer(Trigger.NONE, converter=choice)
+    trigger_first = LinkedPair.of(transfer(converter=choice), {"Key": "k", "A": "English"}, {"key": "k", "a": "en"})
+    trigger_first.edit(S, A="Klingon")
+    trigger_first.world.transfer = off
+    assert only(trigger_first.world.plan()).reason == "trigger.off"  # 2 before 4
+    key = ObjectTransfer("t", sobject="T", fields=[FieldMapping("Key", "key", key=True, converter=choice)])
+    conversion_first = LinkedPair.of(key, {"Key": "English"}, {"key": "en"})
+    conversion_first.edit(S, Key="Klingon")
+    assert only(conversion_first.world.plan()).reason == "value.not_convertible"  # 4 before 5
+
+
+def test_a_person_passes_the_first_gate_only() -> None:
+    """A person's choice writes an unsettled field and starts its count afresh; a trigger that is off still stands."""
+    one = unsettled()
+    one.world.apply(one.world.plan().resolve("k", keep=D))
+    assert one.row(S)["A"] == "v3" and one.state("A:a").bounce == 0
+    off = unsettled(Trigger.NONE)
+    decided = only(off.world.plan().resolve("k", keep=D))
+    assert (decided.kind, decided.reason) == ("skip", "trigger.off")
+
+
+def test_a_person_cannot_turn_a_direction_around() -> None:
+    """Keeping the value of the side that only receives is an error that says what to do instead."""
+    one = pair(direction=Direction.TO_DIALOG_INSIGHT, first_match=ConflictPolicy.HOLD)
+    one.world.baseline = one.world.baseline.distrust()
+    one.edit(D, a="y")
+    with pytest.raises(ConfigurationError, match="accept"):
+        one.world.plan().resolve("k", keep=D)
