@@ -92,7 +92,13 @@ def _line(salesforce: FieldSchema, dialog_insight: FieldSchema) -> FieldMapping 
         (False, True): Direction.TO_DIALOG_INSIGHT,
         (False, False): None,
     }[_writable(salesforce), _writable(dialog_insight)]
-    return None if direction is None else FieldMapping(salesforce.name, dialog_insight.name, direction=direction)
+    if direction is None:
+        return None
+    line = FieldMapping(salesforce.name, dialog_insight.name, direction=direction)
+    # A parent path or a record's own id flows one way only, whatever could be written.
+    ends = {Side.SALESFORCE: salesforce, Side.DIALOG_INSIGHT: dialog_insight}
+    possible = line.only_flows in (None, direction) or direction is Direction.BOTH
+    return line if possible and all(_writable(ends[to]) for to in Side if line.flows.allows(to)) else None
 
 
 _LEFT_TO_PEOPLE: Final = PARTS | {T.ID, T.REFERENCE}

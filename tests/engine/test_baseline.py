@@ -16,7 +16,7 @@ from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.records import UNSET, Side
 from di_salesforce.testing._pairs import LinkedPair
 from di_salesforce.testing.strategies import fates, live_one_round, transfers, worlds
-from di_salesforce.testing.worlds import World
+from di_salesforce.testing.world import World
 
 S, D = Side.SALESFORCE, Side.DIALOG_INSIGHT
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -142,11 +142,11 @@ def test_all_damaged_rows_are_listed_at_once() -> None:
 def test_distrust_keeps_links_and_forgets_values() -> None:
     """A baseline from an older copy: pairs stay pairs, what agrees is noted, what differs is held."""
     one = pair()
-    one.world.baseline = one.world.baseline.distrust()
+    one.world.distrust()
     assert one.link.fields["A:a"].base is None and one.link.as_of(S) is None
     one.world.one_pass()
     assert one.state("A:a").base == ("x", "x")
-    one.world.baseline = one.world.baseline.distrust()
+    one.world.distrust()
     one.edit(S, A="y")
     assert [(a.kind, a.reason) for a in one.world.plan().actions] == [("conflict", "conflict.first_match")]
 

@@ -123,7 +123,7 @@ def test_line_1_asks_for_the_side_that_was_not_read(unseen: Side) -> None:
 def test_line_1_asks_where_there_is_no_base(unseen: Side) -> None:
     """One side unknown and nothing remembered of the field: the row is asked for."""
     one = pair()
-    one.world.baseline = one.world.baseline.distrust()
+    one.world.distrust()
     plan = one.look(**{unseen.value: one.snapshot(unseen, {"Key", "key"} - {FIELD[unseen]})})
     assert (unseen, one.names[unseen]) in [(side, need.record_id) for side, need in plan.needs]
 

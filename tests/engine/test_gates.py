@@ -161,7 +161,7 @@ def test_a_person_passes_the_first_gate_only() -> None:
 def test_a_person_cannot_turn_a_direction_around() -> None:
     """Keeping the value of the side that only receives is an error that says what to do instead."""
     one = pair(direction=Direction.TO_DIALOG_INSIGHT, first_match=ConflictPolicy.HOLD)
-    one.world.baseline = one.world.baseline.distrust()
+    one.world.distrust()
     one.edit(D, a="y")
     with pytest.raises(ConfigurationError, match="accept"):
         one.world.plan().resolve("k", keep=D)

@@ -30,7 +30,7 @@ from di_salesforce.records import Side, Value, is_blank
 from di_salesforce.testing._invariants import check_triggers, normal
 from di_salesforce.testing._mirror import mirror_name
 from di_salesforce.testing.strategies import change_something, fates, live_one_round, rows, transfers, worlds
-from di_salesforce.testing.worlds import Saving, World
+from di_salesforce.testing.world import Saving, World
 from di_salesforce.triggers import ConflictPolicy, Trigger
 
 HOLD = st.just(ConflictPolicy.HOLD)

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
+    run_state_machine_as_test,  # pyright: ignore[reportUnknownVariableType]  # Hypothesis leaves its arguments untyped
 )
 
 from di_salesforce import ObjectTransfer
@@ -26,7 +26,7 @@ from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.mapping import FieldMapping
 from di_salesforce.records import Side
 from di_salesforce.testing.strategies import fates, rows, transfers, worlds
-from di_salesforce.testing.worlds import Fate, World
+from di_salesforce.testing.world import Fate, World
 from di_salesforce.triggers import ConflictPolicy, Trigger
 
 STEPS = 15  # of one run: enough for two or three rounds between edits, failures and a crash
@@ -155,7 +155,7 @@ class LivingWorld(RuleBasedStateMachine):
         self.world.rest()
         self.world.restore(data.draw(st.sampled_from(self.backups)))
         if distrust:
-            self.world.baseline = self.world.baseline.distrust()
+            self.world.distrust()
 
     # ----------------------------------------------------------------------------------------------- peace
 

@@ -17,7 +17,7 @@ from di_salesforce.exceptions import ConfigurationError, GuardError
 from di_salesforce.records import Side
 from di_salesforce.testing._pairs import LinkedPair
 from di_salesforce.testing.strategies import transfers, worlds
-from di_salesforce.testing.worlds import World
+from di_salesforce.testing.world import World
 from di_salesforce.triggers import ConflictPolicy, Deletes
 
 S, D = Side.SALESFORCE, Side.DIALOG_INSIGHT
@@ -138,15 +138,15 @@ def damaged_plans() -> list[Any]:  # JSON data
     """Give saved plans, each damaged in one place."""
     whole = json.dumps(busy().plan().to_dict())
     found: list[Any] = []
-    for name, wrong in (
-        ("actions", 1),
-        ("actions", [1]),
-        ("actions", [{"kind": "update"}]),
-        ("parts", [{}]),
-        ("now", 5),
-        ("set_aside", None),
-    ):
-        found.append({**json.loads(whole), name: wrong})
+    wrong: list[dict[str, Any]] = [
+        {"actions": 1},
+        {"actions": [1]},
+        {"actions": [{"kind": "update"}]},
+        {"parts": [{}]},
+        {"now": 5},
+        {"set_aside": None},
+    ]
+    found += [{**json.loads(whole), **each} for each in wrong]
     broken = json.loads(whole)
     broken["actions"][0]["key"] = {"$decimal": "no number"}
     return [*found, broken]

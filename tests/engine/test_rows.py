@@ -22,7 +22,7 @@ from di_salesforce.engine import (
 from di_salesforce.records import Row, Side
 from di_salesforce.testing._pairs import LinkedPair
 from di_salesforce.testing._served import Saving
-from di_salesforce.testing.worlds import World
+from di_salesforce.testing.world import World
 from di_salesforce.triggers import Deletes, Trigger
 
 S, D = Side.SALESFORCE, Side.DIALOG_INSIGHT

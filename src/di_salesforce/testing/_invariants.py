@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from di_salesforce.engine import Baseline, FieldState, LinkRecord, Plan, Snapshot, Write
     from di_salesforce.mapping import FieldMapping, ObjectTransfer
     from di_salesforce.records import Row, Value
-    from di_salesforce.testing.worlds import World
+    from di_salesforce.testing.world import World
 
 __all__ = ["Looks", "agree", "check_memory", "check_plan", "check_triggers", "normal", "unaccounted"]
 
@@ -271,11 +271,11 @@ def lines_told(transfer: ObjectTransfer, action: Action) -> set[str]:
 
 def unaccounted(world: World, plan: Plan) -> list[str]:
     """List what a plan made from two complete reads does not account for exactly once, one sentence each."""
+    return [*_lost_lines(world, plan), *_lost_rows(world, plan)]
+
+
+def _lost_lines(world: World, plan: Plan) -> Iterable[str]:
     links = {**{link.id: link for link in world.baseline.links}, **plan.parts[0].links}
-    return [*_lost_lines(world, plan, links), *_lost_rows(world, plan, links)]
-
-
-def _lost_lines(world: World, plan: Plan, links: Mapping[str, LinkRecord]) -> Iterable[str]:
     told = Counter((action.link, line) for action in plan.actions for line in lines_told(world.transfer, action))
     for link in links.values():
         pair = world.pair(link)
@@ -301,16 +301,23 @@ def _is_known(line: FieldMapping, state: FieldState, values: tuple[Value, Value]
     )
 
 
-def _lost_rows(world: World, plan: Plan, links: Mapping[str, LinkRecord]) -> Iterable[str]:
+def _lost_rows(world: World, plan: Plan) -> Iterable[str]:
+    known = {link.id for link in world.baseline.links}
+    about_rows = [
+        action
+        for action in plan.actions
+        if action.link is None
+        or isinstance(action, Unlink)
+        or (isinstance(action, (Create, Link)) and action.link not in known)
+    ]
+    ended = {link.id for link in plan.parts[0].links.values() if link.life is Life.ENDED}
     for side in Side:
         if world.transfer.id_field(side) is None:
             continue  # a relational row has no name in an action
-        linked = {link.record_id(side) for link in links.values() if link.life is not Life.ENDED}
+        linked = {link.record_id(side) for link in world.baseline.links if link.id not in ended}
         told = Counter(
-            action.salesforce_id if side is Side.SALESFORCE else action.dialog_insight_id
-            for action in plan.actions
-            if action.link is None or isinstance(action, (Create, Unlink))
+            action.salesforce_id if side is Side.SALESFORCE else action.dialog_insight_id for action in about_rows
         )
         for name in world.rows(side):
-            if told[name] != (0 if name in linked and not told[name] else 1):
+            if told[name] != (0 if name in linked else 1):
                 yield f"{side.label} {name} is told {told[name]} times"

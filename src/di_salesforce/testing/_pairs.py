@@ -10,7 +10,7 @@ from di_salesforce.engine import Context, Coverage, FieldState, LinkRecord, Plan
 from di_salesforce.mapping import ObjectTransfer
 from di_salesforce.records import Row, Side, Value
 from di_salesforce.testing._served import Saving
-from di_salesforce.testing.worlds import World
+from di_salesforce.testing.world import World
 
 __all__ = ["LinkedPair"]
 

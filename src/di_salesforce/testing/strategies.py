@@ -33,7 +33,7 @@ from di_salesforce.exceptions import ConversionError
 from di_salesforce.mapping import Constant, FieldMapping, ObjectTransfer, OptIn, OptInDate
 from di_salesforce.protocols import Converter
 from di_salesforce.records import UNSET, Row, Side, UnsetType, Value
-from di_salesforce.testing.worlds import Fate, Saving, World
+from di_salesforce.testing.world import Fate, Saving, World
 from di_salesforce.triggers import ConflictPolicy, Deletes, Direction, Trigger
 
 __all__ = ["Pools", "change_something", "coverages", "fates", "live_one_round", "rows", "transfers", "values", "worlds"]

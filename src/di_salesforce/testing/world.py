@@ -315,6 +315,10 @@ class World:
         """Go back to an older copy of the memory."""
         self.baseline, self.looks = memory[0], memory[1].copy()
 
+    def distrust(self) -> None:
+        """Keep the links and forget what the fields held, as after a restored backup."""
+        self.baseline, self.looks = self.baseline.distrust(), Looks()
+
     def one_pass(self) -> Plan:
         """Read both sides completely, plan, carry out, settle."""
         plan = self.plan()
