@@ -34,8 +34,8 @@ from di_salesforce.records import Row
 from di_salesforce.retry import RetryPolicy
 from di_salesforce.runners import Exchange
 from di_salesforce.schema import FieldType
-from di_salesforce.testing import _faults as faults
 from di_salesforce.testing import _di_model as model
+from di_salesforce.testing import _faults as faults
 from di_salesforce.testing._di_access import Right
 from di_salesforce.testing._di_switches import CallCause, RecordCause, RecordResult, Switches
 from di_salesforce.testing._dialog_insight import FakeDialogInsight

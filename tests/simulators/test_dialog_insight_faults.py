@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from di_salesforce.exceptions import ConfigurationError
+from di_salesforce.testing._di_model import Column, Project, ProjectField, Table
+from di_salesforce.testing._di_switches import CallCause
+from di_salesforce.testing._dialog_insight import FakeDialogInsight
 from di_salesforce.testing._faults import (
     ByteOrderMark,
     EnvelopeError,
@@ -24,9 +27,6 @@ from di_salesforce.testing._faults import (
     SlowAnswer,
     TruncatedBody,
 )
-from di_salesforce.testing._di_model import Column, Project, ProjectField, Table
-from di_salesforce.testing._di_switches import CallCause
-from di_salesforce.testing._dialog_insight import FakeDialogInsight
 from di_salesforce.testing._loopback import SimResponse, parse_request
 
 PROJECT, TABLE = 4321, 8765

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from di_salesforce.exceptions import ConfigurationError, MissingExtraError
 from di_salesforce.records import Value
-from di_salesforce.testing._faults import HttpStatus
 from di_salesforce.testing._di_model import Column, OptinField, Project, ProjectField, Table
 from di_salesforce.testing._di_switches import Switches
 from di_salesforce.testing._dialog_insight import FakeDialogInsight
+from di_salesforce.testing._faults import HttpStatus
 
 PROJECT, TABLE = 4321, 8765
 UPSERT = {"AllowInsert": True, "AllowUpdate": True}

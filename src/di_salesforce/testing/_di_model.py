@@ -83,6 +83,7 @@ _CODE_RULE: Final = (
 )
 ID_CONTACT: Final = "idContact"
 
+
 def _texts(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(values)
 

@@ -1,24 +1,25 @@
 """A loopback HTTP server around a plain function: the socket half of both simulators.
 
-What may not go in here: anything that knows Salesforce or Dialog Insight.  A simulator is a function from `SimRequest` to
-`SimResponse`; this file puts a real socket in front of it, so that the same function also serves tests without one.
+What may not go in here: anything that knows Salesforce or Dialog Insight.  A simulator is a function from `SimRequest`
+to `SimResponse`; this file puts a real socket in front of it, so that the same function also serves tests without one.
 The HTTP parsing is the standard library's; we write no parser of our own.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import attrs
 
-# Bodies above this are answered with 413 by the server itself: no call of ours comes near it (Bulk uploads are at most 150 MB).
+# Bodies above this are answered with 413 by the server itself: no call comes near it (Bulk uploads have at most 150 MB).
 MAX_BODY = 256 * 1024 * 1024
 
 
@@ -129,73 +130,73 @@ class _Server(ThreadingHTTPServer):
     def close_connections(self) -> None:
         with self._lock:
             for connection in self._open:
-                try:
+                with contextlib.suppress(OSError):  # the client closed it first
                     connection.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass  # the client closed it first
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # signature of socketserver
         """Stay silent about clients that go away: the default prints a stack trace."""
 
 
-def _handler_class(handle: Handle) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True  # without it each small answer waits 40 ms for an acknowledgement
-        wbufsize = 64 * 1024
+class _Handler(BaseHTTPRequestHandler):
+    simulate: ClassVar[Handle]  # given by `_handler_class`, one class for each server
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # without it each small answer waits 40 ms for an acknowledgement
+    wbufsize = 64 * 1024
 
-        def _serve(self) -> None:
-            body, refused = self._read_body()
-            if refused is not None:
-                self._answer(refused)
-                return
-            request = parse_request(self.command, self.path, dict(self.headers.items()), body)
-            try:
-                response = handle(request)
-            except Exception as error:  # noqa: BLE001 - a bug of the simulator must not hang its client
-                response = SimResponse(
-                    500, {"Content-Type": "text/plain"}, f"simulator bug: {type(error).__name__}: {error}".encode()
-                )
-            self._answer(response)
+    def _serve(self) -> None:
+        body, refused = self._read_body()
+        if refused is not None:
+            self._answer(refused)
+            return
+        request = parse_request(self.command, self.path, dict(self.headers.items()), body)
+        try:
+            response = self.simulate(request)
+        except Exception as error:  # noqa: BLE001 - a bug of the simulator must not hang its client
+            response = SimResponse(
+                500, {"Content-Type": "text/plain"}, f"simulator bug: {type(error).__name__}: {error}".encode()
+            )
+        self._answer(response)
 
-        def _read_body(self) -> tuple[bytes, SimResponse | None]:
-            if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
-                return self._read_chunks(), None
-            given = self.headers.get("Content-Length") or "0"
-            if not given.isdecimal():
-                self.close_connection = True
-                return b"", SimResponse(400)
-            length = int(given)
-            if length > MAX_BODY:
-                self.close_connection = True
-                return b"", SimResponse(413)
-            return self.rfile.read(length), None
+    def _read_body(self) -> tuple[bytes, SimResponse | None]:
+        if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
+            return self._read_chunks(), None
+        given = self.headers.get("Content-Length") or "0"
+        if not given.isdecimal():
+            self.close_connection = True
+            return b"", SimResponse(400)
+        length = int(given)
+        if length > MAX_BODY:
+            self.close_connection = True
+            return b"", SimResponse(413)
+        return self.rfile.read(length), None
 
-        def _read_chunks(self) -> bytes:
-            parts: list[bytes] = []
-            while size := int(self.rfile.readline().split(b";")[0], 16):
-                parts.append(self.rfile.read(size))
-                self.rfile.readline()
+    def _read_chunks(self) -> bytes:
+        parts: list[bytes] = []
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            parts.append(self.rfile.read(size))
             self.rfile.readline()
-            return b"".join(parts)
+        self.rfile.readline()
+        return b"".join(parts)
 
-        def _answer(self, response: SimResponse) -> None:
-            if response.reset:
-                self.close_connection = True
-                return
-            self.send_response(response.status)
-            for name, value in response.headers.items():
-                self.send_header(name, value)
-            if response.status != 204:  # 204 must not carry a length
-                self.send_header("Content-Length", str(len(response.body)))
-            self.end_headers()
-            if response.status != 204 and self.command != "HEAD":
-                self.wfile.write(response.body)
-            self.wfile.flush()
+    def _answer(self, response: SimResponse) -> None:
+        if response.reset:
+            self.close_connection = True
+            return
+        self.send_response(response.status)
+        for name, value in response.headers.items():
+            self.send_header(name, value)
+        if response.status != 204:  # 204 must not carry a length
+            self.send_header("Content-Length", str(len(response.body)))
+        self.end_headers()
+        if response.status != 204 and self.command != "HEAD":
+            self.wfile.write(response.body)
+        self.wfile.flush()
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Print nothing: simulators keep a request log of their own."""
+    def log_message(self, format: str, *args: object) -> None:
+        """Print nothing: simulators keep a request log of their own."""
 
-        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do_HEAD = _serve
+    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do_HEAD = _serve
 
-    return Handler
+
+def _handler_class(handle: Handle) -> type[BaseHTTPRequestHandler]:
+    return type("Handler", (_Handler,), {"simulate": staticmethod(handle)})
