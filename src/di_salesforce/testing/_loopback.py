@@ -14,12 +14,12 @@ import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import attrs
 
-# Bodies above this are answered with 413 by the server itself: no call comes near it (Bulk uploads have at most 150 MB).
+# Bodies above this are answered with 413 by the server itself: no call comes near it (Bulk uploads: 150 MB at most).
 MAX_BODY = 256 * 1024 * 1024
 
 
@@ -138,10 +138,14 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    simulate: ClassVar[Handle]  # given by `_handler_class`, one class for each server
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # without it each small answer waits 40 ms for an acknowledgement
     wbufsize = 64 * 1024
+
+    @staticmethod
+    def simulate(request: SimRequest) -> SimResponse:
+        """Answer a request; `_handler_class` gives each server its own."""
+        raise NotImplementedError
 
     def _serve(self) -> None:
         body, refused = self._read_body()
