@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from di_salesforce.clients import DialogInsightClient
@@ -123,7 +123,6 @@ SWITCHES: Final = st.fixed_dictionaries(
 ).map(lambda chosen: Switches(**chosen))
 
 
-@settings(max_examples=60)  # each is a whole course of about fifty calls
 @given(SWITCHES)
 def test_the_answers_are_those_of_the_switches(switches: Switches) -> None:
     """Under every combination of the open questions' answers, `discover` finds out each of them, and cleans up."""

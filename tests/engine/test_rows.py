@@ -21,7 +21,7 @@ from di_salesforce.engine import (
 )
 from di_salesforce.records import Row, Side
 from di_salesforce.testing._pairs import LinkedPair
-from di_salesforce.testing._served import Saving
+from di_salesforce.testing._served import Fate, Saving
 from di_salesforce.testing.world import World
 from di_salesforce.triggers import Deletes, Trigger
 
@@ -189,7 +189,49 @@ def test_a_waiting_row_is_asked_for_again() -> None:
     assert asked(later) == [(S, "1", None)]
 
 
+def lost_create(fate: Fate) -> World:
+    """A world in which the answer to a create was lost; the target would take the same key twice."""
+    world = World(transfer(), dict.fromkeys(Side, Saving(unique_key=False)))
+    world.add(S, {"Email": "k", "A": "x"})
+    world.apply(world.plan(), lambda write: fate)
+    return world
+
+
+@pytest.mark.parametrize("fate", [Fate.LOST, Fate.LATE])
+def test_a_create_whose_answer_was_lost_waits(fate: Fate) -> None:
+    """While a lost create may still land, it is not repeated; afterwards it is, unless it has landed."""
+    world = lost_create(fate)
+    while world.seconds < world.context.quarantine[D] / timedelta(seconds=1) - 10:
+        assert told(world.one_pass()) in ([("skip", "outcome.quarantine")], [("link", "link.key")], [])
+        world.tick(10)
+    world.rest()
+    world.settle_down(most=2)
+    assert len(world.rows(D)) == 1 and world.agrees()
+
+
+def test_a_look_from_within_the_quarantine_proves_nothing() -> None:
+    """That a lost create is not there is proven by a look taken after it could last have landed."""
+    world = lost_create(Fate.LATE)
+    world.tick(5)
+    early = world.seconds
+    world.rest()
+    plan = reconcile(
+        world.transfer,
+        salesforce=world.snapshot(S),
+        dialog_insight=world.snapshot(D, at=early),
+        baseline=world.baseline,
+        now=world.now,
+    )
+    assert not plan.writes and (D, None, "k") in asked(plan)
+
+
 # ------------------------------------------------------------------------------------------------- linking
+
+
+def test_rows_within_the_scope_are_linked_without_a_look_up() -> None:
+    """A complete read of a filter's scope shows all that takes part: pairs within it are linked at once."""
+    plan = plan_of(Snapshot.complete([row(S, 1)], scope="A != null"), [row(D, 1)])
+    assert told(plan) == [("link", "link.key")] and not plan.needs
 
 
 def test_two_records_with_one_key_are_linked() -> None:

@@ -84,6 +84,10 @@ def linked(**settings: Any) -> LinkedPair:
     return one
 
 
+def takes_part(row: Row) -> bool:
+    return row.get("a") != "out"
+
+
 def link_of(one: LinkedPair) -> Any:  # a LinkRecord, or None
     return next((link for link in one.world.baseline.links if one.names[S] == link.salesforce_id), None)
 
@@ -199,6 +203,30 @@ def test_a_delete_says_what_it_deletes() -> None:
     assert one.names[S] in one.world.rows(S)
 
 
+def test_nothing_is_deleted_for_a_record_that_was_made_anew() -> None:
+    """deletes=DELETE, but somebody made the deleted record again under a new id: linked to it, nothing is deleted."""
+    one = linked(deletes=Deletes.DELETE)
+    one.remove(D)
+    name = one.world.add(D, {"EMail": "k", "a": "x"})
+    plan = one.world.plan()
+    assert not plan.writes
+    one.world.apply(plan)
+    one.world.settle_down(most=2)
+    link = one.world.baseline.find(D, name or "")
+    assert link is not None and link.salesforce_id == one.names[S] and one.names[S] in one.world.rows(S)
+
+
+@pytest.mark.parametrize("deletes", [Deletes.UNLINK, Deletes.DELETE])
+def test_nothing_is_done_to_a_record_out_of_scope(deletes: Deletes) -> None:
+    """A record that the filter leaves out is not touched, not even by the delete of its counterpart."""
+    context = Context(capabilities=EngineCapabilities(deletes=frozenset(Side)))
+    one = linked(dialog_insight_filter=takes_part, deletes=deletes, context=context)
+    one.edit(D, a="out")
+    one.remove(S)
+    assert told(one.world.one_pass()) == [("skip", "deleted.reported")]
+    assert one.names[D] in one.world.rows(D) and link_of(one) is not None
+
+
 def test_edit_against_delete_is_held() -> None:
     """deletes=DELETE, but the counterpart was edited since the last agreement: held for a person."""
     one = linked(deletes=Deletes.DELETE)
@@ -277,10 +305,6 @@ def test_left_the_filter_and_came_back() -> None:
     assert sorted(told(one.world.one_pass())) == [("conflict", "conflict.both_changed"), ("link", "link.revived")]
 
 
-def takes_part(row: Row) -> bool:
-    return row.get("a") != "out"
-
-
 def test_a_row_outside_the_dialog_insight_filter_takes_no_part() -> None:
     """A row that the filter leaves out is not created, and a linked one that leaves it sleeps."""
     one = linked(dialog_insight_filter=takes_part)
@@ -344,6 +368,19 @@ def test_a_quiet_look_counts_as_a_look() -> None:
     one.world.apply(one.world.plan(*(one.world.snapshot(side, Coverage.SAMPLE) for side in Side)))
     late = one.world.snapshot(S, Coverage.SAMPLE, at=moment)
     assert not one.look(late, one.world.snapshot(D, Coverage.SAMPLE)).writes
+
+
+def test_changes_that_come_late_are_a_hint_to_look() -> None:
+    """A row of changes that were read before the last look is not taken as it is: it is asked for."""
+    one = linked()
+    one.edit(S, A="for a moment")
+    moment = one.world.seconds
+    one.world.tick()
+    one.edit(S, A="x")
+    one.world.one_pass()
+    late = one.world.snapshot(S, at=moment)
+    plan = one.look(Snapshot.changes(late.rows, as_of=late.as_of), one.world.snapshot(D, Coverage.CHANGES))
+    assert not plan.writes and (S, one.names[S], None) in asked(plan)
 
 
 def test_an_emptied_side_is_refused() -> None:

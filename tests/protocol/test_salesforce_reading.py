@@ -359,7 +359,7 @@ def test_a_parents_external_id_is_nested() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [float("nan"), Decimal("Infinity"), datetime(2026, 1, 1), EDGE, "\ud800", object(), b"x", [1]],
+    [float("nan"), Decimal("Infinity"), datetime(2026, 1, 1), EDGE, "\ud800", pytest.param(object(), id="an object"), b"x", [1]],
     ids=repr,
 )  # fmt: skip
 def test_values_without_a_form_name_their_field(value: object) -> None:

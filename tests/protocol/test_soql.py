@@ -69,7 +69,7 @@ def test_other_values(value: object, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [[], float("nan"), Decimal("Infinity"), datetime(2026, 1, 1), EDGE, object(), b"bytes", {"a": 1}], ids=repr
+    "value", [[], float("nan"), Decimal("Infinity"), datetime(2026, 1, 1), EDGE, pytest.param(object(), id="an object"), b"bytes", {"a": 1}], ids=repr
 )  # fmt: skip
 def test_values_without_a_form_are_refused_without_being_shown(value: object) -> None:
     """A value that SOQL has no form for is an error that names the parameter."""

@@ -157,7 +157,7 @@ FIRST = st.sampled_from(["Ada", "Bo", None])
 LAST = st.sampled_from(["Roy", "Lee"])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)  # each makes two services
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.dictionaries(st.sampled_from("abcd"), st.tuples(FIRST, LAST), max_size=4),
     st.dictionaries(st.sampled_from("abcd"), st.tuples(FIRST, LAST), max_size=4),
