@@ -17,6 +17,7 @@ from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.salesforce import Identifier, Soql, chunked_in, select, soql
 from di_salesforce.salesforce._soql import quoted
 
+AN_OBJECT = pytest.param(object(), id="an object")  # its repr holds an address, which differs between workers
 EDGE = datetime.min.replace(tzinfo=timezone(timedelta(hours=5)))  # before the year 1, in UTC
 
 plain = st.one_of(st.text(), st.booleans(), st.none(), st.integers(), st.dates())
@@ -69,7 +70,7 @@ def test_other_values(value: object, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [[], float("nan"), Decimal("Infinity"), datetime(2026, 1, 1), EDGE, pytest.param(object(), id="an object"), b"bytes", {"a": 1}], ids=repr
+    "value", [[], float("nan"), Decimal("Infinity"), datetime(2026, 1, 1), EDGE, AN_OBJECT, b"bytes", {"a": 1}], ids=repr
 )  # fmt: skip
 def test_values_without_a_form_are_refused_without_being_shown(value: object) -> None:
     """A value that SOQL has no form for is an error that names the parameter."""
