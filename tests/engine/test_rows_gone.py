@@ -168,6 +168,7 @@ def test_deleted_and_unlinked(gone: Side) -> None:
     one.remove(gone)
     assert told(one.world.one_pass()) == [("unlink", "unlink.deleted")]
     assert link_of(one) is None
+    assert [stone.record_id for stone in one.world.baseline.tombstones.values()] == [one.names[gone.other]]
     assert told(one.world.one_pass()) == [("skip", "tombstone")]
     assert one.names[gone.other] in one.world.rows(gone.other)
 

@@ -13,7 +13,7 @@ from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.records import UNSET, Side
 from di_salesforce.testing._pairs import LinkedPair
 from di_salesforce.testing._served import Fate, Saving
-from di_salesforce.triggers import Direction, Trigger
+from di_salesforce.triggers import Deletes, Direction, Trigger
 
 S, D = Side.SALESFORCE, Side.DIALOG_INSIGHT
 LINE = "A:a"
@@ -147,6 +147,35 @@ def test_an_unknown_write_is_in_quarantine() -> None:
     assert one.row(D)["a"] == "long text"
 
 
+def test_a_look_from_within_the_quarantine_does_not_end_it() -> None:
+    """What was read while the lost write could still land proves nothing: the row is read again first."""
+    one = edited()
+    one.world.apply(one.world.plan(), lambda write: Fate.LOST)
+    early = one.world.snapshot(D)
+    one.world.rest()
+    plan = one.look(dialog_insight=early)
+    assert not plan.writes and (D, one.names[D]) in [(side, need.record_id) for side, need in plan.needs]
+
+
+def test_a_second_lost_answer_starts_the_quarantine_afresh() -> None:
+    """Each lost write may land late: the time is counted from the last one."""
+    one = edited()
+    for _ in range(2):
+        one.world.rest()
+        one.world.apply(one.world.plan(), lambda write: Fate.LOST)
+    one.world.tick(5)
+    assert [action.reason for action in one.world.plan().actions] == ["outcome.quarantine"]
+
+
+def test_after_a_failed_write_the_source_is_read_again_too() -> None:
+    """Where only the written side was read, the other is asked for: what it holds now is not known."""
+    one = edited()
+    one.world.baseline = one.world.baseline.updated(ended(one.world.plan(), NOT_DONE["stale"], one))
+    one.world.tick()
+    plan = one.look(one.world.snapshot(S, Coverage.SAMPLE, pick=lambda name, field: False))
+    assert not plan.writes and (S, one.names[S]) in [(side, need.record_id) for side, need in plan.needs]
+
+
 def test_a_late_write_is_found_after_the_quarantine() -> None:
     """A write that lands late is no edit of the other side, and is not written twice."""
     one = edited()
@@ -253,6 +282,27 @@ def test_what_was_set_aside_stays_open() -> None:
     one.world.apply(plan)
     assert {item.reason for item in one.world.baseline.open_items.values()} == {"outcome.not_tried"}
     assert [write.kind for write in one.world.plan().writes] == ["update"]
+
+
+def test_a_create_that_was_set_aside_leaves_no_link() -> None:
+    """A create that a person takes out is not remembered as if it had been done; the next plan has it again."""
+    one = pair()
+    one.world.add(S, {"Key": "k2", "A": "y"})
+    one.world.apply(one.world.plan().without(kind="create"))
+    assert len(one.world.baseline) == 1
+    assert [write.kind for write in one.world.plan().writes] == ["create"]
+
+
+def test_an_unlink_that_was_set_aside_keeps_the_link() -> None:
+    """A link whose end a person takes out of the plan goes on."""
+    one = pair(deletes=Deletes.UNLINK)
+    for side, row in ((S, {"Key": "k2"}), (D, {"key": "k2"})):
+        one.world.add(side, row)
+    one.world.one_pass()
+    one.remove(D)
+    one.world.apply(one.world.plan().without(kind="unlink"))
+    assert one.names[S] in {link.salesforce_id for link in one.world.baseline.links}
+    assert [action.kind for action in one.world.plan().actions] == ["unlink"]
 
 
 def test_a_link_that_was_set_aside_is_found_again() -> None:
