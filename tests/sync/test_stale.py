@@ -132,6 +132,24 @@ def test_an_old_plan_does_not_turn_the_memory_back(settled: World) -> None:
     assert after.links == before.links
 
 
+def test_an_old_note_does_not_turn_a_link_back(settled: World) -> None:
+    """A pair that the old plan only noted, without any action, keeps what a later run has settled."""
+    contact, person = settled.contact_id("ann@example.com"), settled.person_id("ann@example.com")
+    settled.salesforce.edit("Contact", contact, LastName="Same")
+    settled.dialog_insight.edit_contact(PROJECT, person, LastName="Same")
+    sync = settled.sync()
+    plan = sync.plan()
+    assert not plan.actions
+    settled.clock.sleep(3600)
+    settled.salesforce.edit("Contact", contact, LastName="Later")
+    sync.run()
+    before = settled.store.baseline("people")
+    sync.apply(plan)
+    assert settled.store.baseline("people") == before
+    [conflict] = sync.plan().conflicts  # Later against Same: the old note would have called that an edit of one side
+    assert conflict.reason == "conflict.both_changed"
+
+
 def test_a_create_whose_key_appeared_is_stale(world: World) -> None:
     """Somebody made the record on the other side meanwhile: no second one is made, and the two are linked next time."""
     world.contact("ann@example.com", first="Ann")

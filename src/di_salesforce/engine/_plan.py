@@ -201,17 +201,21 @@ class Plan:
             again=None,
         )
 
-    def forgetting(self, action_ids: Iterable[str]) -> Plan:
+    def forgetting(self, action_ids: Iterable[str] = (), *, links: Iterable[str] = ()) -> Plan:
         """Drop actions, and all that concerns the same records, as if they had never been planned.
 
         Unlike `without`, nothing about these records is settled: what is remembered of them stays as it is.
+
+        Args:
+            action_ids: Ids of actions.
+            links: Ids of links; a link without an action may still have been noted, and that is forgotten too.
         """
-        wanted = set(action_ids)
-        if not wanted:
+        wanted, links = set(action_ids), set(links)
+        if not (wanted or links):
             return self
-        links = {action.link for action in self.actions if action.id in wanted and action.link is not None}
+        links |= {action.link for action in self.actions if action.id in wanted and action.link is not None}
         gone = {action.id for action in self.actions if action.id in wanted or action.link in links}
-        subjects = {action.subject for action in self.actions if action.id in gone}
+        subjects = {action.subject for action in self.actions if action.id in gone} | {f"link:{each}" for each in links}
         return attrs.evolve(
             self,
             actions=tuple(action for action in self.actions if action.id not in gone),

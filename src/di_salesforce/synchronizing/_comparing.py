@@ -133,14 +133,14 @@ def compare(setup: Setup, transfers: Sequence[ObjectTransfer], *, progress: Prog
 
 def _compared(bound: BoundTransfer, rows: Mapping[Side, tuple[Row, ...]], baseline: Baseline) -> TransferComparison:
     """Pair the rows by what is remembered, else by key, and compare every line."""
-    by_name = {side: {_name(bound, side, row): row for row in rows[side]} for side in Side}
+    by_name = {side: {bound.row_name(side, row): row for row in rows[side]} for side in Side}
     reasons = _Reasons(baseline)
     agree = 0
     differences: list[Difference] = []
     paired: dict[Side, set[str]] = {side: set() for side in Side}
     for link, salesforce, dialog_insight in _pairs(bound, by_name, baseline):
         for side, row in ((Side.SALESFORCE, salesforce), (Side.DIALOG_INSIGHT, dialog_insight)):
-            paired[side].add(_name(bound, side, row))
+            paired[side].add(bound.row_name(side, row))
         differing = [line for line in bound.lines.values() if not _agrees(line, salesforce, dialog_insight)]
         if not differing:
             agree += 1
@@ -163,15 +163,6 @@ def _takes_part(bound: BoundTransfer, side: Side, row: Row) -> bool:
 
 def _key(bound: BoundTransfer, row: Row) -> Key:
     return display_key(bound.key_values(Side.SALESFORCE, row))
-
-
-def _name(bound: BoundTransfer, side: Side, row: Row) -> str:
-    """Name a row by its id, or by its key where it has none."""
-    record_id = bound.record_id(side, row)
-    if record_id is not None:
-        return record_id
-    key = bound.key(side, row)
-    return digest(key) if isinstance(key, tuple) else f"?{sorted(map(str, row.values()))}"
 
 
 def _pairs(

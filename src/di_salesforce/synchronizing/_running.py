@@ -178,7 +178,7 @@ def _without_outrun(plan: Plan, part: Part, baseline: Baseline) -> tuple[Plan, l
         for a in plan.writes
         if a.link in outrun
     ]
-    plan = plan.forgetting(action.id for action in plan.actions if action.link in outrun)
+    plan = plan.forgetting(links=outrun)
     return (_without_old_news(plan) if _is_outrun(part, baseline) else plan), lines
 
 

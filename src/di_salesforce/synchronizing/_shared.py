@@ -114,7 +114,7 @@ class SynchronizerBase:
         self._owner: Owner | None = None
 
     def _opened(self) -> Flow[Setup]:
-        """Log in, claim the store, read both schemas and fill in the converters: once, before the first plan."""
+        """Log in, see whose the store is, read both schemas and fill in the converters: once, before the first plan."""
         if not self._is_open:
             self._owner = yield from identify(self._setup)
             schemas = yield from read_schemas(self._setup)

@@ -132,7 +132,7 @@ class Sandbox:
 
 
 def _stored(row: Row) -> dict[str, object]:
-    """Give a file's row as the simulator stores it: numbers as floats, times with the service's own offset."""
+    """Give a file's row as the simulator stores it: times with the service's own offset."""
     return {
         name: value.replace("Z", "+0000") if name.endswith(("Date", "_Date__c")) and isinstance(value, str) else value
         for name, value in row.items()
