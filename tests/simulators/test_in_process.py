@@ -105,5 +105,5 @@ def test_a_transport_serves_clients_of_your_own(dialog_insight: FakeDialogInsigh
             return len(await client.projects())
 
     assert asyncio.run(use()) == 1
-    with httpx.Client(transport=in_process.transport(FakeSalesforce())) as http:
+    with httpx.Client(transport=FakeSalesforce().transport()) as http:
         assert http.get("https://nowhere.invalid/services/data").status_code == 200

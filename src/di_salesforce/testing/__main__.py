@@ -74,7 +74,7 @@ def main(
     except ConfigurationError as error:
         say(str(error))
         return 2
-    sandbox = Sandbox(seed)
+    sandbox = Sandbox(seed, salesforce_port=chosen.salesforce or 0, dialog_insight_port=chosen.dialog_insight or 0)
     event = stop or threading.Event()
     with ExitStack() as running:
         if stop is None:
@@ -105,7 +105,6 @@ def _listen(event: threading.Event, running: ExitStack) -> None:
 def _start(sandbox: Sandbox, chosen: argparse.Namespace, running: ExitStack) -> None:
     for fake, port in ((sandbox.salesforce, chosen.salesforce), (sandbox.dialog_insight, chosen.dialog_insight)):
         if port is not None:
-            fake._port = port  # noqa: SLF001 - the sandbox makes its simulators without ports; they do not listen yet
             running.enter_context(fake)
 
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import attrs
 
@@ -29,6 +29,9 @@ from di_salesforce.testing._sf_schema import SObject
 from di_salesforce.testing._sf_service import Service
 from di_salesforce.testing._sf_store import TableState
 from di_salesforce.testing._sf_values import SalesforceSwitches
+
+if TYPE_CHECKING:
+    from di_salesforce.transports._in_process import InProcessTransport
 
 __all__ = ["FakeSalesforce", "LoggedRequest", "SalesforceState"]
 
@@ -152,6 +155,12 @@ class FakeSalesforce(Administration):
         if self._server is None:
             raise ConfigurationError("FakeSalesforce does not listen: use it in a with statement, or call start()")
         return self._server.url
+
+    def transport(self) -> InProcessTransport:
+        """Give an httpx transport that reaches this simulator without a socket; it need not be started."""
+        from di_salesforce.testing.in_process import transport  # on use: it loads httpx and the clients
+
+        return transport(self)
 
     def _public_url(self) -> str:
         return _IN_PROCESS_URL if self._server is None else self._server.url

@@ -69,6 +69,10 @@ _CUSTOM_FIELDS: Final = (
 class Sandbox:
     """A Salesforce org and two Dialog Insight projects on this machine, holding the example's people and orders.
 
+    Args:
+        seed: The people and orders.
+        salesforce_port, dialog_insight_port: Where each listens once it is started; 0 takes a free port.
+
     Example:
         >>> from di_salesforce.testing import read_seed, shipped_seed
         >>> with Sandbox(read_seed(shipped_seed())) as sandbox:
@@ -76,12 +80,13 @@ class Sandbox:
         True
     """
 
-    def __init__(self, seed: Seed) -> None:
-        self.salesforce = FakeSalesforce()
+    def __init__(self, seed: Seed, *, salesforce_port: int = 0, dialog_insight_port: int = 0) -> None:
+        self.salesforce = FakeSalesforce(salesforce_port)
         self.dialog_insight = FakeDialogInsight(
+            dialog_insight_port,
             # Two addresses that differ only by case are two rows of the example's files; whether the service allows
             # that is unknown, so it is a switch.
-            switches=Switches(email_key_case_sensitive=True)
+            switches=Switches(email_key_case_sensitive=True),
         )
         self._load(seed)
 
