@@ -115,7 +115,7 @@ class Synchronizer(SynchronizerBase):
             progress: Told of the phases: name, done, total.
 
         Returns:
-            What became of each action; `.ok` where nothing was refused, unknown or cut short.
+            What became of each action; `.ok` where nothing was refused, unknown, untried or cut short.
 
         Raises:
             ConfigurationError: A plan of another mapping, or one that still waits for look-ups.
@@ -142,7 +142,7 @@ class Synchronizer(SynchronizerBase):
             progress: Told of the phases: name, done, total.
 
         Returns:
-            What was done, held, refused; `.ok` where nothing was refused, unknown or cut short.
+            What was done, held, refused; `.ok` where nothing was refused, unknown, untried or cut short.
 
         Raises:
             FirstRunError: The store remembers nothing, and `first_run` is not given.

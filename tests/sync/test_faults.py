@@ -30,6 +30,7 @@ from di_salesforce.testing import (
 )
 from di_salesforce.testing import sandbox as declared
 from di_salesforce.testing._di_switches import CallCause
+from di_salesforce.testing._sf_errors import Refusal
 from di_salesforce.testing._sf_faults import CONCURRENCY_LIMIT, DAILY_LIMIT, ROW_LOCK, SERVER_BUSY, ExpiredSession
 
 if TYPE_CHECKING:
@@ -196,6 +197,27 @@ def test_passing_troubles_pass(make_world: Callable[..., World], fault: Any, pat
             sync = world.sync()  # logs in afresh
         world.clock.sleep(QUARANTINE)
     at_rest(world, sync)
+
+
+def test_a_record_that_stays_locked_is_told_and_tried_again(settled: World) -> None:
+    """A lock that outlasts the retries is named, and the report is not ok; once it is gone the record is written."""
+    locked = {"ann@example.com"}
+
+    def lock(row: dict[str, Any], *_: Any) -> None:
+        if row.get("Email") in locked:
+            raise Refusal("UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record")
+
+    settled.salesforce.on_save("Contact", lock)
+    for name in ("ann", "bob"):
+        settled.dialog_insight.edit_contact(PROJECT, settled.person_id(f"{name}@example.com"), LastName="Lee")
+    sync = settled.sync()
+    report = sync.run()
+    assert not report.ok
+    assert [line.key for line in report.untried] == ["ann@example.com"]
+    assert [line.key for line in report.written] == ["bob@example.com"]
+    assert "ann@example.com" in str(report)
+    locked.clear()
+    assert [line.key for line in sync.run().written] == ["ann@example.com"]
 
 
 def test_a_refused_record_does_not_stop_the_others_in_salesforce(world: World) -> None:

@@ -60,7 +60,7 @@ _SHOWN: Final = 12  # lines of each kind that a printed report names; the rest a
 
 @attrs.frozen(repr=False)
 class SyncReport:
-    """What a run did; `ok` means that nothing was refused, left unknown or cut short (held conflicts count apart)."""
+    """What a run did; `ok`: nothing was refused, left unknown or untried, or cut short (held conflicts count apart)."""
 
     lines: tuple[ReportLine, ...] = attrs.field(default=(), converter=_lines)
     transfers: tuple[str, ...] = ()
@@ -104,8 +104,8 @@ class SyncReport:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing was refused, left unknown, or cut short."""
-        return not (self.refused or self.unknown or self.cut_short)
+        """Whether nothing was refused, left unknown, left untried, or cut short."""
+        return not (self.refused or self.unknown or self.untried or self.cut_short)
 
     @property
     def written(self) -> tuple[ReportLine, ...]:
@@ -121,6 +121,11 @@ class SyncReport:
     def unknown(self) -> tuple[ReportLine, ...]:
         """The writes whose answer was lost."""
         return self.of(outcome="unknown")
+
+    @property
+    def untried(self) -> tuple[ReportLine, ...]:
+        """Writes that were not reached, or met a passing refusal such as a locked row: the next run tries them."""
+        return self.of(outcome="not_tried")
 
     @property
     def conflicts(self) -> tuple[ReportLine, ...]:
@@ -174,6 +179,7 @@ class SyncReport:
         for title, lines in (
             ("Refused by a service", self.refused),
             ("Answer lost", self.unknown),
+            ("Not tried, or turned away for the moment; the next run tries", self.untried),
             ("Set aside, since a service refused it before and nothing changed", self.set_aside),
             ("Held for a person", self.conflicts),
             ("Cannot be synchronised as they are", self.rejects),
