@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from di_salesforce import converters, exceptions
 from di_salesforce._check import check
+from di_salesforce._drift import schema_changes
 from di_salesforce._suggest import suggest_transfer
+from di_salesforce._typed_module import typed_module
 from di_salesforce.engine import Baseline, Outcome, Plan, Settlement, Snapshot, SyncReport, reconcile, settle
 from di_salesforce.exceptions import DISalesforceError
 from di_salesforce.mapping import (
@@ -25,7 +27,7 @@ from di_salesforce.mapping import (
 )
 from di_salesforce.protocols import named
 from di_salesforce.records import UNSET, Side
-from di_salesforce.schema import FieldSchema, FieldType, TableSchema
+from di_salesforce.schema import FieldSchema, FieldType, TableSchema, infer_schema
 from di_salesforce.triggers import ConflictPolicy, Deletes, Direction, ProjectType, Trigger
 
 if TYPE_CHECKING:
@@ -79,10 +81,13 @@ __all__ = [
     "check",
     "converters",
     "exceptions",
+    "infer_schema",
     "named",
     "reconcile",
+    "schema_changes",
     "settle",
     "suggest_transfer",
+    "typed_module",
 ]
 
 _LAZY: Final = {

@@ -1,153 +1,73 @@
 """What changed in a table since it was last described, and what that means for a mapping.
 
-What may not go in here: fetching a description, and deciding what a run does about a change.
+What may not go in here: fetching a description, keeping one (`_schema_data.py` gives its plain form), and what a run
+does about a change (`synchronizing/_drifting.py`).
 
-A schema's plain form is what a store keeps; its fingerprint tells at a glance whether there is anything to explain.  A
-field that disappeared is a permission or a removal, never a field whose values became null.
+A field that disappeared is a permission or a removal, never a field whose values became null.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
+import enum
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any, Final, TypeAlias, cast
+from typing import Final, TypeAlias
 
 import attrs
 
 from di_salesforce._check_ground import described, listed, near
 from di_salesforce._findings import Finding, FindingCode, Findings, Severity
+from di_salesforce._schema_data import meant, needs_value
 from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.mapping import ObjectTransfer
-from di_salesforce.records import UNSET, Side, from_plain, to_plain
+from di_salesforce.records import Side
 from di_salesforce.schema import FieldSchema, FieldType, TableSchema
 
-__all__ = ["CHANGE_CODES", "fingerprint", "schema_changes", "schema_from_dict", "schema_to_dict"]
+__all__ = ["CHANGE_CODES", "Concern", "schema_changes"]
 
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
 
-CHANGE_CODES: Final[Mapping[str, FindingCode]] = {
-    "schema.choices_added": FindingCode(_I, "a picklist has new values"),
-    "schema.choices_removed": FindingCode(_W, "a picklist has lost values"),
-    "schema.field_appeared": FindingCode(_I, "the table has a new field, or the user may now see it"),
-    "schema.field_disappeared": FindingCode(_E, "a field is gone, or the user may no longer see it"),
-    "schema.key_changed": FindingCode(_E, "a field became part of the table's key, or is no longer part of it"),
-    "schema.less_room": FindingCode(_W, "a field holds shorter text or smaller numbers than before"),
-    "schema.more_room": FindingCode(_I, "a field holds longer text or larger numbers than before"),
-    "schema.not_unique": FindingCode(_W, "a field no longer keeps its values unique, or no longer finds records"),
-    "schema.not_required": FindingCode(_I, "new records no longer need a value in a field"),
-    "schema.now_required": FindingCode(_E, "new records need a value in a field, and did not before"),
-    "schema.now_unique": FindingCode(_W, "a field keeps its values unique, or finds records, and did not before"),
-    "schema.other_table": FindingCode(_E, "the description is of another table than the one before"),
-    "schema.read_only": FindingCode(_E, "a field can no longer be written"),
-    "schema.references_changed": FindingCode(_W, "a lookup refers to other objects than before"),
-    "schema.restricted": FindingCode(_W, "a picklist takes no other values than its own any more"),
-    "schema.type_changed": FindingCode(_E, "a field has another type"),
-    "schema.unrestricted": FindingCode(_I, "a picklist takes other values than its own now"),
-    "schema.writable": FindingCode(_I, "a field can now be written"),
+
+class Concern(enum.Enum):
+    """Which transfers a change of a field concerns; its value is the phrase of the reference page."""
+
+    TABLE = "every transfer of the table"
+    NAMED = "transfers that name the field"
+    WRITTEN = "transfers that write the field"
+    UNFILLED = "transfers that create records there and do not fill the field"
+
+
+@attrs.frozen
+class ChangeCode(FindingCode):
+    """What the code of a change means, how much it matters, and to whom."""
+
+    concern: Concern = Concern.NAMED
+
+
+CHANGE_CODES: Final[Mapping[str, ChangeCode]] = {
+    "schema.choices_added": ChangeCode(_I, "a picklist has new values"),
+    "schema.choices_removed": ChangeCode(_W, "a picklist has lost values"),
+    "schema.field_appeared": ChangeCode(_I, "the table has a new field, or the user may now see it"),
+    "schema.field_disappeared": ChangeCode(_E, "a field is gone, or the user may no longer see it"),
+    "schema.key_changed": ChangeCode(
+        _E, "a field became part of the table's key, or is no longer part of it", Concern.TABLE
+    ),
+    "schema.less_room": ChangeCode(_W, "a field holds shorter text or smaller numbers than before", Concern.WRITTEN),
+    "schema.more_room": ChangeCode(_I, "a field holds longer text or larger numbers than before"),
+    "schema.not_unique": ChangeCode(_W, "a field no longer keeps its values unique, or no longer finds records"),
+    "schema.not_required": ChangeCode(_I, "new records no longer need a value in a field"),
+    "schema.now_required": ChangeCode(_E, "new records need a value in a field, and did not before", Concern.UNFILLED),
+    "schema.now_unique": ChangeCode(
+        _W, "a field keeps its values unique, or finds records, and did not before", Concern.WRITTEN
+    ),
+    "schema.other_table": ChangeCode(_E, "the description is of another table than the one before", Concern.TABLE),
+    "schema.read_only": ChangeCode(_E, "a field can no longer be written", Concern.WRITTEN),
+    "schema.references_changed": ChangeCode(_W, "a lookup refers to other objects than before"),
+    "schema.restricted": ChangeCode(_W, "a picklist takes no other values than its own any more", Concern.WRITTEN),
+    "schema.type_changed": ChangeCode(_E, "a field has another type"),
+    "schema.unrestricted": ChangeCode(_I, "a picklist takes other values than its own now"),
+    "schema.writable": ChangeCode(_I, "a field can now be written"),
 }
-"""Each code of `schema_changes` with its severity and meaning."""
-
-
-# Plain data ---------------------------------------------------------------------------------------------------------
-_VERSION: Final = 1
-_LISTS: Final = frozenset({"choices", "references"})
-_FIELD_DEFAULTS: Final = {
-    field.name: field.default for field in attrs.fields(FieldSchema) if field.name not in ("name", "type")
-}
-
-
-def _plain_field(field: FieldSchema) -> dict[str, Any]:  # JSON-safe data
-    plain: dict[str, Any] = {"name": field.name, "type": field.type.value}  # likewise
-    for name, default in _FIELD_DEFAULTS.items():
-        value = getattr(field, name)
-        if value != default or type(value) is not type(default):  # a default value of 1 is not True
-            plain[name] = list(value) if name in _LISTS else to_plain(value)
-    return plain
-
-
-def schema_to_dict(schema: TableSchema) -> dict[str, Any]:  # JSON-safe data
-    """Give a schema as plain, JSON-safe data, for a store to keep; `schema_from_dict` gives an equal value.
-
-    Example:
-        >>> schema_to_dict(TableSchema("Contact", side=Side.SALESFORCE, fields=[FieldSchema("Email", FieldType.EMAIL)]))
-        {'version': 1, 'name': 'Contact', 'side': 'salesforce', 'fields': [{'name': 'Email', 'type': 'email'}]}
-    """
-    data: dict[str, Any] = {"version": _VERSION, "name": schema.name, "side": schema.side.value}  # likewise
-    if schema.id is not None:
-        data["id"] = schema.id
-    if schema.label:
-        data["label"] = schema.label
-    return {**data, "fields": [_plain_field(field) for field in schema]}
-
-
-def schema_from_dict(data: Mapping[str, Any]) -> TableSchema:  # plain data of a store
-    """Read what `schema_to_dict` gave.
-
-    Raises:
-        ConfigurationError: The data is of a later version, or is no schema.
-    """
-    if data.get("version") != _VERSION:
-        raise ConfigurationError(
-            f"the kept schema is of version {data.get('version')!r}, and this release reads version {_VERSION}"
-        )
-    try:
-        return TableSchema(
-            data["name"],
-            side=Side(data["side"]),
-            fields=[_field_from(cast("Mapping[str, Any]", field)) for field in data["fields"]],
-            id=data.get("id"),
-            label=data.get("label", ""),
-        )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ConfigurationError(f"the kept schema cannot be read: {type(error).__name__}") from error
-
-
-def _field_from(plain: Mapping[str, Any]) -> FieldSchema:  # JSON values
-    read: dict[str, Any] = {name: from_plain(value) for name, value in plain.items()}  # likewise
-    read["type"] = FieldType(read.get("type", FieldType.UNKNOWN))
-    return FieldSchema(**read)
-
-
-def fingerprint(schema: TableSchema) -> str:
-    """Give a text that is the same exactly as long as nothing changed that matters to a mapping.
-
-    Compare it with the one of the last run: where it is the same, `schema_changes` has nothing to tell.  Labels and the
-    order of fields and of picklist values do not matter; nor does whether a field may be blank, since a blank is
-    refused only where a value is required.
-
-    Example:
-        >>> email = FieldSchema("Email", FieldType.EMAIL, length=80)
-        >>> before = TableSchema("Contact", side=Side.SALESFORCE, fields=[email])
-        >>> fingerprint(before) == fingerprint(attrs.evolve(before, label="Contacts"))
-        True
-        >>> fingerprint(before) == fingerprint(attrs.evolve(before, fields=[attrs.evolve(email, length=100)]))
-        False
-    """
-    fields = [_plain_field(_meant(field)) for field in sorted(schema, key=lambda field: field.name)]
-    text = json.dumps([_VERSION, schema.name.casefold(), schema.side.value, schema.id, fields], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _meant(field: FieldSchema) -> FieldSchema:
-    """Leave out what does not matter; a service's own word matters only where we do not know it."""
-    return attrs.evolve(
-        field,
-        label="",
-        nullable=True,
-        raw_type=field.raw_type if field.type is FieldType.UNKNOWN else "",
-        creatable=field.creatable and not field.calculated,
-        updatable=field.updatable and not field.calculated,
-        calculated=False,
-        choices=sorted(set(field.choices)),
-        references=sorted(set(field.references)),
-        required=_needs_value(field),
-        default=UNSET,  # it matters only to whether a value is needed
-    )
-
-
-def _needs_value(field: FieldSchema) -> bool:
-    return field.required and field.default is UNSET
+"""Each code of `schema_changes`: an error stops a run until a person has accepted it, the others are told once."""
 
 
 # What changed -------------------------------------------------------------------------------------------------------
@@ -236,7 +156,7 @@ def _choices(schema: TableSchema, old: FieldSchema, new: FieldSchema) -> Found:
 
 def _writing(schema: TableSchema, old: FieldSchema, new: FieldSchema) -> Found:
     name = described(new, schema.side)
-    before, after = _meant(old), _meant(new)
+    before, after = meant(old), meant(new)
     for was, now, deed in (
         (before.creatable, after.creatable, "given to new records"),
         (before.updatable, after.updatable, "changed"),
@@ -316,13 +236,13 @@ FIELD_RULES: Final[tuple[Rule, ...]] = (_type, _room, _choices, _writing, _ident
 def schema_changes(before: TableSchema, after: TableSchema, *, transfer: ObjectTransfer | None = None) -> Findings:
     """Explain what changed between two descriptions of one table.
 
-    Use it when the fingerprint of a table is not the one that was kept, before anything is read or written.
+    Use it when the `fingerprint` of a table is not the one that was kept, before anything is read or written.  A
+    `Synchronizer` does so by itself, with what its store keeps.
 
     Args:
         before: The schema as it was kept.
         after: The schema as it is now, of the same side.
-        transfer: The transfer that uses the table: only what matters to it is reported, that is changes of the fields
-            that it names, and new records' needs.  None: everything.
+        transfer: The transfer that uses the table: only what concerns it is reported.  None: everything.
 
     Returns:
         Findings whose paths are field names; errors are changes after which a run could lose or refuse something.
@@ -338,26 +258,43 @@ def schema_changes(before: TableSchema, after: TableSchema, *, transfer: ObjectT
     """
     if before.side is not after.side:
         raise ConfigurationError("the two schemas are of different services")
-    used = _used(transfer, after.side)
-    return Findings(change for change in _changes(before, after) if _matters(change, used))
+    uses = None if transfer is None else _Uses.of(transfer, after.side)
+    return Findings(change for change in _changes(before, after) if uses is None or uses.concerned_by(change))
 
 
-_ALWAYS: Final = frozenset({"schema.now_required", "schema.other_table", "schema.key_changed"})
-"""What concerns a transfer whether it names the field or not."""
+@attrs.frozen
+class _Uses:
+    """The fields of one side that a transfer names, writes, and gives to new records (None: it creates none there)."""
 
+    named: frozenset[str]
+    written: frozenset[str]
+    filled: frozenset[str] | None
 
-def _matters(change: Finding, used: Collection[str] | None) -> bool:
-    return used is None or change.code in _ALWAYS or change.path in used
+    @classmethod
+    def of(cls, transfer: ObjectTransfer, side: Side) -> _Uses:
+        constants = {constant.field for constant in transfer.constants if constant.side is side}
+        lines = {line.field(side) for line in transfer.lines}
+        flowing = {line.field(side) for line in transfer.lines if line.flows.allows(side)}
+        creates, updates = transfer.allowed.allows_create(side.other), transfer.allowed.allows_update(side.other)
+        steps = {name.partition(".")[0] for name in lines if "." in name and side is Side.SALESFORCE}
+        # The lookup at the beginning of a parent path, by the platform's naming rule.
+        lookups = {f"{step[:-1]}c" if step.endswith("__r") else f"{step}Id" for step in steps}
+        return cls(
+            named=frozenset(lines | constants | lookups),
+            written=frozenset((flowing if creates or updates else set()) | (constants if creates else set())),
+            filled=frozenset(flowing | constants) if creates else None,
+        )
 
-
-def _used(transfer: ObjectTransfer | None, side: Side) -> frozenset[str] | None:
-    if transfer is None:
-        return None
-    names = {line.field(side) for line in transfer.lines}
-    names |= {constant.field for constant in transfer.constants if constant.side is side}
-    steps = {name.partition(".")[0] for name in names if "." in name and side is Side.SALESFORCE}
-    # The lookup at the beginning of a parent path, by the platform's naming rule.
-    return frozenset(names | {f"{step[:-1]}c" if step.endswith("__r") else f"{step}Id" for step in steps})
+    def concerned_by(self, change: Finding) -> bool:
+        match CHANGE_CODES[change.code].concern:
+            case Concern.TABLE:
+                return True
+            case Concern.NAMED:
+                return change.path in self.named
+            case Concern.WRITTEN:
+                return change.path in self.written
+            case Concern.UNFILLED:
+                return self.filled is not None and change.path not in self.filled
 
 
 def _changes(before: TableSchema, after: TableSchema) -> Found:
@@ -385,7 +322,7 @@ def _changes(before: TableSchema, after: TableSchema) -> Found:
             f"{described(after[name], after.side)} is new, or was hidden from the user before",
             "nothing to do",
         )
-        if _needs_value(after[name]):
+        if needs_value(after[name]):
             yield _now_required(after, after[name])
 
 

@@ -7,8 +7,8 @@ descriptions into these values; a relational table, whose definition Dialog Insi
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -126,6 +126,48 @@ class TableSchema:
     def names(self) -> tuple[str, ...]:
         """The names of all fields, in the service's order."""
         return tuple(field.name for field in self.fields)
+
+    @property
+    def fingerprint(self) -> str:
+        """A text that is the same as long as nothing changed that matters to a mapping.
+
+        Compare it with that of an earlier description: where it is the same, `schema_changes` has nothing to tell.
+        Labels and the order of fields and of picklist values do not matter; nor does whether a field may be blank,
+        since a blank is refused only where a value is required.
+
+        Example:
+            >>> email = FieldSchema("Email", FieldType.EMAIL, length=80)
+            >>> before = TableSchema("Contact", side=Side.SALESFORCE, fields=[email])
+            >>> before.fingerprint == attrs.evolve(before, label="Contacts").fingerprint
+            True
+            >>> before.fingerprint == attrs.evolve(before, fields=[attrs.evolve(email, length=100)]).fingerprint
+            False
+        """
+        from di_salesforce._schema_data import fingerprint  # here, since that file uses these classes
+
+        return fingerprint(self)
+
+    def to_dict(self) -> dict[str, Any]:  # JSON-safe data
+        """Give the schema as plain, JSON-safe data with a version, to keep or to review; `from_dict` reads it.
+
+        Example:
+            >>> TableSchema("Contact", side=Side.SALESFORCE, fields=[FieldSchema("Email", FieldType.EMAIL)]).to_dict()
+            {'version': 1, 'name': 'Contact', 'side': 'salesforce', 'fields': [{'name': 'Email', 'type': 'email'}]}
+        """
+        from di_salesforce._schema_data import schema_to_dict
+
+        return schema_to_dict(self)
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> TableSchema:  # plain data, from anywhere
+        """Read what `to_dict` gave: an equal schema.
+
+        Raises:
+            ConfigurationError: The data is of a later version, or is no schema.
+        """
+        from di_salesforce._schema_data import schema_from_dict
+
+        return schema_from_dict(data)
 
 
 def infer_schema(name: str, rows: Iterable[Row], *, side: Side, id: int | None = None) -> InferredSchema:  # noqa: A002 - named as the field is

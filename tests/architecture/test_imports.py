@@ -49,7 +49,7 @@ ROOMS = {
         (
             *("schema", "converters", "*_lenses", "triggers", "mapping", "_line", "_declared"),
             *("_check*", "_compatibility", "_findings", "_suggest*", "_topology"),
-            *("_drift", "_inferred", "_typed_module"),
+            *("_drift", "_inferred", "_schema_data", "_typed_module"),
         ),
         rooms=("words",),
         outside=VALUES,

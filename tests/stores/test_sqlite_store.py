@@ -16,6 +16,8 @@ import pytest
 
 from di_salesforce.engine import Baseline, FieldState, LinkRecord, Settlement, SyncReport
 from di_salesforce.exceptions import AlreadyRunningError, DISalesforceError, StoreError
+from di_salesforce.records import Side
+from di_salesforce.schema import TableSchema
 from di_salesforce.stores import Owner, RunRecord, SQLiteStore, Store
 from di_salesforce.testing.store_contract import StoreContract
 
@@ -222,6 +224,8 @@ def test_a_read_only_file_is_refused_on_opening(file: Path) -> None:
         ("UPDATE runs SET body = 'not JSON'", lambda store: store.runs()),
         ("UPDATE meta SET value = 'nobody' WHERE name = 'owner'", lambda store: store.belong_to(Owner("00D", (1,)))),
         ("UPDATE meta SET value = '[]' WHERE name = 'lease'", lambda store: store.acquire("b", now=NOW, until=NOW)),
+        ("UPDATE meta SET value = '[]' WHERE name LIKE 'schema:%'", lambda store: store.schemas("contacts")),
+        ("UPDATE meta SET value = replace(value, ':1,', ':99,')", lambda store: store.schemas("contacts")),
         ("DROP TABLE rows", lambda store: store.baseline("contacts")),
     ],
 )
@@ -231,6 +235,7 @@ def test_a_damaged_row_is_a_store_error(file: Path, damage: str, ask: Callable[[
         store.belong_to(Owner("00D", (1,)))
         store.acquire("a", now=NOW, until=NOW + timedelta(hours=1))
         store.save(saved(link("a")), RunRecord("run", ("contacts",), NOW, NOW, "digest", ok=True))
+        store.keep_schemas("contacts", {Side.SALESFORCE: TableSchema("Contact", side=Side.SALESFORCE, fields=[])})
         store._db.execute(damage)
         with pytest.raises(StoreError, match=file.name):
             ask(store)

@@ -7,7 +7,7 @@ baselines; it never looks into values.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -16,6 +16,8 @@ import attrs
 
 from di_salesforce.engine import Baseline, Settlement
 from di_salesforce.exceptions import AlreadyRunningError, ForeignStoreError
+from di_salesforce.records import Side
+from di_salesforce.schema import TableSchema
 
 __all__ = ["MemoryStore", "Owner", "RunRecord", "Store"]
 
@@ -113,6 +115,14 @@ class Store(Protocol):
         """Give the latest applications of plans, newest first."""
         ...
 
+    def schemas(self, transfer: str) -> Mapping[Side, TableSchema]:
+        """Give the schemas that were last kept for a transfer; a side of which none was kept is absent."""
+        ...
+
+    def keep_schemas(self, transfer: str, schemas: Mapping[Side, TableSchema]) -> None:
+        """Keep what a transfer's tables look like, for the next run to compare; sides that are not given stay."""
+        ...
+
     def acquire(self, holder: str, *, now: datetime, until: datetime) -> None:
         """Take the lease, or prolong one's own; raises `AlreadyRunningError` while another holds it."""
         ...
@@ -140,6 +150,7 @@ class MemoryStore:
         self._owner: Owner | None = None
         self._baselines: dict[str, Baseline] = {}
         self._runs: list[RunRecord] = []
+        self._schemas: dict[str, dict[Side, TableSchema]] = {}
         self._lease: tuple[str, datetime, datetime] | None = None
 
     def belong_to(self, owner: Owner, *, claim: bool = True) -> None:
@@ -171,6 +182,16 @@ class MemoryStore:
         """Give the latest applications of plans, newest first."""
         with self._lock:
             return tuple(self._runs[: -limit - 1 : -1])
+
+    def schemas(self, transfer: str) -> Mapping[Side, TableSchema]:
+        """Give the schemas that were last kept for a transfer; a side of which none was kept is absent."""
+        with self._lock:
+            return dict(self._schemas.get(transfer, {}))
+
+    def keep_schemas(self, transfer: str, schemas: Mapping[Side, TableSchema]) -> None:
+        """Keep what a transfer's tables look like, for the next run to compare; sides that are not given stay."""
+        with self._lock:
+            self._schemas[transfer] = {**self._schemas.get(transfer, {}), **schemas}
 
     def acquire(self, holder: str, *, now: datetime, until: datetime) -> None:
         """Take the lease, or prolong one's own; raises `AlreadyRunningError` while another holds it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from os import PathLike, fspath
@@ -19,6 +19,7 @@ from typing import Any, Final, Self
 from di_salesforce.engine import Baseline, CoverageRecord, LinkRecord, OpenItem, Settlement, Tombstone
 from di_salesforce.exceptions import ConfigurationError, StoreError
 from di_salesforce.records import Side
+from di_salesforce.schema import TableSchema
 from di_salesforce.stores._memory import Owner, RunRecord, leased
 
 __all__ = ["SQLiteStore"]
@@ -222,6 +223,21 @@ class SQLiteStore:
         except (KeyError, TypeError, ValueError, AttributeError):
             raise StoreError(f"the history in the store {self.path!r} is damaged: {_ADVICE}") from None
 
+    def schemas(self, transfer: str) -> Mapping[Side, TableSchema]:
+        """Give the schemas that were last kept for a transfer; a side of which none was kept is absent."""
+        with self._lock, self._reported("read"):
+            kept = {side: body for side in Side if (body := self._meta(_schema_name(transfer, side))) is not None}
+        try:
+            return {side: TableSchema.from_dict(self._read(body)) for side, body in kept.items()}
+        except (AttributeError, ConfigurationError) as error:
+            raise StoreError(f"a schema in the store {self.path!r} is damaged or newer: {error}; {_ADVICE}") from None
+
+    def keep_schemas(self, transfer: str, schemas: Mapping[Side, TableSchema]) -> None:
+        """Keep what a transfer's tables look like, for the next run to compare; sides that are not given stay."""
+        with self._transaction("write"):
+            for side, schema in schemas.items():
+                self._set_meta(_schema_name(transfer, side), _json(schema.to_dict()))
+
     def acquire(self, holder: str, *, now: datetime, until: datetime) -> None:
         """Take the lease, or prolong one's own; raises `AlreadyRunningError` while another holds it."""
         with self._transaction("lease"):
@@ -262,6 +278,11 @@ def _json(data: dict[str, Any]) -> str:  # JSON-safe data
 def _link_row(link: LinkRecord) -> tuple[str | None, ...]:
     keys = [None if (key := link.key(side)) is None else json.dumps(key) for side in Side]
     return (link.transfer, link.id, link.salesforce_id, link.dialog_insight_id, *keys, _json(link.to_dict()))
+
+
+def _schema_name(transfer: str, side: Side) -> str:
+    # Beside the owner and the lease, where releases that know nothing of schemas leave it alone.
+    return f"schema:{side.value}:{transfer}"
 
 
 def _row_id(row_id: str, kind: str = "") -> str:

@@ -22,9 +22,10 @@ from di_salesforce.engine import (
     Tombstone,
 )
 from di_salesforce.records import UNSET, Side, Value
+from di_salesforce.schema import FieldSchema, FieldType, TableSchema
 from di_salesforce.stores import RunRecord
 
-__all__ = ["NOW", "VALUES", "Unreadable", "everything", "item", "joined", "link", "run", "settlement"]
+__all__ = ["NOW", "VALUES", "Unreadable", "everything", "item", "joined", "link", "run", "schema", "settlement"]
 
 NOW: Final = datetime(2026, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -72,6 +73,18 @@ def run(run_id: str, hours: int) -> RunRecord:
     return RunRecord(
         run_id, ("contacts", "orders"), started, started + timedelta(seconds=9), "d" * 64, ok=False, counts=counts
     )
+
+
+def schema(side: Side, name: str = "Contact") -> TableSchema:
+    """Give a schema with a field of every type, and all that can be said of one."""
+    full = FieldSchema(
+        "Level__c", FieldType.CHOICE, "Niveau « fidélité »", length=40, precision=18, scale=2, nullable=False,
+        creatable=False, updatable=False, required=True, unique=True, external_id=True, id_lookup=True, key=True,
+        calculated=True, choices=("a", "é|;"), restricted=True, references=("Account", "Lead"),
+        default=Decimal("1.50"), raw_type="picklist",
+    )  # fmt: skip
+    plain = [FieldSchema(f"field {kind.value}", kind) for kind in FieldType]
+    return TableSchema(name, side=side, fields=[full, *plain], id=7, label="Des gens")
 
 
 def settlement(

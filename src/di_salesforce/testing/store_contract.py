@@ -216,6 +216,32 @@ class StoreContract(ABC):
         store.save(rows.everything("contacts"))
         assert store.runs() == ()
 
+    # schemas --------------------------------------------------------------------------------------------------------
+    def test_schemas_come_back_exactly(self, store: Store, tmp_path: Path) -> None:
+        """A kept schema reads back as it was, each side and each transfer by itself; before that there is none."""
+        assert store.schemas("contacts") == {}
+        for side in Side:
+            store.keep_schemas("contacts", {side: rows.schema(side)})
+        store.keep_schemas("other", {Side.SALESFORCE: rows.schema(Side.SALESFORCE, "Lead")})
+        store = self._again(store, tmp_path)
+        assert store.schemas("contacts") == {side: rows.schema(side) for side in Side}
+        assert store.schemas("other") == {Side.SALESFORCE: rows.schema(Side.SALESFORCE, "Lead")}
+        assert store.schemas("salesforce:contacts") == {}
+        store.close()
+
+    def test_the_latest_schema_is_kept(self, store: Store, tmp_path: Path) -> None:
+        """Keeping a schema replaces that of the same side, and leaves the other side's and the memory of records alone."""
+        whole = rows.everything("contacts")
+        store.save(whole)
+        store.keep_schemas("contacts", {side: rows.schema(side) for side in Side})
+        store.keep_schemas("contacts", {Side.SALESFORCE: rows.schema(Side.SALESFORCE, "Lead")})
+        store.keep_schemas("contacts", {})
+        store = self._again(store, tmp_path)
+        names = {side: schema.name for side, schema in store.schemas("contacts").items()}
+        assert names == {Side.SALESFORCE: "Lead", Side.DIALOG_INSIGHT: "Contact"}
+        _assert_remembers(store, "contacts", whole)
+        store.close()
+
     # the lease ------------------------------------------------------------------------------------------------------
     def test_a_second_holder_is_told_who_and_since_when(self, store: Store) -> None:
         """While one holds the lease another is refused, and told whom it waits for; the holder keeps it."""
@@ -303,6 +329,8 @@ class StoreContract(ABC):
             lambda: store.baseline("contacts"),
             lambda: store.save(rows.settlement()),
             store.runs,
+            lambda: store.schemas("contacts"),
+            lambda: store.keep_schemas("contacts", {Side.SALESFORCE: rows.schema(Side.SALESFORCE)}),
             lambda: store.acquire("first", now=rows.NOW, until=rows.NOW + timedelta(minutes=1)),
             lambda: store.release("first"),
         )
