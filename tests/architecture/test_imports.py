@@ -13,12 +13,12 @@ import json
 import re
 import subprocess
 import sys
-import sysconfig
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import attrs
 import attrs
 import pytest
 
@@ -261,7 +261,7 @@ def test_the_guard_itself(importer: str, target: str, function: str | None, *, a
 def test_an_import_is_cheap(module: str) -> None:
     """Importing the package or its engine in a fresh process loads no network, no event loop and no guest."""
     program = f"import sys, json, {module}; print(json.dumps(sorted(sys.modules)))"
-    path = f"import sys; sys.path[:0] = {[str(SRC), sysconfig.get_path('purelib')]!r}\n"
+    path = f"import sys; sys.path[:0] = {[str(SRC), str(Path(attrs.__file__).parents[1])]!r}\n"
     # -S: without the site module, whose .pth files may load anything before our first line runs.
     done = subprocess.run([sys.executable, "-S", "-c", path + program], capture_output=True, text=True, check=True)
     loaded = set(json.loads(done.stdout))

@@ -230,7 +230,7 @@ class StoreContract(ABC):
         store.close()
 
     def test_the_latest_schema_is_kept(self, store: Store, tmp_path: Path) -> None:
-        """Keeping a schema replaces that of the same side, and leaves the other side's and the memory of records alone."""
+        """Keeping a schema replaces that of the same side; the other side's and the memory of records stay."""
         whole = rows.everything("contacts")
         store.save(whole)
         store.keep_schemas("contacts", {side: rows.schema(side) for side in Side})
