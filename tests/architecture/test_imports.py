@@ -19,7 +19,6 @@ from pathlib import Path
 from types import ModuleType
 
 import attrs
-import attrs
 import pytest
 
 ROOT = Path(__file__).parents[2]
