@@ -273,10 +273,11 @@ def test_a_commit_that_fails_is_taken_back(file: Path, monkeypatch: pytest.Monke
                     raise sqlite3.OperationalError("disk I/O error")
                 return real.execute(sql, *arguments)
 
-        monkeypatch.setattr(store, "_connection", FailsOnce())
-        with pytest.raises(StoreError, match="disk I/O error"):
-            store.save(saved(link("b")))
-        store.save(saved(link("c")))
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "_connection", FailsOnce())
+            with pytest.raises(StoreError, match="disk I/O error"):
+                store.save(saved(link("b")))
+            store.save(saved(link("c")))
         assert {each.id for each in store.baseline("contacts").links} == {"a", "c"}
 
 

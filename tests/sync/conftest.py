@@ -264,6 +264,7 @@ class World:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.store.close()
         self._open.close()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import warnings
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -66,9 +67,9 @@ class SQLiteStore:
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
+        self._connection: sqlite3.Connection | None = None
         self.path = fspath(path)
         self._lock = threading.RLock()
-        self._connection: sqlite3.Connection | None = None
         with self._reported("open"):
             self._connection = sqlite3.connect(
                 self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
@@ -265,6 +266,11 @@ class SQLiteStore:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_connection", None) is not None:
+            warnings.warn(f"{self!r} was never closed", ResourceWarning, source=self, stacklevel=2)
+            self.close()
 
     def __repr__(self) -> str:
         return f"SQLiteStore({self.path!r})"

@@ -17,7 +17,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import ClassVar, Final
@@ -63,16 +63,16 @@ class StoreContract(ABC):
 
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[Store]:
-        """Give an empty store."""
-        with closing(self.open_store(tmp_path)) as store:
-            yield store
+        """Give an empty store; it and what a law opens after it are closed at the end."""
+        with ExitStack() as self._opened:
+            yield self._opened.enter_context(closing(self.open_store(tmp_path)))
 
     def _again(self, store: Store, place: Path) -> Store:
         """Open the store anew where that means something."""
         if not self.durable:
             return store
         store.close()
-        return self.open_store(place)
+        return self._opened.enter_context(closing(self.open_store(place)))
 
     # whose it is ----------------------------------------------------------------------------------------------------
     def test_another_org_is_refused(self, store: Store) -> None:
