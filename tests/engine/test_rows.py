@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,78 +13,28 @@ from di_salesforce.engine import (
     Context,
     Coverage,
     EngineCapabilities,
-    Plan,
     Snapshot,
     reconcile,
     settle,
 )
-from di_salesforce.records import Row, Side
-from di_salesforce.testing._pairs import LinkedPair
+from di_salesforce.records import Side
+from di_salesforce.testing._pairs import (
+    NOW,
+    ORDERS,
+    LinkedPair,
+    asked,
+    contacts,
+    linked,
+    plan_of,
+    row,
+    told,
+)
 from di_salesforce.testing._served import Fate, Saving
 from di_salesforce.testing.world import World
 from di_salesforce.triggers import Deletes, Trigger
 
 S, D = Side.SALESFORCE, Side.DIALOG_INSIGHT
 CREATED = {S: Trigger.SALESFORCE_CREATED, D: Trigger.DIALOG_INSIGHT_CREATED}
-NOW = datetime(2026, 5, 1, tzinfo=UTC)
-
-
-def transfer(**settings: Any) -> ObjectTransfer:
-    key = settings.pop("converter", converters.email())
-    fields = [FieldMapping("Email", "EMail", key=True, converter=key), FieldMapping("A", "a")]
-    return ObjectTransfer("t", sobject="Contact", fields=fields, **settings)
-
-
-ORDERS = transfer(table="Orders", converter=converters.text())
-
-
-def row(side: Side, number: int | None, key: Any = "k", value: Any = "x") -> Row:
-    id_field = {S: "Id", D: "idContact"}[side]
-    names = {S: ("Email", "A"), D: ("EMail", "a")}[side]
-    return {**({} if number is None else {id_field: f"{side.value[0]}{number}"}), names[0]: key, names[1]: value}
-
-
-def plan_of(
-    salesforce: Snapshot | Iterable[Row],
-    dialog_insight: Snapshot | Iterable[Row],
-    baseline: Baseline | None = None,
-    **more: Any,
-) -> Plan:
-    """Plan once; plain rows are complete reads."""
-    shots = [shot if isinstance(shot, Snapshot) else Snapshot.complete(shot) for shot in (salesforce, dialog_insight)]
-    return reconcile(
-        more.pop("transfer", transfer()),
-        salesforce=shots[0],
-        dialog_insight=shots[1],
-        baseline=Baseline.empty() if baseline is None else baseline,
-        now=more.pop("now", NOW),
-        **more,
-    )
-
-
-def told(plan: Plan) -> list[tuple[str, str]]:
-    return [(action.kind, action.reason) for action in plan.actions]
-
-
-def asked(plan: Plan) -> list[tuple[Side, str | None, Any]]:
-    return [(side, need.record_id, need.key) for side, need in plan.needs]
-
-
-def linked(**settings: Any) -> LinkedPair:
-    """A pair with the key k, in a world that holds another pair, so that no side is ever empty."""
-    context = settings.pop("context", None)
-    world_settings = {"saving": settings.pop("saving")} if "saving" in settings else {}
-    one = LinkedPair.of(
-        transfer(**settings), {"Email": "k", "A": "x"}, {"EMail": "k", "a": "x"}, context=context, **world_settings
-    )
-    one.world.add(S, {"Email": "other"})
-    one.world.add(D, {"EMail": "other"})
-    one.world.one_pass()
-    return one
-
-
-def link_of(one: LinkedPair) -> Any:  # a LinkRecord, or None
-    return next((link for link in one.world.baseline.links if one.names[S] == link.salesforce_id), None)
 
 
 # -------------------------------------------------------------------------------------------------- creating
@@ -104,7 +53,7 @@ def test_a_record_that_is_proven_to_stand_alone_is_created(born: Side) -> None:
 def test_a_record_is_not_created_where_the_trigger_is_off(born: Side) -> None:
     """The created trigger of its side is off: skip."""
     rows: dict[str, Any] = {side.value: [row(side, 1)] if side is born else [] for side in Side}
-    assert told(plan_of(**rows, transfer=transfer(triggers=Trigger.ALL & ~CREATED[born]))) == [("skip", "trigger.off")]
+    assert told(plan_of(**rows, transfer=contacts(triggers=Trigger.ALL & ~CREATED[born]))) == [("skip", "trigger.off")]
 
 
 @pytest.mark.parametrize("born", Side)
@@ -113,7 +62,7 @@ def test_a_blank_key_is_rejected_where_it_would_be_created(born: Side, blank: st
     """Key blank: reject; with the created trigger off, skip, so that rows born on the other side are no errors."""
     rows: dict[str, Any] = {side.value: [row(side, 1, blank)] if side is born else [] for side in Side}
     assert told(plan_of(**rows)) == [("reject", "key.missing")]
-    assert told(plan_of(**rows, transfer=transfer(triggers=Trigger.ALL & ~CREATED[born]))) == [("skip", "trigger.off")]
+    assert told(plan_of(**rows, transfer=contacts(triggers=Trigger.ALL & ~CREATED[born]))) == [("skip", "trigger.off")]
 
 
 @pytest.mark.parametrize("coverage", [Snapshot.changes, Snapshot.sample])
@@ -141,7 +90,7 @@ def test_the_own_side_must_be_known_too() -> None:
 
 def test_a_key_without_a_form_on_the_other_side_is_told() -> None:
     """A key that cannot be converted is rejected, whatever the coverage: nothing disappears in silence."""
-    choice = transfer(converter=converters.choice({"English": "en"}))
+    choice = contacts(converter=converters.choice({"English": "en"}))
     for shot in (Snapshot.complete([]), Snapshot.complete([], scope="f"), Snapshot.changes([])):
         plan = plan_of(shot, [row(D, 1, "xx")], transfer=choice)
         while plan.needs:
@@ -191,7 +140,7 @@ def test_a_waiting_row_is_asked_for_again() -> None:
 
 def lost_create(fate: Fate) -> World:
     """A world in which the answer to a create was lost; the target would take the same key twice."""
-    world = World(transfer(), dict.fromkeys(Side, Saving(unique_key=False)))
+    world = World(contacts(), dict.fromkeys(Side, Saving(unique_key=False)))
     world.add(S, {"Email": "k", "A": "x"})
     world.apply(world.plan(), lambda write: fate)
     return world
@@ -263,7 +212,7 @@ def test_several_unlinked_rows_of_one_key_are_all_rejected(twice: Side) -> None:
 
 def test_ambiguity_is_not_forgotten_when_only_one_of_them_comes_again() -> None:
     """Under changes, a row of an ambiguous key brings the others back: they are asked for, and still nobody guesses."""
-    world = World(transfer(), dict.fromkeys(Side, Saving(unique_key=False)))
+    world = World(contacts(), dict.fromkeys(Side, Saving(unique_key=False)))
     names = [world.add(S, {"Email": "k", "A": value}) for value in ("x", "y")]
     assert told(world.one_pass()) == [("reject", "key.ambiguous")] * 2
     world.edit(S, names[1] or "", {"A": "z"})

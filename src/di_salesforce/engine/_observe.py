@@ -236,6 +236,8 @@ class SideView:
         ref = self.found.get(name)
         if ref is None and record_id is None and key is not None:
             ref = self._by_unborn_id(key)
+            if ref is not None and ref.name not in self.found and self._is_too_old(link):
+                return _TOO_OLD  # at that time another record may have had the key
         if ref is not None:
             return self._here(ref, link)
         if asked:
@@ -258,9 +260,13 @@ class SideView:
         refs = self.with_key(key)
         return refs[0] if len(refs) == 1 else None
 
-    def _in_snapshot(self, link: LinkRecord, name: str) -> Observation:
+    def _is_too_old(self, link: LinkRecord) -> bool:
+        """Tell whether the snapshot is older than what is remembered of the link."""
         moment = link.as_of(self.side)
-        too_old = self.is_old or (moment is not None and self.as_of < moment)
+        return self.is_old or (moment is not None and self.as_of < moment)
+
+    def _in_snapshot(self, link: LinkRecord, name: str) -> Observation:
+        too_old = self._is_too_old(link)
         ref, evidence = self.rows.get(name), self.evidence.get(name)
         coverage = self.snapshot.coverage
         is_covered = coverage is not Coverage.SAMPLE

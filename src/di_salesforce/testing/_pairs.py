@@ -1,18 +1,24 @@
-"""The smallest world: one record on each side, linked; for tests of a single line of a mapping or of a table."""
+"""The smallest worlds, for tests of a single line of a mapping or of a table.
+
+One record on each side, linked; or a few rows with a key and one other field, planned once.
+"""
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Final, Self
 
 import attrs
 
-from di_salesforce.engine import Context, Coverage, FieldState, LinkRecord, Plan, Snapshot, reconcile
-from di_salesforce.mapping import ObjectTransfer
+from di_salesforce import converters
+from di_salesforce.engine import Baseline, Context, Coverage, FieldState, LinkRecord, Plan, Snapshot, reconcile
+from di_salesforce.mapping import FieldMapping, ObjectTransfer
 from di_salesforce.records import Row, Side, Value
 from di_salesforce.testing._served import Saving
 from di_salesforce.testing.world import World
 
-__all__ = ["LinkedPair"]
+__all__ = ["NOW", "ORDERS", "LinkedPair", "asked", "contacts", "link_of", "linked", "plan_of", "row", "told"]
 
 
 @attrs.frozen(repr=False)
@@ -98,3 +104,69 @@ class LinkedPair:
 
     def __repr__(self) -> str:
         return f"<LinkedPair in {self.world!r}>"
+
+
+# --------------------------------------------------------------------------------------------- contacts, planned once
+
+NOW: Final = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+def contacts(**settings: Any) -> ObjectTransfer:  # of an ObjectTransfer; `converter` is the key's
+    """Give a transfer of a key (an e-mail address unless told otherwise) and one field."""
+    key = settings.pop("converter", converters.email())
+    fields = [FieldMapping("Email", "EMail", key=True, converter=key), FieldMapping("A", "a")]
+    return ObjectTransfer("t", sobject="Contact", fields=fields, **settings)
+
+
+ORDERS: Final = contacts(table="Orders", converter=converters.text())
+
+
+def row(side: Side, number: int | None, key: Any = "k", value: Any = "x") -> Row:  # any value, also a wrong one
+    """Give a row of `contacts`; a relational row has no number."""
+    id_field = {Side.SALESFORCE: "Id", Side.DIALOG_INSIGHT: "idContact"}[side]
+    names = {Side.SALESFORCE: ("Email", "A"), Side.DIALOG_INSIGHT: ("EMail", "a")}[side]
+    return {**({} if number is None else {id_field: f"{side.value[0]}{number}"}), names[0]: key, names[1]: value}
+
+
+def plan_of(
+    salesforce: Snapshot | Iterable[Row],
+    dialog_insight: Snapshot | Iterable[Row],
+    baseline: Baseline | None = None,
+    **more: Any,  # of reconcile
+) -> Plan:
+    """Plan once; plain rows are complete reads."""
+    shots = [shot if isinstance(shot, Snapshot) else Snapshot.complete(shot) for shot in (salesforce, dialog_insight)]
+    return reconcile(
+        more.pop("transfer", contacts()),
+        salesforce=shots[0],
+        dialog_insight=shots[1],
+        baseline=Baseline.empty() if baseline is None else baseline,
+        now=more.pop("now", NOW),
+        **more,
+    )
+
+
+def told(plan: Plan) -> list[tuple[str, str]]:
+    """Say a plan's actions: kind and reason."""
+    return [(action.kind, action.reason) for action in plan.actions]
+
+
+def asked(plan: Plan) -> list[tuple[Side, str | None, Any]]:  # a key: a value, or a tuple of values
+    """Say what a plan asks for."""
+    return [(side, need.record_id, need.key) for side, need in plan.needs]
+
+
+def linked(*, saving: dict[Side, Saving] | None = None, context: Context | None = None, **settings: Any) -> LinkedPair:
+    """Give a pair of `contacts` with the key k, in a world that holds another pair, so that no side is ever empty."""
+    one = LinkedPair.of(
+        contacts(**settings), {"Email": "k", "A": "x"}, {"EMail": "k", "a": "x"}, saving=saving, context=context
+    )
+    one.world.add(Side.SALESFORCE, {"Email": "other"})
+    one.world.add(Side.DIALOG_INSIGHT, {"EMail": "other"})
+    one.world.one_pass()
+    return one
+
+
+def link_of(one: LinkedPair) -> LinkRecord | None:
+    """Give the pair's link, if it is still remembered."""
+    return next((link for link in one.world.baseline.links if one.names[Side.SALESFORCE] == link.salesforce_id), None)
