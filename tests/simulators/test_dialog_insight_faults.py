@@ -10,19 +10,17 @@ from typing import Any
 import pytest
 
 from di_salesforce.exceptions import ConfigurationError
+from di_salesforce.testing._di_faults import DialogInsightFault, EnvelopeError, MissingTrace, NumbersAsText
 from di_salesforce.testing._di_model import Column, Project, ProjectField, Table
 from di_salesforce.testing._di_switches import CallCause
 from di_salesforce.testing._dialog_insight import FakeDialogInsight
 from di_salesforce.testing._faults import (
     ByteOrderMark,
-    EnvelopeError,
-    Fault,
     HtmlPage,
     HttpStatus,
+    LateWrite,
     LostAnswer,
     Meanwhile,
-    MissingTrace,
-    NumbersAsText,
     ResetConnection,
     SlowAnswer,
     TruncatedBody,
@@ -67,6 +65,7 @@ def with_key(fake: FakeDialogInsight, **members: Any) -> dict[str, Any]:
         (HtmlPage(), False),
         (ResetConnection(), False),
         (EnvelopeError(CallCause.QUOTA), False),
+        (LateWrite(), False),
         (LostAnswer(), True),
         (TruncatedBody(), True),
         (ByteOrderMark(), True),
@@ -75,7 +74,9 @@ def with_key(fake: FakeDialogInsight, **members: Any) -> dict[str, Any]:
         (SlowAnswer(0), True),
     ],
 )
-def test_a_fault_says_whether_the_write_was_done(fake: FakeDialogInsight, fault: Fault, stored: bool) -> None:
+def test_a_fault_says_whether_the_write_was_done(
+    fake: FakeDialogInsight, fault: DialogInsightFault, stored: bool
+) -> None:
     """A fault in place of the work leaves the rows alone, one on the way back comes after it; then all is well."""
     fake.inject(fault, service="Contacts", method="Merge")
     post(fake, "contacts", "Merge", with_key(fake, **MERGE))
@@ -88,7 +89,7 @@ def test_a_fault_says_whether_the_write_was_done(fake: FakeDialogInsight, fault:
 def test_faults_have_their_shapes(fake: FakeDialogInsight) -> None:
     """Each fault does to the answer what its name says."""
 
-    def struck(fault: Fault) -> SimResponse:
+    def struck(fault: DialogInsightFault) -> SimResponse:
         fake.inject(fault)
         return post(fake, "projects", "List", with_key(fake))
 
@@ -174,7 +175,7 @@ def test_a_slow_answer_comes_after_the_work_and_ends_with_the_server() -> None:
 
 
 @pytest.mark.parametrize(("fault", "stored"), [(ResetConnection(), False), (LostAnswer(), True)])
-def test_a_reset_ends_the_connection_without_an_answer(fault: Fault, stored: bool) -> None:
+def test_a_reset_ends_the_connection_without_an_answer(fault: DialogInsightFault, stored: bool) -> None:
     """Before the work or after it, the client sees the same: a connection that ends."""
     with make() as fake:
         fake.inject(fault)

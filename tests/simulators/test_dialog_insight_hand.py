@@ -215,7 +215,7 @@ def test_edits_show_in_answers_and_in_the_index(fake: FakeDialogInsight) -> None
 def test_an_edit_that_cannot_be_is_refused(fake: FakeDialogInsight) -> None:
     """What is not there cannot be edited, and no two rows have one key."""
     wrong: list[tuple[Callable[[], None], str]] = [
-        (lambda: fake.edit_contact(PROJECT, 5, City="x"), "no row 5"),
+        (lambda: fake.edit_contact(PROJECT, 5, City="x"), "no contact 5"),
         (lambda: fake.edit_contact(PROJECT, 900001, Nope="x"), "Nope"),
         (lambda: fake.edit_contact(PROJECT, 900001, EMail="B@test.example"), "taken"),
         (lambda: fake.edit_contact(PROJECT, 900001, EMail=None), "blank"),

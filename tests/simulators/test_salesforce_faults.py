@@ -18,6 +18,7 @@ from di_salesforce.testing._faults import (
     ByteOrderMark,
     HtmlPage,
     HttpStatus,
+    LateWrite,
     LostAnswer,
     Meanwhile,
     ResetConnection,
@@ -68,6 +69,7 @@ def call(fake: FakeSalesforce, method: str, path: str, body: object = None, **he
         (HtmlPage(), False),
         (ResetConnection(), False),
         (ExpiredSession(), False),
+        (LateWrite(), False),
         (LostAnswer(), True),
         (TruncatedBody(), True),
         (ByteOrderMark(), True),
@@ -79,7 +81,7 @@ def test_a_fault_carries_out_the_work_or_does_not(fake: FakeSalesforce, fault: S
     fake.send("POST", BASE + "sobjects/Contact", {"LastName": "A"})
     assert (len(fake.rows("Contact")) == 1) is saved
     [entry] = fake.writes
-    assert (entry.status == 0) is isinstance(fault, (ResetConnection, LostAnswer))
+    assert (entry.status == 0) is isinstance(fault, (ResetConnection, LostAnswer, LateWrite))
     assert fake.send("POST", BASE + "sobjects/Contact", {"LastName": "B"}).status == 201
 
 
@@ -90,7 +92,7 @@ def test_faults_keep_to_method_path_after_and_times(fake: FakeSalesforce) -> Non
     assert statuses == [200, 200, 503, 503, 200]
     fake.withdraw(rule)
     always = fake.inject(HtmlPage(), times=None)
-    assert fake.send("GET", BASE + "limits").body.startswith(b"<html>")
+    assert fake.send("GET", BASE + "limits").body.startswith(b"<!DOCTYPE html>")
     fake.withdraw(always)
     assert fake.send("GET", BASE + "limits").status == 200
 

@@ -22,7 +22,7 @@ from di_salesforce.testing._di_model import ProjectField
 from di_salesforce.testing._di_store import Account, Shelf
 from di_salesforce.testing._di_switches import CallCause, Switches
 from di_salesforce.testing._di_values import Json, JsonObject, whole
-from di_salesforce.testing._loopback import SimRequest
+from di_salesforce.testing._loopback import SimRequest, SimResponse
 
 __all__ = ["Address", "Desk", "Reply", "encoded", "read_address"]
 
@@ -48,7 +48,7 @@ class Address:
 
 @attrs.frozen
 class Reply:
-    """An answer before it becomes bytes: an envelope, or a page of text for answers that come from the web server."""
+    """An answer before it becomes bytes: an envelope, a page of the web server, or a fault's answer `instead`."""
 
     status: int
     envelope: JsonObject | None = None
@@ -57,6 +57,7 @@ class Reply:
     id_project: int | None = None
     id_table: int | None = None
     row_count: int = 0
+    instead: SimResponse | None = None
 
 
 @attrs.frozen

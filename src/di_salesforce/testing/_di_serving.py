@@ -11,26 +11,21 @@ from typing import Final
 import attrs
 
 from di_salesforce.testing._di_clauses import CallRefusal
-from di_salesforce.testing._di_routes import Address, Desk, Reply, encoded
-from di_salesforce.testing._di_switches import Switches
-from di_salesforce.testing._faults import (
-    ByteOrderMark,
+from di_salesforce.testing._di_faults import (
+    DialogInsightFault,
     EnvelopeError,
-    Fault,
-    HtmlPage,
-    HttpStatus,
     MissingTrace,
     NumbersAsText,
-    ResetConnection,
-    TruncatedBody,
     numbers_as_text,
 )
+from di_salesforce.testing._di_routes import Address, Desk, Reply, encoded
+from di_salesforce.testing._di_switches import Switches
+from di_salesforce.testing._faults import html_page, in_place_of_the_work, on_the_way_back
 from di_salesforce.testing._loopback import SimRequest, SimResponse
 
 __all__ = ["LoggedCall", "log_entry", "replied", "response"]
 
 _WRITES: Final = frozenset({"Merge", "Delete"})
-_HTML: Final = "<!DOCTYPE html><html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
 
 
 @attrs.frozen
@@ -49,54 +44,47 @@ class LoggedCall:
     fault: str | None = None
 
 
-def replied(desk: Desk, address: Address, request: SimRequest, struck: Iterable[Fault]) -> Reply | None:
-    """Give the reply of the service, or of the first fault that stands in its place; None for a reset."""
+def replied(desk: Desk, address: Address, request: SimRequest, struck: Iterable[DialogInsightFault]) -> Reply:
+    """Give the reply of the service, or of the first fault that stands in its place."""
     for fault in struck:
-        match fault:
-            case ResetConnection():
-                return None
-            case HttpStatus(status, headers):
-                return Reply(status, page=f"Server error {status}", headers=headers)
-            case HtmlPage():
-                return Reply(200, page="Service under maintenance")
-            case EnvelopeError(cause):
-                return desk.refused(address, CallRefusal(cause))
-            case _:
-                pass  # a fault of the way back, or somebody else's hand
+        if isinstance(fault, EnvelopeError):
+            return desk.refused(address, CallRefusal(fault.cause))
+        instead = in_place_of_the_work(fault)
+        if instead is not None:
+            return Reply(instead.status, instead=instead)
     return desk.answer(address, request)
 
 
-def log_entry(number: int, address: Address, reply: Reply | None, struck: Iterable[Fault]) -> LoggedCall:
+def log_entry(number: int, address: Address, reply: Reply, struck: Iterable[DialogInsightFault]) -> LoggedCall:
     """Write down one request."""
-    known = reply or Reply(0)
     return LoggedCall(
         number,
         address.service,
         address.method,
-        known.status,
+        reply.status,
         address.method in _WRITES,
-        known.id_project,
-        known.id_table,
-        known.row_count,
-        None if known.envelope is None else bool(known.envelope["Success"]),
+        reply.id_project,
+        reply.id_table,
+        reply.row_count,
+        None if reply.envelope is None else bool(reply.envelope["Success"]),
         ", ".join(type(fault).__name__ for fault in struck) or None,
     )
 
 
-def response(reply: Reply, struck: Iterable[Fault], switches: Switches) -> SimResponse:
+def response(reply: Reply, struck: Iterable[DialogInsightFault], switches: Switches) -> SimResponse:
     """Turn a reply into bytes, and let the faults of the way back at it."""
-    headers = {"Cache-Control": "private", **reply.headers}
+    if reply.instead is not None:
+        return reply.instead
     if reply.envelope is None:
-        body = _HTML.format(reply.page).encode()
-        return SimResponse(reply.status, {"Content-Type": "text/html; charset=utf-8", **headers}, body)
-    envelope = dict(reply.envelope)
-    if any(isinstance(fault, MissingTrace) for fault in struck):
-        envelope.pop("Trace", None)
-    as_text = any(isinstance(fault, NumbersAsText) for fault in struck)
-    body = encoded(numbers_as_text(envelope) if as_text else envelope, switches)
+        answer = html_page(reply.status, reply.page, {"Cache-Control": "private", **reply.headers})
+    else:
+        envelope = dict(reply.envelope)
+        if any(isinstance(fault, MissingTrace) for fault in struck):
+            envelope.pop("Trace", None)
+        as_text = any(isinstance(fault, NumbersAsText) for fault in struck)
+        headers = {"Content-Type": "application/json; charset=utf-8", "Cache-Control": "private"}
+        body = encoded(numbers_as_text(envelope) if as_text else envelope, switches)
+        answer = SimResponse(reply.status, headers, body)
     for fault in struck:
-        if isinstance(fault, TruncatedBody):
-            body = body[: int(len(body) * fault.part)]
-        elif isinstance(fault, ByteOrderMark):
-            body = b"\xef\xbb\xbf" + body
-    return SimResponse(reply.status, {"Content-Type": "application/json; charset=utf-8", **headers}, body)
+        answer = on_the_way_back(fault, answer)
+    return answer

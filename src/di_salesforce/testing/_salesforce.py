@@ -6,22 +6,21 @@ What may not go in here: how the service behaves (that is in the `_sf_` files); 
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Final
 
 import attrs
 
-from di_salesforce.exceptions import ConfigurationError
-from di_salesforce.testing._faults import Meanwhile, SlowAnswer
-from di_salesforce.testing._loopback import LoopbackServer, SimRequest, SimResponse, parse_request
+from di_salesforce.testing._facade import Facade
+from di_salesforce.testing._faults import FaultRule, in_place_of_the_work, on_the_way_back
+from di_salesforce.testing._loopback import SimRequest, SimResponse, parse_request
 from di_salesforce.testing._sf_administration import Administration
 from di_salesforce.testing._sf_auth import Credentials, Door
 from di_salesforce.testing._sf_bulk import finish
 from di_salesforce.testing._sf_errors import Answer
-from di_salesforce.testing._sf_faults import ExpiredSession, RequestRule, SalesforceFault, changed, instead
+from di_salesforce.testing._sf_faults import ErrorAnswer, ExpiredSession, SalesforceFault
 from di_salesforce.testing._sf_objects import DEFAULT
 from di_salesforce.testing._sf_routes import Routed, asked_for, dispatch
 from di_salesforce.testing._sf_save import Automation
@@ -29,9 +28,6 @@ from di_salesforce.testing._sf_schema import SObject
 from di_salesforce.testing._sf_service import Service
 from di_salesforce.testing._sf_store import TableState
 from di_salesforce.testing._sf_values import SalesforceSwitches
-
-if TYPE_CHECKING:
-    from di_salesforce.transports._in_process import InProcessTransport
 
 __all__ = ["FakeSalesforce", "LoggedRequest", "SalesforceState"]
 
@@ -70,7 +66,7 @@ class SalesforceState:
     calls_used: int
 
 
-class FakeSalesforce(Administration):
+class FakeSalesforce(Facade[SalesforceFault, LoggedRequest], Administration):
     """A simulated Salesforce org.
 
     Use it as a context manager for real HTTP on loopback, or hand requests to `handle()` without sockets.
@@ -79,7 +75,7 @@ class FakeSalesforce(Administration):
         port: where to listen; 0 takes a free port.
         org_id: the organization id, 18 characters.
         page_size: rows of a query page; smaller ones than the vendor's 2000 make paging easy to test.
-        clock: gives the aware time, in UTC; None is the real time.
+        clock: gives the aware time, in UTC (`Clock` is one that tests move); None is the real time.
         objects: the sObjects that exist; the default is the usual standard ones.
         switches: the answers to the open questions about the service.
 
@@ -89,6 +85,8 @@ class FakeSalesforce(Administration):
         >>> fake.rows("Contact")[0]["Name"]
         'Tremblay'
     """
+
+    _thread = "fake-salesforce"
 
     def __init__(
         self,
@@ -100,12 +98,10 @@ class FakeSalesforce(Administration):
         objects: Iterable[SObject] = DEFAULT,
         switches: SalesforceSwitches | None = None,
     ) -> None:
-        super().__init__(org_id=org_id, clock=clock or _now, objects=objects, switches=switches or SalesforceSwitches())
-        self._port = port
-        self._closing = threading.Event()
-        self._server: LoopbackServer | None = None
-        self._rules: list[RequestRule] = []
-        self._log: list[LoggedRequest] = []
+        Facade.__init__(self, port, clock)
+        Administration.__init__(
+            self, self._lock, org_id=org_id, clock=self.now, objects=objects, switches=switches or SalesforceSwitches()
+        )
         credentials = Credentials(
             client_id="simulated-client",
             client_secret="simulated-secret",  # noqa: S106 - invented, and guards nothing
@@ -123,62 +119,8 @@ class FakeSalesforce(Administration):
             return f"<FakeSalesforce: {len(self._org.tables)} objects, {rows} rows>"
 
     # serving --------------------------------------------------------------------------------------------------------
-    def start(self) -> Self:
-        """Listen on loopback; does nothing where it already does."""
-        if self._server is None:
-            self._closing.clear()
-            self._server = LoopbackServer(self.handle, name="fake-salesforce", port=self._port)
-        return self
-
-    def close(self) -> None:
-        """Stop listening; rows, log and rules stay; may be called twice."""
-        self._closing.set()
-        server, self._server = self._server, None
-        if server is not None:
-            server.close()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    @property
-    def url(self) -> str:
-        """The base URL: instance URL and log-in host in one.
-
-        Raises:
-            ConfigurationError: it is not started.
-        """
-        if self._server is None:
-            raise ConfigurationError("FakeSalesforce does not listen: use it in a with statement, or call start()")
-        return self._server.url
-
-    def transport(self) -> InProcessTransport:
-        """Give an httpx transport that reaches this simulator without a socket; it need not be started."""
-        from di_salesforce.testing.in_process import transport  # on use: it loads httpx and the clients
-
-        return transport(self)
-
     def _public_url(self) -> str:
         return _IN_PROCESS_URL if self._server is None else self._server.url
-
-    def handle(self, request: SimRequest) -> SimResponse:
-        """Answer one request, as the server does; for tests without sockets."""
-        path = "/" + request.path.strip("/")
-        with self._lock:
-            struck = [rule.fault for rule in self._rules if rule.strikes(request.method, path)]
-        for fault in struck:
-            if isinstance(fault, Meanwhile):
-                fault.act()  # outside the lock: it may send requests of its own from another thread
-        with self._lock:
-            response = self._answered(request, struck)
-        for fault in struck:
-            if isinstance(fault, SlowAnswer):
-                self._closing.wait(fault.seconds)
-        return response
 
     def send(
         self, method: str, target: str, body: object = None, *, headers: Mapping[str, str] | None = None
@@ -195,17 +137,23 @@ class FakeSalesforce(Administration):
         session = {"Authorization": f"Bearer {self.access_token()}"}
         return self.handle(parse_request(method, target, session | dict(headers or {}), content))
 
+    def _call_of(self, request: SimRequest) -> tuple[str, str]:
+        return request.method, "/" + request.path.strip("/")
+
+    def _carried_out(self, request: SimRequest) -> None:
+        dispatch(self._service, self._door, request)
+
     def _answered(self, request: SimRequest, struck: Sequence[SalesforceFault]) -> SimResponse:
         if any(isinstance(fault, ExpiredSession) for fault in struck):
             self._door.expire_sessions()
-        response = next((found for fault in struck if (found := instead(fault)) is not None), None)
+        response = next((found for fault in struck if (found := _instead(fault)) is not None), None)
         if response is not None:
             routed = asked_for(request)  # the work is left out, so all that can be said is what was asked for
         else:
             routed = dispatch(self._service, self._door, request)
             response = self._response(routed)
             for fault in struck:
-                response = changed(fault, response)
+                response = on_the_way_back(fault, response)
         status = 0 if response.reset else response.status
         answer = routed.answer
         self._log.append(
@@ -328,7 +276,7 @@ class FakeSalesforce(Administration):
         after: int = 0,
         chance: float = 1.0,
         seed: int = 0,
-    ) -> RequestRule:
+    ) -> FaultRule[SalesforceFault]:
         """Let something go wrong on requests of a method (None: any) whose path fits a pattern.
 
         Args:
@@ -344,31 +292,11 @@ class FakeSalesforce(Administration):
             The rule, for `withdraw()`.  Several rules may strike one request: of faults in place of the work the first
             one counts, those of the way back add up.
         """
-        rule = RequestRule(fault, method, path, times, after, chance, seed)
-        with self._lock:
-            self._rules.append(rule)
-        return rule
 
-    def withdraw(self, *rules: RequestRule) -> None:
-        """Take back the given fault rules, or all where none is given."""
-        with self._lock:
-            self._rules = [rule for rule in self._rules if rules and rule not in rules]
+        def fits(sent: str, address: str) -> bool:
+            return method in (None, sent) and fnmatchcase(address, path)
 
-    # log ------------------------------------------------------------------------------------------------------------
-    @property
-    def requests(self) -> tuple[LoggedRequest, ...]:
-        """The log of all requests, numbered from 1."""
-        with self._lock:
-            return tuple(self._log)
-
-    @property
-    def writes(self) -> tuple[LoggedRequest, ...]:
-        """The requests that asked for a change of rows, refused ones among them."""
-        return tuple(entry for entry in self.requests if entry.is_write)
-
-    def requests_since(self, number: int) -> tuple[LoggedRequest, ...]:
-        """List the requests after the one with that number (0: all)."""
-        return self.requests[number:]
+        return self._injected(FaultRule(fault, times, after, chance, seed, fits))
 
     # state ----------------------------------------------------------------------------------------------------------
     def snapshot(self) -> SalesforceState:
@@ -391,9 +319,8 @@ class FakeSalesforce(Administration):
             empty = {name: attrs.evolve(kept, rows={}, purged={}, made=0) for name, kept in self._org.state().items()}
             self.restore(SalesforceState(empty, {}, 0))
             self._people()
-            self._rules.clear()
-            self._log.clear()
+            self._forget_calls()
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
+def _instead(fault: SalesforceFault) -> SimResponse | None:
+    return fault.answer() if isinstance(fault, ErrorAnswer) else in_place_of_the_work(fault)

@@ -5,7 +5,6 @@ What may not go in here: requests, sessions, faults.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
@@ -13,6 +12,7 @@ import attrs
 
 from di_salesforce.exceptions import ConfigurationError, Problem
 from di_salesforce.records import record_id_18
+from di_salesforce.testing._facade import Turn
 from di_salesforce.testing._sf_errors import Refusal
 from di_salesforce.testing._sf_merging import Conversion, HeldChange, convert_lead, held, merge
 from di_salesforce.testing._sf_save import DuplicateRule, Hand, OnSave, Saver, ValidationRule
@@ -26,10 +26,16 @@ class Administration:
     """What happens in the org behind the API's back; base class of `FakeSalesforce`."""
 
     def __init__(
-        self, *, org_id: str, clock: Callable[[], datetime], objects: Iterable[SObject], switches: SalesforceSwitches
+        self,
+        lock: Turn,
+        *,
+        org_id: str,
+        clock: Callable[[], datetime],
+        objects: Iterable[SObject],
+        switches: SalesforceSwitches,
     ) -> None:
         self.org_id = org_id
-        self._lock = threading.RLock()
+        self._lock = lock
         self._org = Org(clock, switches)
         self._saver = Saver(self._org)
         for sobject in objects:
@@ -152,6 +158,11 @@ class Administration:
         with self._lock:
             table = self._table(sobject)
             return table.shown(table.rows[self._known(table, record_id)])
+
+    def record_ids(self, sobject: str) -> list[str]:
+        """List the ids of all rows that are not deleted, for `edit` and `delete`."""
+        with self._lock:
+            return [str(row["Id"]) for row in self._table(sobject).all_live()]
 
     def edit(self, sobject: str, record_id: str, /, **values: object) -> None:
         """Change a row as an administrator would, through the same save path: checks, automation, stamps.
