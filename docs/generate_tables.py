@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from di_salesforce._drift import CHANGE_CODES
 from di_salesforce._findings import FINDING_CODES, Severity
 from di_salesforce.engine import FIELD_TABLE, GATES, REASONS
 from di_salesforce.salesforce import _auth
@@ -38,6 +39,13 @@ SEVERITIES: Final[Mapping[Severity, tuple[str, str]]] = {
     Severity.ERROR: ("Errors", "It cannot work: mend it before the first write."),
     Severity.WARNING: ("Warnings", "It works for some records only, or not as one may expect: look at it once."),
     Severity.INFO: ("Notes", "Worth knowing."),
+}
+
+
+AFTER_A_CHANGE: Final[Mapping[Severity, str]] = {
+    Severity.ERROR: "stops the run until it is mended or accepted",
+    Severity.WARNING: "is told once, in the run's report",
+    Severity.INFO: "is told once, in the run's report; nothing to do",
 }
 
 
@@ -117,8 +125,17 @@ In a comparison a difference may also be `rewritten` (the service keeps the valu
 """
 
 
+def changes() -> str:
+    """Give the table of what a changed schema does to a run."""
+    ordered = sorted(CHANGE_CODES.items(), key=lambda item: (list(Severity).index(item[1].severity), item[0]))
+    return table(
+        ("code", "meaning", "concerns", "a run"),
+        ((f"`{name}`", c.meaning, c.concern.value, AFTER_A_CHANGE[c.severity]) for name, c in ordered),
+    )
+
+
 def codes() -> str:
-    """Give the page of finding codes and exit codes."""
+    """Give the page of finding codes, changes of schemas and exit codes."""
     findings = "\n".join(
         f"### {title}\n\n{what}\n\n"
         + table(
@@ -136,6 +153,11 @@ def codes() -> str:
 How to read them: [Read what check says](../how-to/read-check.md). A code never changes its meaning.
 
 {findings}
+## Changes of a table
+
+What a run does about them: [When a table changes](../how-to/when-a-table-changes.md).
+
+{changes()}
 ## Exit codes
 
 Of the example, of `python -m di_salesforce`, and of the [nightly job](../how-to/run-nightly.md).

@@ -2,7 +2,8 @@
 
     DISalesforceError                       .retryable
     ├── ConfigurationError (ValueError)     yours: found before anything is sent; .problems, all at once
-    │   └── FirstRunError                   nothing is remembered yet, and creating en masse was not asked for
+    │   ├── FirstRunError                   nothing is remembered yet, and creating en masse was not asked for
+    │   └── SchemaChangedError              a table is not what it was at the last run, and nobody accepted that yet
     ├── ConversionError (ValueError)        a value that the other side's type cannot hold; .side .field .code
     ├── GuardError                          a plan goes past a stated limit; .code
     │   └── EmptySideError                  a side that held records answers with none
@@ -55,6 +56,7 @@ __all__ = [
     "Problem",
     "RateLimitError",
     "RecordLockedError",
+    "SchemaChangedError",
     "ServerError",
     "StoreError",
     "TimedOutError",
@@ -107,6 +109,10 @@ class ConfigurationError(DISalesforceError, ValueError):
 
 class FirstRunError(ConfigurationError):
     """The store is empty and the run would create records that nobody has looked at."""
+
+
+class SchemaChangedError(ConfigurationError):
+    """A table changed since the last run so that something could be lost or refused; nothing was read or written."""
 
 
 class ConversionError(DISalesforceError, ValueError):

@@ -80,7 +80,7 @@ class Synchronizer(SynchronizerBase):
         """Check the integration against itself and against both live schemas, before anything is written.
 
         Returns:
-            All findings at once; `.raise_for_errors()` raises them.
+            All findings at once, with how the tables changed since the last run; `.raise_for_errors()` raises them.
 
         Raises:
             ApiError, TransportError: A service refused to describe a table, or did not answer.
@@ -119,6 +119,7 @@ class Synchronizer(SynchronizerBase):
 
         Raises:
             ConfigurationError: A plan of another mapping, or one that still waits for look-ups.
+            SchemaChangedError: A table changed since the last run in a way that a person must accept.
             GuardError: A plan that goes past a limit; nothing was written.
             AlreadyRunningError: Another run holds the store.
         """
@@ -146,6 +147,7 @@ class Synchronizer(SynchronizerBase):
 
         Raises:
             FirstRunError: The store remembers nothing, and `first_run` is not given.
+            SchemaChangedError: A table changed since the last run in a way that a person must accept.
             AlreadyRunningError: Another run holds the store.
             EmptySideError: A side that holds linked records answered with none.
             ApiError, TransportError: A service could not be read.
@@ -171,6 +173,39 @@ class Synchronizer(SynchronizerBase):
     def resolved(self) -> Integration:
         """Give the integration with every converter filled in from both live schemas."""
         return self._runner.run(self._resolved())
+
+    def schema_changes(self, *transfers: str) -> Findings:
+        """Tell how the tables of the transfers changed since their last run, as far as it concerns them.
+
+        Use it after a `SchemaChangedError`, before `accept_schemas`.  What only adds or widens is a note.
+
+        Args:
+            transfers: Names; none: all.
+
+        Returns:
+            Findings; its errors stop a run until they are mended or accepted.  None before a first run.
+
+        Raises:
+            ApiError, TransportError: A service refused to describe a table, or did not answer.
+        """
+        return self._runner.run(self._schema_changes(transfers))
+
+    def accept_schemas(self, *transfers: str) -> Findings:
+        """Accept the tables as this synchronizer sees them: what the next runs compare with.
+
+        A person calls it after looking at `schema_changes`.  It writes to the store alone.  A line whose field is gone
+        cannot be accepted away: take it out of the transfer, or restore the field.
+
+        Args:
+            transfers: Names; none: all.
+
+        Returns:
+            What was accepted.
+
+        Raises:
+            ApiError, TransportError: A service refused to describe a table, or did not answer.
+        """
+        return self._runner.run(self._accept_schemas(transfers))
 
     def __enter__(self) -> Self:
         return self
@@ -242,6 +277,12 @@ class AsyncSynchronizer(SynchronizerBase):
     async def resolved(self) -> Integration:
         return await self._runner.run(self._resolved())
 
+    async def schema_changes(self, *transfers: str) -> Findings:
+        return await self._runner.run(self._schema_changes(transfers))
+
+    async def accept_schemas(self, *transfers: str) -> Findings:
+        return await self._runner.run(self._accept_schemas(transfers))
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -252,5 +293,5 @@ class AsyncSynchronizer(SynchronizerBase):
 
 
 # One text for both twins: a copy would drift.
-for _name in ("check", "plan", "apply", "run", "compare", "resolved"):
+for _name in ("check", "plan", "apply", "run", "compare", "resolved", "schema_changes", "accept_schemas"):
     getattr(AsyncSynchronizer, _name).__doc__ = getattr(Synchronizer, _name).__doc__

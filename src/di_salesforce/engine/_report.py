@@ -8,6 +8,7 @@ from typing import Any, Final, Self
 
 import attrs
 
+from di_salesforce._findings import Finding
 from di_salesforce.engine._actions import Key, Kind, key_parts
 from di_salesforce.engine._reasons import sentence
 from di_salesforce.records import Side, to_plain
@@ -69,6 +70,7 @@ class SyncReport:
     rounds: int = 0
     cut_short: str = ""
     calls: Mapping[str, int] = attrs.field(factory=dict[str, int])
+    schema_changes: tuple[Finding, ...] = ()  # how the tables changed since the last run; none of them stopped it
 
     @classmethod
     def joined(cls, reports: Iterable[SyncReport]) -> Self:
@@ -92,6 +94,7 @@ class SyncReport:
             rounds=sum(report.rounds for report in listed),
             cut_short=next((report.cut_short for report in listed if report.cut_short), ""),
             calls=dict(calls),
+            schema_changes=tuple(dict.fromkeys(change for report in listed for change in report.schema_changes)),
         )
 
     def of(self, *, kind: str | None = None, outcome: str | None = None) -> tuple[ReportLine, ...]:
@@ -160,6 +163,7 @@ class SyncReport:
             "rounds": self.rounds,
             "cut_short": self.cut_short,
             "calls": dict(self.calls),
+            "schema_changes": [change.to_dict() for change in self.schema_changes],
             "counts": dict(self.counts),
             "lines": self.to_dicts(),
         }
@@ -189,6 +193,9 @@ class SyncReport:
                 page += [f"  {_show(line)}" for line in lines[:_SHOWN]]
             if len(lines) > _SHOWN:
                 page.append(f"  ... and {len(lines) - _SHOWN:,} more")
+        if self.schema_changes:
+            page.append("Tables that changed since the last run:")
+            page += [f"  {change}: {change.remedy}" for change in self.schema_changes]
         return "\n".join(page)
 
 

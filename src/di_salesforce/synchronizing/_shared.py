@@ -11,7 +11,7 @@ import platform
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import attrs
@@ -20,13 +20,14 @@ from di_salesforce._check import Findings, check
 from di_salesforce.engine import Plan, SyncReport
 from di_salesforce.engine._actions import Key
 from di_salesforce.exceptions import ConfigurationError, Problem
-from di_salesforce.mapping import Integration
+from di_salesforce.mapping import Integration, ObjectTransfer
 from di_salesforce.protocols import Progress
 from di_salesforce.runners import Exchange
 from di_salesforce.stores import Owner, Store
 from di_salesforce.synchronizing import _comparing as comparing
 from di_salesforce.synchronizing import _running as running
 from di_salesforce.synchronizing._comparing import Comparison
+from di_salesforce.synchronizing._drifting import drifted, keep, stop_at
 from di_salesforce.synchronizing._setup import (
     SALESFORCE,
     Setup,
@@ -46,6 +47,8 @@ LEASE: Final = timedelta(minutes=30)
 FRESH_FOR: Final = timedelta(seconds=60)
 """A plan older than this is checked against both services, record by record, before it is applied."""
 
+SCHEMAS_LAST: Final = timedelta(minutes=5)
+"""How long a description of the tables is relied on: a service that runs for weeks notices what changes meanwhile."""
 
 _HOLDERS: Final = itertools.count(1)
 
@@ -109,29 +112,32 @@ class SynchronizerBase:
             **{named_connection(name): client.connection for name, client in self._clients.items()},
         }
         self._calls = CallCounter()
-        self._is_open = False
-        self._missing: list[Problem] | None = None
+        self._described_at: datetime | None = None
+        self._missing: list[Problem] = []
         self._owner: Owner | None = None
 
     def _opened(self) -> Flow[Setup]:
-        """Log in, see whose the store is, read both schemas and fill in the converters: once, before the first plan."""
-        if not self._is_open:
+        """Log in and see whose the store is, once; read both schemas and fill in the converters, and again in time."""
+        if self._owner is None:
             self._owner = yield from identify(self._setup)
+        now = yield from time_now()
+        if self._described_at is None or now - self._described_at > SCHEMAS_LAST:
             schemas = yield from read_schemas(self._setup)
             self._setup = attrs.evolve(self._setup, schemas=schemas, integration=schemas.resolve(self.integration))
-            self._is_open = True
+            self._missing = [
+                Problem(finding.path, finding.message, finding.code)
+                for finding in self._findings(self._setup).errors
+                if finding.code == "field.missing"
+            ]
+            self._described_at = now
         return self._setup
 
     def _usable(self) -> Flow[Setup]:
         """Open, and refuse a mapping that names fields which do not exist: a service may pass over them in silence."""
         setup = yield from self._opened()
-        if self._missing is None:
-            self._missing = [
-                Problem(finding.path, finding.message, finding.code)
-                for finding in self._findings(setup).errors
-                if finding.code == "field.missing"
-            ]
         if self._missing:
+            changes = yield from drifted(setup, setup.integration.transfers)
+            stop_at((change for change in changes if change.code == "schema.field_disappeared"), self._missing)
             raise ConfigurationError(self._missing, what="integration")
         return setup
 
@@ -139,7 +145,19 @@ class SynchronizerBase:
         return check(self.integration, salesforce=setup.schemas.salesforce, dialog_insight=setup.schemas.dialog_insight)
 
     def _check(self) -> Flow[Findings]:
-        return self._findings((yield from self._opened()))
+        setup = yield from self._opened()
+        changes = yield from drifted(setup, setup.integration.transfers)
+        return Findings([*self._findings(setup), *changes])
+
+    def _schema_changes(self, names: Sequence[str]) -> Flow[Findings]:
+        setup = yield from self._opened()
+        return (yield from drifted(setup, chosen(setup.integration, names)))
+
+    def _accept_schemas(self, names: Sequence[str]) -> Flow[Findings]:
+        changes = yield from self._schema_changes(names)
+        yield from self._claim()
+        yield from keep(self._setup, chosen(self._setup.integration, names))
+        return changes
 
     def _plan(self, names: Sequence[str], keys: Sequence[Key] | None, progress: Progress | None) -> Flow[Plan]:
         setup = yield from self._usable()
@@ -149,7 +167,9 @@ class SynchronizerBase:
 
     def _apply(self, plan: Plan, progress: Progress | None) -> Flow[SyncReport]:
         setup = yield from self._usable()
-        return (yield from running.apply(setup, plan, progress=progress or silent))
+        transfers = [t for t in setup.integration.transfers if t.name in {part.transfer for part in plan.parts}]
+        flow = running.apply(setup, plan, progress=progress or silent)
+        return (yield from self._watched(setup, transfers, flow))
 
     def _run(
         self,
@@ -161,16 +181,25 @@ class SynchronizerBase:
         first_run: bool,
     ) -> Flow[SyncReport]:
         setup = yield from self._usable()
-        return (
-            yield from running.run(
-                setup,
-                chosen(setup.integration, names),
-                keys=keys,
-                max_writes=max_writes,
-                first_run=first_run,
-                progress=progress or silent,
-            )
+        transfers = chosen(setup.integration, names)
+        flow = running.run(
+            setup,
+            transfers,
+            keys=keys,
+            max_writes=max_writes,
+            first_run=first_run,
+            progress=progress or silent,
         )
+        return (yield from self._watched(setup, transfers, flow))
+
+    def _watched(self, setup: Setup, transfers: Sequence[ObjectTransfer], flow: Flow[SyncReport]) -> Flow[SyncReport]:
+        """Stop before anything happens where a table changed dangerously; keep what they look like once all is done."""
+        active = [transfer for transfer in transfers if transfer.active]
+        changes = yield from drifted(setup, active)
+        stop_at(changes.errors)
+        report = yield from flow
+        yield from keep(setup, active)
+        return attrs.evolve(report, schema_changes=tuple(changes))
 
     def _compare(self, names: Sequence[str], progress: Progress | None) -> Flow[Comparison]:
         setup = yield from self._usable()
@@ -189,10 +218,13 @@ class SynchronizerBase:
     def _claimed(self, flow: Flow[SyncReport]) -> Flow[SyncReport]:
         """Make the store this org's and these projects' own, now that something is about to be written."""
         yield from self._usable()
+        yield from self._claim()
+        return (yield from flow)
+
+    def _claim(self) -> Flow[None]:
         owner = self._owner
         if owner is not None:
             yield from work("claim the store", lambda: self.store.belong_to(owner))
-        return (yield from flow)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {', '.join(self.integration.names)}>"
