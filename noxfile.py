@@ -15,7 +15,7 @@ import nox
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)  # from the classifiers
-TEST_TOOLS = (".[testing,toml,tz]", "pytest-timeout", "pytest-xdist", "sybil")
+TEST_TOOLS = (".[testing,toml,tz,postgres]", "psycopg[binary]", "pytest-timeout", "pytest-xdist", "sybil")
 
 nox.needs_version = ">=2024.10"
 nox.options.default_venv_backend = "venv"

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         SalesforceClient,
     )
     from di_salesforce.retry import RetryPolicy
-    from di_salesforce.stores import MemoryStore, SQLiteStore
+    from di_salesforce.stores import MemoryStore, PostgresStore, SQLiteStore
     from di_salesforce.synchronizer import AsyncSynchronizer, Synchronizer
 
     __version__: str
@@ -66,6 +66,7 @@ __all__ = [
     "OptInDate",
     "Outcome",
     "Plan",
+    "PostgresStore",
     "ProjectType",
     "RetryPolicy",
     "SQLiteStore",
@@ -96,6 +97,7 @@ _LAZY: Final = {
     "AsyncSynchronizer": "synchronizer",
     "DialogInsightClient": "clients",
     "MemoryStore": "stores",
+    "PostgresStore": "stores",
     "RetryPolicy": "retry",
     "SQLiteStore": "stores",
     "SalesforceClient": "clients",

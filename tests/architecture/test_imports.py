@@ -114,7 +114,7 @@ ROOMS = {
         ),
     ),
     "testing tools": Room(
-        ("testing.strategies", "testing.pytest_plugin", "testing.store_contract"),
+        ("testing.strategies", "testing.pytest_plugin", "testing.store_contract", "testing._store_runs"),
         rooms=(*INNER, "testing"),
         outside=(*VALUES, "hypothesis", "pytest"),
         effects=("concurrent", "pathlib", "threading"),  # a store must bear several threads, and reopening

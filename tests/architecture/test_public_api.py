@@ -172,7 +172,7 @@ NAMES = frozenset(
 NOT_YET_BUILT = frozenset(
     """
     AsyncSynchronizer.cost AsyncSynchronizer.failed AsyncSynchronizer.history AsyncSynchronizer.notify
-    AsyncSynchronizer.status AsyncSynchronizer.undo PostgresStore
+    AsyncSynchronizer.status AsyncSynchronizer.undo
     Synchronizer.cost Synchronizer.failed Synchronizer.history Synchronizer.notify
     Synchronizer.status Synchronizer.undo engine.Plan.resolve_matches
     """.split()

@@ -1,9 +1,12 @@
 """Where the memory is kept between runs.
 
-What may not go in here: deciding.  `Store` says what a store must do; `MemoryStore` and `SQLiteStore` do it.
+What may not go in here: deciding.  `Store` says what a store must do; `MemoryStore`, `SQLiteStore` and
+`PostgresStore` do it.
 """
 
-from di_salesforce.stores._memory import MemoryStore, Owner, RunRecord, Store
+from di_salesforce.stores._memory import MemoryStore
+from di_salesforce.stores._postgres import PostgresStore
+from di_salesforce.stores._protocol import Intent, Lease, Owner, RunRecord, Store
 from di_salesforce.stores._sqlite import SQLiteStore
 
-__all__ = ["MemoryStore", "Owner", "RunRecord", "SQLiteStore", "Store"]
+__all__ = ["Intent", "Lease", "MemoryStore", "Owner", "PostgresStore", "RunRecord", "SQLiteStore", "Store"]

@@ -23,9 +23,21 @@ from di_salesforce.engine import (
 )
 from di_salesforce.records import UNSET, Side, Value
 from di_salesforce.schema import FieldSchema, FieldType, TableSchema
-from di_salesforce.stores import RunRecord
+from di_salesforce.stores import Intent, RunRecord
 
-__all__ = ["NOW", "VALUES", "Unreadable", "everything", "item", "joined", "link", "run", "schema", "settlement"]
+__all__ = [
+    "NOW",
+    "VALUES",
+    "Unreadable",
+    "everything",
+    "intent",
+    "item",
+    "joined",
+    "link",
+    "run",
+    "schema",
+    "settlement",
+]
 
 NOW: Final = datetime(2026, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -73,6 +85,12 @@ def run(run_id: str, hours: int) -> RunRecord:
     return RunRecord(
         run_id, ("contacts", "orders"), started, started + timedelta(seconds=9), "d" * 64, ok=False, counts=counts
     )
+
+
+def intent(intent_id: str, transfer: str = "contacts") -> Intent:
+    """Give an intent with a plan that holds awkward texts; a store does not look into it."""
+    plan = {"format": 1, "actions": [{"values": {"LastName": "Ōoka \ud83d 🙂 \x00"}}], "seal": "x"}
+    return Intent(intent_id, intent_id.partition("/")[0], transfer, NOW, plan)
 
 
 def schema(side: Side, name: str = "Contact") -> TableSchema:

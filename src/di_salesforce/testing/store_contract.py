@@ -13,14 +13,11 @@ For readable failures let pytest rewrite this module's assertions, in your `conf
 from __future__ import annotations
 
 import json
-import threading
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Final
 
 import attrs
 import pytest
@@ -30,29 +27,20 @@ from di_salesforce.exceptions import AlreadyRunningError, ForeignStoreError, Sto
 from di_salesforce.records import UNSET, Side, Value
 from di_salesforce.stores import Owner, Store
 from di_salesforce.testing import _store_rows as rows
+from di_salesforce.testing._store_runs import AT_ONCE, RunLaws, in_threads
 
 __all__ = ["StoreContract"]
 
 _ORG: Final = "00D5g000000abcdEAA"
 _OTHER_ORG: Final = "00D5g000000zzzzEAA"
-_AT_ONCE: Final = 8  # threads: more than either machine of a continuous integration has cores
 
 
-class StoreContract(ABC):
+class StoreContract(RunLaws):
     """The laws of `di_salesforce.stores.Store`; a subclass says how its store is opened.
 
     Class attributes:
         durable: Whether what was saved is still there after closing and opening again.
     """
-
-    durable: ClassVar[bool] = True
-
-    @abstractmethod
-    def open_store(self, place: Path) -> Store:
-        """Open the store that lives at `place`, an existing folder of this test alone; make it where there is none.
-
-        Called twice with one place it must give, where the store is `durable`, the same memory.
-        """
 
     def fail_halfway(self, store: Store, settlement: Settlement) -> None:
         """Let a save fail after a part of it; override it to let your own medium fail (a full disk, a lost connection).
@@ -60,19 +48,6 @@ class StoreContract(ABC):
         Whatever it does must raise; the law that calls it then looks at what is left.
         """
         store.save(attrs.evolve(settlement, coverages=rows.Unreadable(settlement.coverages)))
-
-    @pytest.fixture
-    def store(self, tmp_path: Path) -> Iterator[Store]:
-        """Give an empty store; it and what a law opens after it are closed at the end."""
-        with ExitStack() as self._opened:
-            yield self._opened.enter_context(closing(self.open_store(tmp_path)))
-
-    def _again(self, store: Store, place: Path) -> Store:
-        """Open the store anew where that means something."""
-        if not self.durable:
-            return store
-        store.close()
-        return self._opened.enter_context(closing(self.open_store(place)))
 
     # whose it is ----------------------------------------------------------------------------------------------------
     def test_another_org_is_refused(self, store: Store) -> None:
@@ -99,11 +74,19 @@ class StoreContract(ABC):
         with pytest.raises(ForeignStoreError):
             store.belong_to(Owner(_ORG, (3,)))
 
+    def test_it_tells_whose_it_is(self, store: Store, tmp_path: Path) -> None:
+        """The owner can be asked for; looking claims nothing."""
+        store.belong_to(Owner(_ORG, (2,)), claim=False)
+        assert store.owner() is None
+        store.belong_to(Owner(_ORG, (2, 1)))
+        assert self._again(store, tmp_path).owner() == Owner(_ORG, (1, 2))
+
     # what it keeps --------------------------------------------------------------------------------------------------
     def test_an_empty_store_remembers_nothing(self, store: Store) -> None:
         """Of a transfer that was never saved, the baseline is the empty one."""
         assert store.baseline("never") == Baseline.empty()
         assert store.runs() == ()
+        assert store.transfers() == ()
 
     def test_every_row_comes_back_exactly(self, store: Store, tmp_path: Path) -> None:
         """Links with all that their lines hold, open items, tombstones and coverages read back as saved."""
@@ -172,6 +155,7 @@ class StoreContract(ABC):
         store.save(rows.joined(parts.values()))
         for name, part in parts.items():
             _assert_remembers(store, name, part)
+        assert store.transfers() == tuple(sorted(names))
         first = parts["contacts"]
         store.save(
             rows.settlement(
@@ -199,23 +183,6 @@ class StoreContract(ABC):
         assert [link.id for link in store.baseline("later").links] == ["x"]
         store.close()
 
-    # history --------------------------------------------------------------------------------------------------------
-    def test_runs_come_newest_first(self, store: Store, tmp_path: Path) -> None:
-        """The history is what was saved, exactly and newest first, as many as asked for."""
-        runs = [rows.run(f"run-{number}", number) for number in range(5)]
-        for run in runs:
-            store.save(rows.settlement(), run)
-        store = self._again(store, tmp_path)
-        assert list(store.runs()) == runs[::-1]
-        assert list(store.runs(2)) == runs[:2:-1]
-        assert store.runs(0) == ()
-        store.close()
-
-    def test_a_save_without_a_run_leaves_the_history_alone(self, store: Store) -> None:
-        """What is settled outside a run has no line in the history."""
-        store.save(rows.everything("contacts"))
-        assert store.runs() == ()
-
     # schemas --------------------------------------------------------------------------------------------------------
     def test_schemas_come_back_exactly(self, store: Store, tmp_path: Path) -> None:
         """A kept schema reads back as it was, each side and each transfer by itself; before that there is none."""
@@ -241,60 +208,6 @@ class StoreContract(ABC):
         assert names == {Side.SALESFORCE: "Lead", Side.DIALOG_INSIGHT: "Contact"}
         _assert_remembers(store, "contacts", whole)
         store.close()
-
-    # the lease ------------------------------------------------------------------------------------------------------
-    def test_a_second_holder_is_told_who_and_since_when(self, store: Store) -> None:
-        """While one holds the lease another is refused, and told whom it waits for; the holder keeps it."""
-        store.acquire("first", now=rows.NOW, until=rows.NOW + timedelta(minutes=30))
-        for minutes in (0, 29):
-            with pytest.raises(AlreadyRunningError) as told:
-                store.acquire("second", now=rows.NOW + timedelta(minutes=minutes), until=rows.NOW + timedelta(hours=9))
-            assert told.value.holder == "first"
-            assert datetime.fromisoformat(told.value.since) == rows.NOW
-
-    def test_ones_own_lease_can_be_prolonged(self, store: Store) -> None:
-        """The holder moves the end, not the beginning."""
-        store.acquire("first", now=rows.NOW, until=rows.NOW + timedelta(minutes=30))
-        store.acquire("first", now=rows.NOW + timedelta(minutes=20), until=rows.NOW + timedelta(minutes=50))
-        with pytest.raises(AlreadyRunningError) as told:
-            store.acquire("second", now=rows.NOW + timedelta(minutes=40), until=rows.NOW + timedelta(hours=9))
-        assert datetime.fromisoformat(told.value.since) == rows.NOW
-
-    def test_a_lease_that_ran_out_is_taken_over(self, store: Store) -> None:
-        """A holder that died keeps nobody out for longer than it said; the new one holds it from now on."""
-        store.acquire("dead", now=rows.NOW, until=rows.NOW + timedelta(minutes=30))
-        later = rows.NOW + timedelta(minutes=30)
-        store.acquire("next", now=later, until=later + timedelta(minutes=30))
-        store.release("dead")  # it comes back late, and has nothing to give
-        with pytest.raises(AlreadyRunningError) as told:
-            store.acquire("third", now=later, until=later + timedelta(minutes=1))
-        assert told.value.holder == "next"
-        assert datetime.fromisoformat(told.value.since) == later
-
-    def test_release_gives_the_lease_back(self, store: Store) -> None:
-        """After its release the lease is anybody's; only the holder can release it, and twice does no harm."""
-        store.release("nobody")
-        store.acquire("first", now=rows.NOW, until=rows.NOW + timedelta(minutes=30))
-        store.release("second")
-        with pytest.raises(AlreadyRunningError):
-            store.acquire("second", now=rows.NOW, until=rows.NOW + timedelta(minutes=30))
-        store.release("first")
-        store.release("first")
-        store.acquire("second", now=rows.NOW, until=rows.NOW + timedelta(minutes=30))
-
-    def test_one_of_many_gets_the_lease(self, store: Store) -> None:
-        """Of several that ask at the same moment exactly one is let in."""
-        start = threading.Barrier(_AT_ONCE)
-
-        def ask(number: int) -> bool:
-            start.wait()
-            try:
-                store.acquire(f"holder {number}", now=rows.NOW, until=rows.NOW + timedelta(minutes=1))
-            except AlreadyRunningError:
-                return False
-            return True
-
-        assert sum(_in_threads(ask)) == 1
 
     # opening and closing --------------------------------------------------------------------------------------------
     def test_closing_twice_does_no_harm(self, store: Store) -> None:
@@ -329,6 +242,12 @@ class StoreContract(ABC):
             lambda: store.baseline("contacts"),
             lambda: store.save(rows.settlement()),
             store.runs,
+            store.owner,
+            store.transfers,
+            store.intents,
+            lambda: store.intend(rows.intent("run/1")),
+            lambda: store.note("run/1", {}),
+            lambda: store.renew("first", until=rows.NOW),
             lambda: store.schemas("contacts"),
             lambda: store.keep_schemas("contacts", {Side.SALESFORCE: rows.schema(Side.SALESFORCE)}),
             lambda: store.acquire("first", now=rows.NOW, until=rows.NOW + timedelta(minutes=1)),
@@ -351,8 +270,8 @@ class StoreContract(ABC):
                 store.runs(3)
             return len(store.baseline(name))
 
-        assert _in_threads(work) == [5] * _AT_ONCE
-        assert len(store.runs()) == 5 * _AT_ONCE
+        assert in_threads(work) == [5] * AT_ONCE
+        assert len(store.runs()) == 5 * AT_ONCE
 
     def test_its_repr_shows_no_data(self, store: Store) -> None:
         """What a log or a traceback shows of a store holds nothing of anybody."""
@@ -372,8 +291,3 @@ def _assert_remembers(store: Store, transfer: str, whole: Settlement) -> None:
     read = store.baseline(transfer)
     assert _exact(read) == _exact(expected)
     assert read == expected
-
-
-def _in_threads(function: Callable[[int], int]) -> list[int]:
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return list(pool.map(function, range(_AT_ONCE)))

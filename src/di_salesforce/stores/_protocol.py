@@ -1,0 +1,313 @@
+"""What every store must do, and the records that it keeps besides baselines.
+
+What may not go in here: keeping anything, deciding.  A store keeps what settlements say, in one transaction each, and
+gives it back as baselines; it never looks into values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, Protocol, Self
+
+import attrs
+
+from di_salesforce.engine import Baseline, Outcome, OutcomeKind, Settlement
+from di_salesforce.exceptions import AlreadyRunningError, ConfigurationError, ForeignStoreError
+from di_salesforce.records import Side
+from di_salesforce.schema import TableSchema
+
+__all__ = ["Intent", "Lease", "Owner", "RunRecord", "Store"]
+
+
+def _projects(projects: Sequence[int]) -> tuple[int, ...]:
+    return tuple(sorted(projects))
+
+
+@attrs.frozen
+class Owner:
+    """Whom a store belongs to: one Salesforce org, and the Dialog Insight projects that it was used with."""
+
+    org_id: str
+    projects: tuple[int, ...] = attrs.field(converter=_projects)
+
+    def joined(self, other: Owner) -> Owner:
+        """Give the owner with another run's projects added; raises `ForeignStoreError` for another org."""
+        if other.org_id != self.org_id:
+            raise ForeignStoreError(
+                f"this store remembers the Salesforce org {self.org_id}, and the client is logged in to "
+                f"{other.org_id}: give every org (a sandbox too) a store of its own"
+            )
+        strangers = sorted(set(other.projects) - set(self.projects))
+        if self.projects and strangers and not set(other.projects) & set(self.projects):
+            raise ForeignStoreError(
+                f"this store remembers the Dialog Insight projects {', '.join(map(str, self.projects))}, and the "
+                f"integration is about {', '.join(map(str, strangers))}: give it a store of its own"
+            )
+        return Owner(self.org_id, tuple({*self.projects, *other.projects}))
+
+    def to_dict(self) -> dict[str, Any]:  # JSON-safe data
+        """Give the owner as plain data."""
+        return {"org_id": self.org_id, "projects": list(self.projects)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:  # plain data of a store
+        """Read what `to_dict` gave."""
+        return cls(str(data["org_id"]), tuple(map(int, data["projects"])))
+
+
+_RUN_FORMAT: Final = 2
+
+
+@attrs.frozen(repr=False)
+class RunRecord:
+    """What the history keeps of one run: never values, only what was done.
+
+    A run is recorded as it goes on; one without an end (`finished` is None) was killed, or is still under way.
+    """
+
+    run_id: str
+    transfers: tuple[str, ...]
+    started: datetime
+    finished: datetime | None
+    plan_digest: str
+    ok: bool
+    counts: tuple[tuple[str, int], ...] = ()
+    cut_short: str = ""
+    calls: tuple[tuple[str, int], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<RunRecord {self.run_id} {'ok' if self.ok else 'not ok' if self.finished else 'not finished'}>"
+
+    def to_dict(self) -> dict[str, Any]:  # JSON-safe data
+        """Give the record as plain data."""
+        return {
+            "format": _RUN_FORMAT,
+            "run_id": self.run_id,
+            "transfers": list(self.transfers),
+            "started": self.started.isoformat(),
+            "finished": self.finished.isoformat() if self.finished else None,
+            "plan_digest": self.plan_digest,
+            "ok": self.ok,
+            "counts": dict(self.counts),
+            "cut_short": self.cut_short,
+            "calls": dict(self.calls),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:  # plain data of a store
+        """Read what `to_dict` gave, in this format or in an older one."""
+        if data.get("format", 1) > _RUN_FORMAT:
+            raise ValueError(f"a run of format {data['format']}; this version reads up to {_RUN_FORMAT}")
+        finished = data["finished"]
+        return cls(
+            data["run_id"],
+            tuple(data["transfers"]),
+            datetime.fromisoformat(data["started"]),
+            datetime.fromisoformat(finished) if finished else None,
+            data["plan_digest"],
+            data["ok"],
+            tuple(data["counts"].items()),
+            data.get("cut_short", ""),  # this and the next are new in format 2
+            tuple(data.get("calls", {}).items()),
+        )
+
+
+_INTENT_FORMAT: Final = 1
+
+
+@attrs.frozen(repr=False)
+class Intent:
+    """Writes that are about to be sent, recorded first; it stays open until what came of them is settled.
+
+    Args:
+        id: its name, of the run and its place in it.
+        run_id: the run that sends them.
+        transfer: whose writes they are.
+        at: when it was recorded.
+        plan: the piece of the plan, as `Plan.to_dict` gives it.
+        outcomes: what is known of the writes so far, by action id; a write without one may or may not have been done.
+    """
+
+    id: str
+    run_id: str
+    transfer: str
+    at: datetime
+    plan: Mapping[str, Any]  # JSON-safe data
+    outcomes: Mapping[str, Outcome] = attrs.field(factory=dict[str, Outcome])
+
+    def noting(self, outcomes: Mapping[str, Outcome]) -> Intent:
+        """Give the intent with further outcomes."""
+        return attrs.evolve(self, outcomes={**self.outcomes, **outcomes})
+
+    def __repr__(self) -> str:
+        return f"<Intent {self.id} of {self.transfer}>"
+
+    def to_dict(self) -> dict[str, Any]:  # JSON-safe data
+        """Give the intent as plain data."""
+        return {
+            "format": _INTENT_FORMAT,
+            "id": self.id,
+            "run_id": self.run_id,
+            "transfer": self.transfer,
+            "at": self.at.isoformat(),
+            "plan": self.plan,
+            "outcomes": outcomes_to_plain(self.outcomes),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:  # plain data of a store
+        """Read what `to_dict` gave."""
+        if data["format"] > _INTENT_FORMAT:
+            raise ValueError(f"an intent of format {data['format']}; this version reads up to {_INTENT_FORMAT}")
+        return cls(
+            data["id"],
+            data["run_id"],
+            data["transfer"],
+            datetime.fromisoformat(data["at"]),
+            data["plan"],
+            outcomes_from_plain(data["outcomes"]),
+        )
+
+
+def outcomes_to_plain(outcomes: Mapping[str, Outcome]) -> dict[str, Any]:  # JSON-safe data
+    """Give outcomes as plain data; rows that a service told us are left out, and read again where they are needed."""
+    return {action: [o.kind.value, o.record_id, o.code, o.message, list(o.fields)] for action, o in outcomes.items()}
+
+
+def outcomes_from_plain(data: Mapping[str, Any]) -> dict[str, Outcome]:  # plain data of a store
+    """Read what `outcomes_to_plain` gave."""
+    return {
+        action: Outcome(OutcomeKind(kind), record_id, None, code, message, tuple(fields))
+        for action, (kind, record_id, code, message, fields) in data.items()
+    }
+
+
+@attrs.frozen
+class Lease:
+    """Who may write to a store: its holder, since when, and until when if it is not prolonged."""
+
+    holder: str
+    since: datetime
+    until: datetime
+
+    @staticmethod
+    def taken(lease: Lease | None, holder: str, now: datetime, until: datetime) -> Lease:
+        """Give the lease once `holder` has taken it or prolonged its own; raises where another's has not run out."""
+        if lease is None or lease.holder == holder or lease.until <= now:
+            return Lease(holder, lease.since if lease is not None and lease.holder == holder else now, until)
+        raise AlreadyRunningError(
+            f"another run ({lease.holder}) uses this store since {lease.since.isoformat()}; "
+            f"its lease ends at {lease.until.isoformat()}",
+            holder=lease.holder,
+            since=lease.since.isoformat(),
+        )
+
+    @staticmethod
+    def check(lease: Lease | None, holder: str | None) -> None:
+        """Raise unless `holder` has the lease; None stands for a caller that needs none."""
+        if holder is None or (lease is not None and lease.holder == holder):
+            return
+        raise AlreadyRunningError(
+            f"this run's lease has run out, and {lease.holder} took the store over at {lease.since.isoformat()}"
+            if lease is not None
+            else "this run's lease has run out, and another run has used the store since",
+            holder=lease.holder if lease is not None else "",
+            since=lease.since.isoformat() if lease is not None else "",
+        )
+
+    def to_plain(self) -> list[str]:
+        """Give the lease as plain data."""
+        return [self.holder, self.since.isoformat(), self.until.isoformat()]
+
+    @classmethod
+    def from_plain(cls, data: Any) -> Self:  # plain data of a store
+        """Read what `to_plain` gave."""
+        holder, since, until = data
+        return cls(str(holder), datetime.fromisoformat(since), datetime.fromisoformat(until))
+
+
+class Store(Protocol):
+    """What a synchronizer asks of a store; all calls block, and may come from several threads, one at a time.
+
+    Each call that writes is one transaction: after a crash either all of it is there or none.  With `holder` it is
+    refused (`AlreadyRunningError`) unless that holder still has the lease.  Other errors are `StoreError`s.
+    """
+
+    def belong_to(self, owner: Owner, *, claim: bool = True) -> None:
+        """Remember whose store this is; raises `ForeignStoreError` for another org or wholly other projects.
+
+        Without `claim` it is only looked at: a plan of a wrong declaration leaves no trace.
+        """
+        ...
+
+    def owner(self) -> Owner | None:
+        """Tell whose store this is; None: nobody's yet."""
+        ...
+
+    def transfers(self) -> tuple[str, ...]:
+        """Give the names of the transfers that anything is remembered of, sorted."""
+        ...
+
+    def baseline(self, transfer: str) -> Baseline:
+        """Give what is remembered of a transfer."""
+        ...
+
+    def save(
+        self,
+        settlement: Settlement,
+        run: RunRecord | None = None,
+        *,
+        settles: Collection[str] = (),
+        holder: str | None = None,
+    ) -> None:
+        """Keep a settlement, of one transfer or of several, and close the intents (by id) that it settles.
+
+        A run that is known already is replaced by what is given.
+        """
+        ...
+
+    def runs(self, limit: int = 50) -> tuple[RunRecord, ...]:
+        """Give the latest runs, newest first."""
+        ...
+
+    def intend(self, intent: Intent, *, holder: str | None = None) -> None:
+        """Record what is about to be written, before it is."""
+        ...
+
+    def note(self, intent_id: str, outcomes: Mapping[str, Outcome], *, holder: str | None = None) -> None:
+        """Record what came of writes of an open intent, besides what is recorded already."""
+        ...
+
+    def intents(self) -> tuple[Intent, ...]:
+        """Give the intents that nothing has settled yet, oldest first."""
+        ...
+
+    def schemas(self, transfer: str) -> Mapping[Side, TableSchema]:
+        """Give the schemas that were last kept for a transfer; a side of which none was kept is absent."""
+        ...
+
+    def keep_schemas(self, transfer: str, schemas: Mapping[Side, TableSchema]) -> None:
+        """Keep what a transfer's tables look like, for the next run to compare; sides that are not given stay."""
+        ...
+
+    def acquire(self, holder: str, *, now: datetime, until: datetime) -> None:
+        """Take the lease, or prolong one's own; raises `AlreadyRunningError` while another holds it."""
+        ...
+
+    def renew(self, holder: str, *, until: datetime) -> None:
+        """Prolong the lease that one holds; raises `AlreadyRunningError` where another has taken it over since."""
+        ...
+
+    def release(self, holder: str) -> None:
+        """Give the lease back, if one holds it."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        ...
+
+
+def unknown_intent(intent_id: str) -> ConfigurationError:
+    """Make the error for outcomes of an intent that is not open."""
+    return ConfigurationError(f"there is no open intent {intent_id!r}: it was settled, or never recorded")

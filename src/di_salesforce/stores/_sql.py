@@ -1,0 +1,362 @@
+"""What the stores that keep their memory in SQL tables have in common: the tables, and each call as SQL.
+
+What may not go in here: connections and the errors of one database (`_sqlite.py`, `_postgres.py`), deciding.  The
+format is a promise: `meta` holds its number, older ones are migrated when the store is opened, newer ones are refused.
+Statements are written for both databases; their places are `?`.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Final, Protocol, Self
+
+from di_salesforce.engine import Baseline, CoverageRecord, LinkRecord, OpenItem, Outcome, Settlement, Tombstone
+from di_salesforce.exceptions import ConfigurationError, StoreError
+from di_salesforce.records import Side
+from di_salesforce.schema import TableSchema
+from di_salesforce.stores._protocol import (
+    Intent,
+    Lease,
+    Owner,
+    RunRecord,
+    outcomes_from_plain,
+    outcomes_to_plain,
+    unknown_intent,
+)
+
+__all__ = ["ADVICE", "APPLICATION", "FORMAT", "TABLES", "SqlStore", "Statements", "migration"]
+
+FORMAT: Final = 2
+
+APPLICATION: Final = "di-salesforce"
+
+ADVICE: Final = "replace it by a copy, and look at a plan before anything is applied"
+
+_DAMAGE: Final = (KeyError, TypeError, ValueError, AttributeError)
+"""What reading plain data that is not what it should be may raise."""
+
+# What each format added to the one before.  Native ids and keys stand in columns of their own, so that a record can be
+# found and forgotten without reading bodies.  `{serial}` and `{strict}` are each database's own words.
+_MIGRATIONS: Final[Mapping[int, str]] = {
+    1: """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) {strict};
+CREATE TABLE links (
+    transfer TEXT NOT NULL, id TEXT NOT NULL, salesforce_id TEXT, dialog_insight_id TEXT,
+    salesforce_key TEXT, dialog_insight_key TEXT, body TEXT NOT NULL, PRIMARY KEY (transfer, id)
+) {strict};
+CREATE INDEX links_salesforce ON links (transfer, salesforce_id);
+CREATE INDEX links_dialog_insight ON links (transfer, dialog_insight_id);
+CREATE TABLE rows (
+    id TEXT PRIMARY KEY, transfer TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL
+) {strict};
+CREATE INDEX rows_transfer ON rows (transfer);
+CREATE TABLE runs (number {serial}, body TEXT NOT NULL) {strict}
+""",
+    2: """
+ALTER TABLE runs ADD COLUMN run_id TEXT;
+CREATE INDEX runs_run_id ON runs (run_id);
+CREATE TABLE journal (
+    number {serial}, id TEXT NOT NULL UNIQUE, body TEXT NOT NULL
+) {strict};
+CREATE TABLE noted (number {serial}, intent TEXT NOT NULL, body TEXT NOT NULL) {strict};
+CREATE INDEX noted_intent ON noted (intent)
+""",
+}
+
+TABLES: Final = frozenset({"meta", "links", "rows", "runs"})
+"""The tables of every format."""
+
+
+def migration(format_: int, *, serial: str, strict: str) -> list[str]:
+    """Give the statements that make a format out of the one before it."""
+    return [text.format(serial=serial, strict=strict) for text in _MIGRATIONS[format_].split(";")]
+
+
+class Statements(Protocol):
+    """What carries out SQL within a transaction."""
+
+    def execute(self, sql: str, values: Sequence[object] = (), /) -> Iterable[tuple[Any, ...]]:  # columns of any type
+        """Carry out one statement, and give its rows."""
+        ...
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[object]], /) -> object:
+        """Carry out one statement for each row of values."""
+        ...
+
+
+_PUT_META: Final = (
+    "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+_PUT_LINK: Final = """
+INSERT INTO links (transfer, id, salesforce_id, dialog_insight_id, salesforce_key, dialog_insight_key, body)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (transfer, id) DO UPDATE SET
+    salesforce_id = excluded.salesforce_id, dialog_insight_id = excluded.dialog_insight_id,
+    salesforce_key = excluded.salesforce_key, dialog_insight_key = excluded.dialog_insight_key, body = excluded.body
+"""
+_PUT_ROW: Final = """
+INSERT INTO rows (id, transfer, kind, body) VALUES (?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET transfer = excluded.transfer, kind = excluded.kind, body = excluded.body
+"""
+_PUT_INTENT: Final = """
+INSERT INTO journal (id, body) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body
+"""
+
+
+class SqlStore(ABC):
+    """A store in SQL tables; a database's own class says how statements reach it."""
+
+    @abstractmethod
+    def _transaction(self, doing: str) -> AbstractContextManager[Statements]:
+        """Begin a transaction that keeps other writers out; commit it at its end, or take it back."""
+
+    @abstractmethod
+    def _reading(self, doing: str) -> AbstractContextManager[Statements]:
+        """Give what reads; it sees one moment of the store."""
+
+    @property
+    @abstractmethod
+    def _place(self) -> str:
+        """Where the store is, in words that may be shown."""
+
+    # ------------------------------------------------------------------------------------------------ plain data
+
+    def _damaged(self, what: str) -> StoreError:
+        return StoreError(f"{what} in the store {self._place} is damaged: {ADVICE}")
+
+    def _read(self, body: str) -> Any:  # whatever JSON a damaged store may hold
+        try:
+            return json.loads(body)
+        except ValueError:
+            raise StoreError(f"the store {self._place} holds a row that is not JSON: {ADVICE}") from None
+
+    def _meta(self, db: Statements, name: str) -> Any:  # whatever JSON a damaged store may hold
+        for (value,) in db.execute("SELECT value FROM meta WHERE name = ?", (name,)):
+            return self._read(str(value))
+        return None
+
+    def _put_meta(self, db: Statements, name: str, value: object) -> None:
+        if value is None:
+            db.execute("DELETE FROM meta WHERE name = ?", (name,))
+        else:
+            db.execute(_PUT_META, (name, _json(value)))
+
+    # ---------------------------------------------------------------------------------------------- whose it is
+
+    def belong_to(self, owner: Owner, *, claim: bool = True) -> None:
+        """Remember whose store this is; raises `ForeignStoreError` for another org or wholly other projects.
+
+        Without `claim` it is only looked at: a plan of a wrong declaration leaves no trace.
+        """
+        with self._transaction("claim") as db:
+            known = self._owner(db)
+            joined = owner if known is None else known.joined(owner)
+            if claim:
+                self._put_meta(db, "owner", joined.to_dict())
+
+    def owner(self) -> Owner | None:
+        """Tell whose store this is; None: nobody's yet."""
+        with self._reading("read") as db:
+            return self._owner(db)
+
+    def _owner(self, db: Statements) -> Owner | None:
+        data = self._meta(db, "owner")
+        try:
+            return None if data is None else Owner.from_dict(data)
+        except _DAMAGE:
+            raise StoreError(f"the store {self._place} does not say whose it is: {ADVICE}") from None
+
+    # ------------------------------------------------------------------------------------------------ the memory
+
+    def transfers(self) -> tuple[str, ...]:
+        """Give the names of the transfers that anything is remembered of, sorted."""
+        with self._reading("read") as db:
+            found = db.execute("SELECT transfer FROM links UNION SELECT transfer FROM rows")
+            return tuple(sorted(str(name) for (name,) in found))
+
+    def baseline(self, transfer: str) -> Baseline:
+        """Give what is remembered of a transfer."""
+        with self._reading("read") as db:
+            bodies = [
+                *db.execute("SELECT body FROM links WHERE transfer = ?", (transfer,)),
+                *db.execute("SELECT body FROM rows WHERE transfer = ?", (transfer,)),
+            ]
+        try:
+            return Baseline.from_dicts([self._read(body) for (body,) in bodies])
+        except ConfigurationError as error:
+            raise StoreError(f"the store {self._place} is damaged or newer: {error}; {ADVICE}") from None
+
+    def save(
+        self,
+        settlement: Settlement,
+        run: RunRecord | None = None,
+        *,
+        settles: Collection[str] = (),
+        holder: str | None = None,
+    ) -> None:
+        """Keep a settlement, of one transfer or of several, and close the intents (by id) that it settles.
+
+        A run that is known already is replaced by what is given.
+        """
+        with self._transaction("write") as db:
+            self._check_lease(db, holder)
+            db.executemany("DELETE FROM links WHERE id = ?", [(link,) for link in settlement.removed_links])
+            db.executemany(_PUT_LINK, map(_link_row, settlement.changed_links))
+            gone = (*settlement.closed_items, *settlement.removed_tombstones)
+            db.executemany("DELETE FROM rows WHERE id = ?", [(_row_id(row_id),) for row_id in gone])
+            kept: tuple[OpenItem | Tombstone | CoverageRecord, ...] = (
+                *settlement.open_items,
+                *settlement.tombstones,
+                *settlement.coverages,
+            )
+            db.executemany(
+                _PUT_ROW, [(_row_id(row.id, row.kind), row.transfer, row.kind, _json(row.to_dict())) for row in kept]
+            )
+            if run is not None:
+                self._put_run(db, run)
+            for intent_id in settles:
+                db.execute("DELETE FROM noted WHERE intent = ?", (intent_id,))
+                db.execute("DELETE FROM journal WHERE id = ?", (intent_id,))
+
+    # ------------------------------------------------------------------------------------- history and journal
+
+    def _put_run(self, db: Statements, run: RunRecord) -> None:
+        known = list(db.execute("SELECT number FROM runs WHERE run_id = ?", (run.run_id,)))
+        if known:
+            db.execute("UPDATE runs SET body = ? WHERE number = ?", (_json(run.to_dict()), known[-1][0]))
+        else:
+            db.execute("INSERT INTO runs (run_id, body) VALUES (?, ?)", (run.run_id, _json(run.to_dict())))
+
+    def runs(self, limit: int = 50) -> tuple[RunRecord, ...]:
+        """Give the latest runs, newest first."""
+        with self._reading("read") as db:
+            rows = list(db.execute("SELECT body FROM runs ORDER BY number DESC LIMIT ?", (limit,)))
+        try:
+            return tuple(RunRecord.from_dict(self._read(body)) for (body,) in rows)
+        except _DAMAGE:
+            raise self._damaged("the history") from None
+
+    def intend(self, intent: Intent, *, holder: str | None = None) -> None:
+        """Record what is about to be written, before it is."""
+        with self._transaction("write") as db:
+            self._check_lease(db, holder)
+            db.execute(_PUT_INTENT, (intent.id, _json(intent.to_dict())))
+
+    def note(self, intent_id: str, outcomes: Mapping[str, Outcome], *, holder: str | None = None) -> None:
+        """Record what came of writes of an open intent, besides what is recorded already."""
+        with self._transaction("write") as db:
+            self._check_lease(db, holder)
+            if not list(db.execute("SELECT 1 FROM journal WHERE id = ?", (intent_id,))):
+                raise unknown_intent(intent_id)
+            body = _json(outcomes_to_plain(outcomes))
+            db.execute("INSERT INTO noted (intent, body) VALUES (?, ?)", (intent_id, body))
+
+    def intents(self) -> tuple[Intent, ...]:
+        """Give the intents that nothing has settled yet, oldest first."""
+        with self._reading("read") as db:
+            bodies = [self._read(body) for (body,) in db.execute("SELECT body FROM journal ORDER BY number")]
+            noted = list(db.execute("SELECT intent, body FROM noted ORDER BY number"))
+        try:
+            found = {intent.id: intent for intent in map(Intent.from_dict, bodies)}
+            for intent_id, body in noted:
+                found[intent_id] = found[intent_id].noting(outcomes_from_plain(self._read(body)))
+        except _DAMAGE:
+            raise self._damaged("the journal") from None
+        return tuple(found.values())
+
+    # --------------------------------------------------------------------------------------------------- schemas
+
+    def schemas(self, transfer: str) -> Mapping[Side, TableSchema]:
+        """Give the schemas that were last kept for a transfer; a side of which none was kept is absent."""
+        with self._reading("read") as db:
+            kept = {side: data for side in Side if (data := self._meta(db, _schema_name(transfer, side))) is not None}
+        try:
+            return {side: TableSchema.from_dict(data) for side, data in kept.items()}
+        except (AttributeError, ConfigurationError) as error:
+            raise StoreError(f"a schema in the store {self._place} is damaged or newer: {error}; {ADVICE}") from None
+
+    def keep_schemas(self, transfer: str, schemas: Mapping[Side, TableSchema]) -> None:
+        """Keep what a transfer's tables look like, for the next run to compare; sides that are not given stay."""
+        with self._transaction("write") as db:
+            for side, schema in schemas.items():
+                self._put_meta(db, _schema_name(transfer, side), schema.to_dict())
+
+    # ------------------------------------------------------------------------------------------------- the lease
+
+    def _lease(self, db: Statements) -> Lease | None:
+        data = self._meta(db, "lease")
+        try:
+            return None if data is None else Lease.from_plain(data)
+        except _DAMAGE:
+            raise self._damaged("the lease") from None
+
+    def _check_lease(self, db: Statements, holder: str | None) -> None:
+        if holder is not None:
+            Lease.check(self._lease(db), holder)
+
+    def acquire(self, holder: str, *, now: datetime, until: datetime) -> None:
+        """Take the lease, or prolong one's own; raises `AlreadyRunningError` while another holds it."""
+        with self._transaction("lease") as db:
+            self._put_meta(db, "lease", Lease.taken(self._lease(db), holder, now, until).to_plain())
+
+    def renew(self, holder: str, *, until: datetime) -> None:
+        """Prolong the lease that one holds; raises `AlreadyRunningError` where another has taken it over since."""
+        with self._transaction("lease") as db:
+            lease = self._lease(db)
+            Lease.check(lease, holder)
+            self._put_meta(db, "lease", Lease.taken(lease, holder, until, until).to_plain())
+
+    def release(self, holder: str) -> None:
+        """Give the lease back, if one holds it."""
+        with self._transaction("release") as db:
+            lease = self._lease(db)
+            if lease is not None and lease.holder == holder:
+                self._put_meta(db, "lease", None)
+
+    # ------------------------------------------------------------------------------------------------- at the end
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of files and connections; may be called twice."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _check_format(self, version: object) -> int:
+        """Read the format number, and refuse one that this version cannot read."""
+        text = str(version)
+        if not text.isdecimal():
+            raise StoreError(f"the store {self._place} is damaged, its format number is missing: {ADVICE}")
+        if int(text) > FORMAT:
+            raise StoreError(f"the store {self._place} has format {text}; this version reads up to {FORMAT}")
+        return int(text)
+
+
+def _json(data: object) -> str:  # JSON-safe data
+    # ASCII, so that half of a surrogate pair (which JSON can hold, and UTF-8 cannot) does not lose a whole save.
+    return json.dumps(data, separators=(",", ":"))
+
+
+def _link_row(link: LinkRecord) -> tuple[str | None, ...]:
+    keys = [None if (key := link.key(side)) is None else json.dumps(key) for side in Side]
+    return (link.transfer, link.id, link.salesforce_id, link.dialog_insight_id, *keys, _json(link.to_dict()))
+
+
+def _schema_name(transfer: str, side: Side) -> str:
+    # Beside the owner and the lease, where releases that know nothing of schemas leave it alone.
+    return f"schema:{side.value}:{transfer}"
+
+
+def _row_id(row_id: str, kind: str = "") -> str:
+    # Items, tombstones and coverages are named apart already; a coverage's and a tombstone's names could meet.
+    return f"coverage:{row_id}" if kind == "coverage" else row_id
