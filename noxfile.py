@@ -15,7 +15,7 @@ import nox
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)  # from the classifiers
-TEST_TOOLS = (".[testing,toml,tz,postgres]", "psycopg[binary]", "pytest-timeout", "pytest-xdist", "sybil")
+TEST_TOOLS = (".[speed,testing,toml,tz,postgres]", "psycopg[binary]", "pytest-timeout", "pytest-xdist", "sybil")
 
 nox.needs_version = ">=2024.10"
 nox.options.default_venv_backend = "venv"
@@ -48,7 +48,7 @@ def types(session: nox.Session) -> None:
 @nox.session(tags=["quick"])
 def docs(session: nox.Session) -> None:
     """Build the docs with warnings as errors, and run every code block and docstring example."""
-    session.install("-e", ".[testing,toml,tz,docs]", *TEST_TOOLS[1:])
+    session.install("-e", ".[speed,testing,toml,tz,docs]", *TEST_TOOLS[1:])
     session.run("sphinx-build", "-W", "-n", "--keep-going", "-q", "docs", "docs/_build/html")
     session.run("python", "-m", "pytest", "README.md", "CONTRIBUTING.md", "docs", "src", "-q", *session.posargs)
 

@@ -63,7 +63,9 @@ ROOMS = {
         effects=("os", "pathlib"),
     ),
     "engine": Room(("engine",), rooms=PURE, outside=VALUES),
-    "protocol": Room(("wire", "retry", "session"), rooms=PURE, outside=(*VALUES, "cattrs")),
+    "protocol": Room(
+        ("wire", "retry", "session", "_json_text"), rooms=PURE, outside=(*VALUES, "cattrs"), on_use=("msgspec",)
+    ),
     "salesforce": Room(("salesforce",), rooms=(*PURE, "protocol"), outside=(*VALUES, "cattrs")),
     "dialog_insight": Room(("dialog_insight",), rooms=(*PURE, "protocol"), outside=(*VALUES, "cattrs")),
     "transports": Room(("transports",), rooms=(*PURE, *VENDORS), outside=VALUES),

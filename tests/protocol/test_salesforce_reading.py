@@ -35,7 +35,7 @@ from di_salesforce.salesforce._collections import retrieve_slice, write_slice
 from di_salesforce.salesforce._errors import error_of, log_in_error
 from di_salesforce.salesforce._rows import as_object, parent_paths, plain_rows, record_text
 from di_salesforce.salesforce._schema import table_schema
-from di_salesforce.salesforce._settings import Writing, usage_of
+from di_salesforce.salesforce._settings import Page, Writing, usage_of
 from di_salesforce.schema import FieldType
 from di_salesforce.wire import Call, HttpRequest, HttpResponse
 
@@ -273,7 +273,7 @@ RECORD = {
 
 def test_rows_are_plain() -> None:
     """No attributes; parents and compound fields under dotted names; child queries as lists of rows."""
-    assert plain_rows([RECORD]) == [
+    assert plain_rows(Page([RECORD], 1)) == [
         {
             "Id": "003",
             "Account.Name": "Acme",
@@ -293,7 +293,7 @@ def test_null_parents_keep_the_shape_of_rows() -> None:
         {"Id": "2", "Account": {"Name": "A", "Owner": None}},
         {"Id": "3", "Account": None},
     ]
-    rows = plain_rows(records, paths)
+    rows = plain_rows(Page(records, len(records)), paths)
     assert [set(row) for row in rows] == [{"Id", "Account.Name", "Account.Owner.Name"}] * 3
     assert rows[1]["Account.Owner.Name"] is rows[2]["Account.Name"] is None
 

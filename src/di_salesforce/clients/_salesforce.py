@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json as jsonlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Final, LiteralString, Self, TypeVar, overload
 
@@ -22,7 +22,7 @@ from di_salesforce.salesforce import _flows as flows
 from di_salesforce.salesforce._auth import AccessToken, Auth, RefreshToken, auth_from_env
 from di_salesforce.salesforce._calls import HEADERS
 from di_salesforce.salesforce._rows import record_reader
-from di_salesforce.salesforce._settings import Budget, Identity, Limit, Settings, Usage
+from di_salesforce.salesforce._settings import Budget, Identity, Limit, Page, Settings, Usage
 from di_salesforce.salesforce._soql import Soql
 from di_salesforce.salesforce._soql import soql as with_values
 from di_salesforce.schema import TableSchema
@@ -289,17 +289,17 @@ class SalesforceClient(SalesforceChanges):
     def _pages(
         self,
         question: Soql,
-        read: Callable[[Iterable[dict[str, Any]]], list[Any]],  # JSON objects in, whatever was asked for out
+        read: Callable[[Page], list[Any]],  # whatever was asked for
         include_deleted: bool,  # noqa: FBT001 - private
         batch_size: int | None,
     ) -> Iterator[Any]:  # whatever was asked for
         first = flows.first_page(*self.context, question, include_deleted=include_deleted, batch_size=batch_size)
         page = self.run(first)
-        yield from read(page.records)
+        yield from read(page)
         while page.next_path is not None:
             pages = self.run(flows.following_pages(*self.context, page))
             for page in pages:
-                yield from read(page.records)
+                yield from read(page)
 
     def query_all(
         self,

@@ -7,7 +7,7 @@ test compares; the two differ by `await` alone.
 from __future__ import annotations
 
 import json as jsonlib
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Any, LiteralString, Self, TypeVar, overload
 
@@ -21,7 +21,7 @@ from di_salesforce.salesforce import _flows as flows
 from di_salesforce.salesforce._auth import Auth
 from di_salesforce.salesforce._calls import HEADERS
 from di_salesforce.salesforce._rows import record_reader
-from di_salesforce.salesforce._settings import Budget, Identity, Limit, Settings, Usage
+from di_salesforce.salesforce._settings import Budget, Identity, Limit, Page, Settings, Usage
 from di_salesforce.salesforce._soql import Soql
 from di_salesforce.salesforce._soql import soql as with_values
 from di_salesforce.schema import TableSchema
@@ -259,18 +259,18 @@ class AsyncSalesforceClient(AsyncSalesforceChanges):
     async def _pages(
         self,
         question: Soql,
-        read: Callable[[Iterable[dict[str, Any]]], list[Any]],  # JSON objects in, whatever was asked for out
+        read: Callable[[Page], list[Any]],  # whatever was asked for
         include_deleted: bool,  # noqa: FBT001 - private
         batch_size: int | None,
     ) -> AsyncIterator[Any]:  # whatever was asked for
         first = flows.first_page(*self.context, question, include_deleted=include_deleted, batch_size=batch_size)
         page = await self.run(first)
-        for row in read(page.records):
+        for row in read(page):
             yield row
         while page.next_path is not None:
             pages = await self.run(flows.following_pages(*self.context, page))
             for page in pages:
-                for row in read(page.records):
+                for row in read(page):
                     yield row
 
     async def query_all(

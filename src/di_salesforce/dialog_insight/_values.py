@@ -15,6 +15,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final, TypeAlias, TypeGuard
 
+from di_salesforce._json_text import read_exactly
 from di_salesforce.dialog_insight._names import Target
 from di_salesforce.exceptions import ConversionError
 from di_salesforce.records import Row, Side, Value
@@ -120,14 +121,7 @@ def is_list(value: object) -> TypeGuard[list[Any]]:  # of any JSON values
 
 def load_json(response: HttpResponse) -> Any:  # any JSON value
     """Read a body as JSON with exact decimals; raises `ValueError` for anything that is not JSON."""
-    try:
-        return response.json(parse_float=Decimal, parse_constant=_no_constant)
-    except (ArithmeticError, RecursionError) as error:  # an exponent beyond Decimal's range; nesting without end
-        raise ValueError(type(error).__name__) from error
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+    return read_exactly(response.content)
 
 
 def read_id(value: object) -> int | None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
-from typing import Any, Final, NoReturn, TypeVar
+from itertools import chain
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import attrs
 
+from di_salesforce._json_text import read_exactly
 from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.records import Side, record_id_18
 from di_salesforce.salesforce._errors import error_of, unreadable
@@ -61,10 +62,6 @@ def saving_headers(settings: Settings) -> dict[str, str]:
     return {**JSON_BODY, **({"Sforce-Duplicate-Rule-Header": "allowSave=true"} if settings.allow_duplicates else {})}
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
-
-
 def reading(
     request: HttpRequest, read: Callable[[Any], T], *, ok: Collection[int] = (200,)
 ) -> Callable[[HttpResponse], T]:
@@ -74,11 +71,11 @@ def reading(
         if response.status not in ok:
             raise error_of(request, response)
         try:
-            return read(response.json(parse_float=Decimal, parse_constant=_refuse_constant))
+            return read(read_exactly(response.content))
         except RecursionError:
             why = "nested too deeply"
-        except (ValueError, ArithmeticError) as error:  # arithmetic: a number that no Decimal holds
-            why = "not JSON" if isinstance(error, (UnicodeDecodeError, ArithmeticError)) else str(error)
+        except ValueError as error:
+            why = str(error)
         raise unreadable(request, response, why)
 
     return decode
@@ -180,9 +177,12 @@ def _page(data: Any) -> Page:  # a JSON value
     if following is None and told.get("done") is not True:
         raise ValueError("neither `done` nor `nextRecordsUrl`")
     records = objects_of(told.get("records"))
-    for child in child_results(records):
+    for record in records:
+        record.pop("attributes", None)  # its type and address, which the query says already
+    nested = dict in set(map(type, chain.from_iterable(map(dict[str, Any].values, records))))
+    for child in child_results(records) if nested else ():
         _page(child)
-    return Page(records, total if isinstance(total, int) else len(records), following)
+    return Page(records, total if isinstance(total, int) else len(records), following, nested)
 
 
 def child_results(records: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:  # JSON objects

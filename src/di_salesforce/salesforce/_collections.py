@@ -72,12 +72,12 @@ def _row_result(item: dict[str, Any], operation: Operation) -> RowResult:  # a J
     success = item.get("success")
     if not isinstance(success, bool):
         raise WrongShapeError("`success` is missing")
-    record_id = item.get("id")
+    record_id, errors = item.get("id"), item.get("errors")
     return RowResult(
-        success=success,
-        record_id=record_id if isinstance(record_id, str) else None,
-        created=success and (operation == "create" or item.get("created") is True),
-        errors=tuple(_row_error(error) for error in objects_of(item.get("errors") or [])),
+        success,
+        record_id if isinstance(record_id, str) else None,
+        success and (operation == "create" or item.get("created") is True),
+        tuple(map(_row_error, objects_of(errors))) if errors else (),
     )
 
 

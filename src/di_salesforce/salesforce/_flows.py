@@ -201,7 +201,7 @@ def _likely_paths(page: Page, at_most: int) -> list[str]:
 
 def _with_children(settings: Settings, connection: str, page: Page) -> Flow[Page]:
     """Fetch what did not fit into the page of the results of child queries, at every depth."""
-    open_results = list(calls.child_results(page.records))
+    open_results = list(calls.child_results(page.records)) if page.nested else []
     while open_results:
         result = open_results.pop()
         while path := result.get("nextRecordsUrl"):
@@ -218,11 +218,11 @@ def query_rows(
     """Run a query to its end and give all of its rows."""
     paths = parent_paths(query.text)
     page = yield from first_page(settings, connection, query, include_deleted=include_deleted)
-    rows = plain_rows(page.records, paths)
+    rows = [*plain_rows(page, paths)]  # a list of its own: it grows
     while page.next_path is not None:
         pages = yield from following_pages(settings, connection, page)
         for page in pages:
-            rows += plain_rows(page.records, paths)
+            rows += plain_rows(page, paths)
     return rows
 
 
@@ -251,7 +251,7 @@ def get(
 ) -> Flow[dict[str, Any]]:  # a row, see `_rows.flat`
     """Read a record by id, as a plain row."""
     record = yield from _call(settings, connection, calls.get_record(settings, sobject, record_id, fields))
-    return plain_rows([record], [field for field in fields or () if "." in field])[0]
+    return plain_rows(Page([record], 1), [field for field in fields or () if "." in field])[0]
 
 
 def create(settings: Settings, connection: str, sobject: str, values: Row) -> Flow[str]:

@@ -42,7 +42,10 @@ def array_of(value: object) -> list[Any]:  # see `is_array`
 
 def objects_of(value: object) -> list[dict[str, Any]]:  # see `is_object`
     """Give a JSON array of objects, or raise."""
-    return [object_of(item) for item in array_of(value)]
+    items = array_of(value)
+    if set(map(type, items)) - {dict}:  # decoded JSON has no dict of another class
+        raise WrongShapeError("a JSON array of objects was expected")
+    return items
 
 
 def text_of(value: Mapping[str, object], name: str) -> str:

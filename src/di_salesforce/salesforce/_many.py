@@ -33,6 +33,9 @@ T = TypeVar("T")
 # Row codes that mean "another transaction was in the way": the row was not written, and may be tried again [S].
 _LOCKED: Final = frozenset({"UNABLE_TO_LOCK_ROW"})
 
+_OPEN: Final = RowResult(success=False)
+"""Stands for a record until its outcome is known."""
+
 # Calls for one slice that is refused as a whole: enough to find two bad rows among 200, little where all are bad.
 _MOST_CALLS: Final = 32
 
@@ -81,7 +84,7 @@ def write_collection(
     errors = [answer for answer in answers if isinstance(answer, DISalesforceError)]
     if errors and len(errors) == len(answers):
         raise errors[0]
-    results = [row if isinstance(row, RowResult) else RowResult(success=False) for row in prepared]
+    results = [row if isinstance(row, RowResult) else _OPEN for row in prepared]
     for part, answer in zip(slices, answers, strict=True):
         outcomes = [_not_sent(answer)] * len(part) if isinstance(answer, DISalesforceError) else answer
         for (place, _), outcome in zip(part, outcomes, strict=True):
@@ -99,7 +102,9 @@ def _write_slice(
     """Write one slice, and its locked rows again; raises only where nothing can have been applied."""
     results = yield from _write_parts(settings, connection, writing, rows)
     attempt, waited = 1, 0.0
-    while not writing.all_or_none and (locked := [place for place, row in enumerate(results) if _is_locked(row)]):
+    while not writing.all_or_none and (
+        locked := [place for place, row in enumerate(results) if row.errors and _is_locked(row)]
+    ):
         again = [rows[place] for place in locked]
         in_the_way = RecordLockedError("rows were locked", side=Side.SALESFORCE)
         request = write_slice(settings, writing, again).request
@@ -125,7 +130,7 @@ def _write_parts(settings: Settings, connection: str, writing: Writing, rows: Se
     One value of the wrong kind may refuse all rows of its call (to what extent is not known), though the others are
     good.  Raises only where nothing can have been applied.
     """
-    results = [RowResult(success=False)] * len(rows)
+    results = [_OPEN] * len(rows)
     parts, calls, written = [range(len(rows))], 0, False
     while parts:
         part, calls = parts.pop(), calls + 1

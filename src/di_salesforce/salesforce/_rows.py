@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from di_salesforce._json_text import written_fast
 from di_salesforce.exceptions import ConversionError
 from di_salesforce.records import UNSET, Side
 from di_salesforce.salesforce._json import is_object
+from di_salesforce.salesforce._settings import Page
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -131,12 +133,14 @@ def record_text(values: Mapping[str, object], *, sobject: str = "") -> bytes:
         >>> record_text({"LastName": "Tremblay", "Points__c": Decimal("1.10"), "Phone": None}).decode()
         '{"LastName":"Tremblay","Points__c":1.10,"Phone":null}'
     """
-    head: dict[str, object] = {"attributes": {"type": sobject}} if sobject else {}
+    paths = "." in "".join(values)
+    if not paths and (fast := written_fast(values)) is not None:
+        return _with_type(fast, sobject)
     row = {name: value for name, value in values.items() if value is not UNSET}
-    if any("." in name for name in row):
+    if paths:
         row = _nested(row)
     try:
-        return _members({**head, **row}).encode()
+        return _with_type(_members(row).encode(), sobject)
     except ValueError:
         pass  # again, field by field, to name the one at fault
     for name, value in row.items():
@@ -147,6 +151,18 @@ def record_text(values: Mapping[str, object], *, sobject: str = "") -> bytes:
         except ValueError as error:
             raise _refused(name, str(error)) from None
     raise AssertionError("a record is refused only for one of its fields")
+
+
+def _with_type(record: bytes, sobject: str) -> bytes:
+    """Put the `attributes` before the members, where the service's reader looks for them [R]."""
+    if not sobject:
+        return record
+    return _type_head(sobject) + record[1:] if len(record) > 2 else _type_head(sobject)[:-1] + b"}"
+
+
+@functools.lru_cache(maxsize=256)  # as many objects as a program is likely to write
+def _type_head(sobject: str) -> bytes:
+    return f'{{"attributes":{{"type":"{sobject}"}},'.encode("ascii")  # checked: letters, digits and underscores
 
 
 def _refused(field: str, why: str) -> ConversionError:
@@ -197,9 +213,9 @@ def parent_paths(query: str) -> tuple[str, ...]:
     return tuple(word for word in columns.split() if "." in word)
 
 
-def plain_rows(records: Iterable[Mapping[str, Any]], paths: Sequence[str] = ()) -> list[dict[str, Any]]:  # see `flat`
-    """Make plain rows of records; a parent that is null gives null to each of its fields that were selected."""
-    rows = [flat(record) for record in records]
+def plain_rows(page: Page, paths: Sequence[str] = ()) -> list[dict[str, Any]]:  # see `flat`
+    """Make plain rows of a page; a parent that is null gives null to each of its fields that were selected."""
+    rows = [flat(record) for record in page.records] if page.nested else page.records
     for row in rows if paths else ():
         missing = {path: parent for path in paths if path not in row and (parent := _null_parent(row, path))}
         for parent in set(missing.values()):
@@ -309,9 +325,9 @@ def as_object(record: Mapping[str, Any], into: type[T]) -> T:  # a JSON object
     )
 
 
-def record_reader(query: str, into: type[Any] | None) -> Callable[[Iterable[Mapping[str, Any]]], list[Any]]:
+def record_reader(query: str, into: type[Any] | None) -> Callable[[Page], list[Any]]:
     """Give what makes of a page's records what was asked for: plain rows, or objects of a class."""
     if into is not None:
-        return lambda records: [as_object(record, into) for record in records]
+        return lambda page: [as_object(record, into) for record in page.records]
     paths = parent_paths(query)
-    return lambda records: plain_rows(records, paths)
+    return lambda page: plain_rows(page, paths)

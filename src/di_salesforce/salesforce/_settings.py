@@ -130,11 +130,15 @@ class Budget:
 
 @attrs.frozen
 class Page:
-    """One page of a query: the records as they came, how many the query has in all, and where it goes on."""
+    """One page of a query: the records as they came, how many the query has in all, and where it goes on.
+
+    `nested` tells whether a record holds a parent or a child query's result; without one it is a plain row already.
+    """
 
     records: list[dict[str, Any]] = attrs.field(repr=False)  # JSON objects
     total: int
     next_path: str | None = None
+    nested: bool = True
 
 
 @attrs.frozen
