@@ -281,7 +281,7 @@ class _Uses:
         lookups = {f"{step[:-1]}c" if step.endswith("__r") else f"{step}Id" for step in steps}
         return cls(
             named=frozenset(lines | constants | lookups),
-            written=frozenset((flowing if creates or updates else set()) | (constants if creates else set())),
+            written=frozenset((flowing if creates or updates else set[str]()) | (constants if creates else set[str]())),
             filled=frozenset(flowing | constants) if creates else None,
         )
 
