@@ -7,7 +7,7 @@ alone shows to be wrong is refused where it is made (`_declared.py`) and not rep
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TypeAlias, TypeGuard
 
 from di_salesforce._check_fields import FIELD_RULES
@@ -17,7 +17,7 @@ from di_salesforce._check_rows import row_findings
 from di_salesforce._check_transfer import TRANSFER_RULES
 from di_salesforce._compatibility import converter_for
 from di_salesforce._findings import FINDING_CODES, Finding, Findings, Severity
-from di_salesforce._topology import TOPOLOGY_RULES
+from di_salesforce._topology import TOPOLOGY_RULES, beside_findings
 from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.mapping import Integration, ObjectTransfer
 from di_salesforce.records import Row, Side
@@ -35,6 +35,8 @@ def check(
     salesforce: Description | Mapping[str, Description] | None = None,
     dialog_insight: Description | Mapping[str, Description] | None = None,
     show_values: bool = False,
+    beside: Iterable[Integration] = (),
+    settled: Mapping[str, Collection[str]] | None = None,
 ) -> Findings:
     """Tell what would go wrong, before anything is written: all of it, with causes and remedies.
 
@@ -47,6 +49,9 @@ def check(
         salesforce: For one transfer its sObject as a schema, as rows, or as the two (`(schema, rows)`); for an
             integration a mapping from transfer names to such.  Rows are walked once.
         dialog_insight: Likewise for the table; where nothing is given, the schema that the project declares for it.
+        beside: Other integrations on the same services, such as another program's: tables that both write are told.
+        settled: By transfer name, the names of the lines that earlier runs compared (`FieldMapping.name`): lines that
+            came since are told.  A `Synchronizer` takes them from its store.
         show_values: Whether examples of refused values are shown as they are, instead of masked.
 
     Returns:
@@ -68,14 +73,23 @@ def check(
         fields: Salesforce's Contact takes no new record without LastName, and no line fills it (required.not_mapped)
         fields[0]: Salesforce's Contact has no field 'Emial' (field.missing)
     """
+    known_lines = {name: frozenset(lines) for name, lines in (settled or {}).items()}
     if isinstance(integration_or_transfer, ObjectTransfer):
+        transfer = integration_or_transfer
+        placed = {"": transfer}
         ground = Ground(
-            integration_or_transfer,
-            _known(salesforce, Side.SALESFORCE, integration_or_transfer),
-            _known(dialog_insight, Side.DIALOG_INSIGHT, integration_or_transfer),
+            transfer,
+            _known(salesforce, Side.SALESFORCE, transfer),
+            _known(dialog_insight, Side.DIALOG_INSIGHT, transfer),
+            settled=known_lines.get(transfer.name, frozenset()),
         )
-        return Findings(_of_transfer(ground, show_values=show_values))
-    return Findings(_of_integration(integration_or_transfer, salesforce, dialog_insight, show_values=show_values))
+        found = _of_transfer(ground, show_values=show_values)
+    else:
+        placed = {f"transfers[{i}]": transfer for i, transfer in enumerate(integration_or_transfer.transfers)}
+        found = _of_integration(
+            integration_or_transfer, salesforce, dialog_insight, known_lines, show_values=show_values
+        )
+    return Findings([*found, *beside_findings(placed, beside)])
 
 
 def _of_transfer(ground: Ground, *, show_values: bool) -> Iterator[Finding]:
@@ -85,7 +99,12 @@ def _of_transfer(ground: Ground, *, show_values: bool) -> Iterator[Finding]:
 
 
 def _of_integration(
-    integration: Integration, salesforce: object, dialog_insight: object, *, show_values: bool
+    integration: Integration,
+    salesforce: object,
+    dialog_insight: object,
+    settled: Mapping[str, frozenset[str]],
+    *,
+    show_values: bool,
 ) -> Iterator[Finding]:
     given = {
         side: _by_transfer(described, side, integration)
@@ -97,6 +116,7 @@ def _of_integration(
             _known(given[Side.SALESFORCE].get(transfer.name), Side.SALESFORCE, transfer),
             _known(given[Side.DIALOG_INSIGHT].get(transfer.name), Side.DIALOG_INSIGHT, transfer),
             f"transfers[{index}].",
+            settled.get(transfer.name, frozenset()),
         )
         for index, transfer in enumerate(integration.transfers)
     }

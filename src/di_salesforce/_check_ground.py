@@ -39,6 +39,7 @@ class Ground:
     salesforce: Known
     dialog_insight: Known
     prefix: str = ""
+    settled: frozenset[str] = frozenset()  # names of the lines that earlier runs compared; empty: not known
     converters: dict[str, Converter | None] = attrs.field(init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:

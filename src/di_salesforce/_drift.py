@@ -63,6 +63,12 @@ CHANGE_CODES: Final[Mapping[str, ChangeCode]] = {
     "schema.read_only": ChangeCode(_E, "a field can no longer be written", Concern.WRITTEN),
     "schema.references_changed": ChangeCode(_W, "a lookup refers to other objects than before"),
     "schema.restricted": ChangeCode(_W, "a picklist takes no other values than its own any more", Concern.WRITTEN),
+    "schema.table_closed": ChangeCode(
+        _E, "records of the table can no longer be read, created, changed or deleted", Concern.TABLE
+    ),
+    "schema.table_opened": ChangeCode(
+        _I, "records of the table can be read, created, changed or deleted, and could not before", Concern.TABLE
+    ),
     "schema.type_changed": ChangeCode(_E, "a field has another type"),
     "schema.unrestricted": ChangeCode(_I, "a picklist takes other values than its own now"),
     "schema.writable": ChangeCode(_I, "a field can now be written"),
@@ -79,6 +85,7 @@ def _change(code: str, schema: TableSchema, path: str, message: str, remedy: str
     return Finding(CHANGE_CODES[code].severity, code, path, message, remedy, schema.side)
 
 
+_FINE: Final = "nothing to do"
 _CHECK_AGAIN: Final = "check the transfer again before its next run"
 
 
@@ -113,7 +120,7 @@ def _room(schema: TableSchema, old: FieldSchema, new: FieldSchema) -> Found:
             schema,
             new.name,
             f"{described(new, schema.side)} holds {_limit(after)} {unit}, before {_limit(before)}",
-            f"values that fitted may be refused now: {_CHECK_AGAIN}" if code == "schema.less_room" else "nothing to do",
+            f"values that fitted may be refused now: {_CHECK_AGAIN}" if code == "schema.less_room" else _FINE,
         )
 
 
@@ -149,9 +156,7 @@ def _choices(schema: TableSchema, old: FieldSchema, new: FieldSchema) -> Found:
             f"rows with other values will be refused: {_CHECK_AGAIN}",
         )
     if old.restricted and not new.restricted:
-        yield _change(
-            "schema.unrestricted", schema, new.name, f"{name} takes other values than its own now", "nothing to do"
-        )
+        yield _change("schema.unrestricted", schema, new.name, f"{name} takes other values than its own now", _FINE)
 
 
 def _writing(schema: TableSchema, old: FieldSchema, new: FieldSchema) -> Found:
@@ -171,13 +176,11 @@ def _writing(schema: TableSchema, old: FieldSchema, new: FieldSchema) -> Found:
                 "or let the line flow the other way only (direction=)",
             )
         elif now and not was:
-            yield _change("schema.writable", schema, new.name, f"{name} can now be {deed}", "nothing to do")
+            yield _change("schema.writable", schema, new.name, f"{name} can now be {deed}", _FINE)
     if after.required and not before.required:
         yield _now_required(schema, new)
     if before.required and not after.required:
-        yield _change(
-            "schema.not_required", schema, new.name, f"new records may go without {name} now", "nothing to do"
-        )
+        yield _change("schema.not_required", schema, new.name, f"new records may go without {name} now", _FINE)
 
 
 def _now_required(schema: TableSchema, field: FieldSchema) -> Finding:
@@ -306,6 +309,7 @@ def _changes(before: TableSchema, after: TableSchema) -> Found:
             f"the table is {_called(after)}, and what was kept is of {_called(before)}",
             "if it was made anew in the application, its records have other ids: compare both sides in full first",
         )
+    yield from _rights(before, after)
     new_names = [name for name in after.names if name not in before]
     for old in before:
         new = after.get(old.name)
@@ -320,10 +324,25 @@ def _changes(before: TableSchema, after: TableSchema) -> Found:
             after,
             name,
             f"{described(after[name], after.side)} is new, or was hidden from the user before",
-            "nothing to do",
+            _FINE,
         )
         if needs_value(after[name]):
             yield _now_required(after, after[name])
+
+
+def _rights(before: TableSchema, after: TableSchema) -> Found:
+    if closed := [deed for deed in after.closed_to if deed not in before.closed_to]:
+        yield _change(
+            "schema.table_closed",
+            after,
+            "",
+            f"the user may no longer {listed(closed)} records of {_called(after)}",
+            "let an administrator give the right back (profile, permission set)",
+        )
+    if opened := [deed for deed in before.closed_to if deed not in after.closed_to]:
+        yield _change(
+            "schema.table_opened", after, "", f"the user may {listed(opened)} records of {_called(after)} now", _FINE
+        )
 
 
 def _called(schema: TableSchema) -> str:

@@ -20,6 +20,7 @@ __all__ = ["fingerprint", "meant", "needs_value", "schema_from_dict", "schema_to
 
 _VERSION: Final = 1
 _LISTS: Final = frozenset({"choices", "references"})
+_RIGHTS: Final = ("readable", "creatable", "updatable", "deletable")
 _FIELD_DEFAULTS: Final = {
     field.name: field.default for field in attrs.fields(FieldSchema) if field.name not in ("name", "type")
 }
@@ -41,7 +42,8 @@ def schema_to_dict(schema: TableSchema) -> dict[str, Any]:  # JSON-safe data
         data["id"] = schema.id
     if schema.label:
         data["label"] = schema.label
-    return {**data, "fields": [_plain_field(field) for field in schema]}
+    closed = {flag: False for flag in _RIGHTS if not getattr(schema, flag)}
+    return {**data, **closed, "fields": [_plain_field(field) for field in schema]}
 
 
 def schema_from_dict(data: Mapping[str, Any]) -> TableSchema:  # plain data of a store
@@ -57,6 +59,7 @@ def schema_from_dict(data: Mapping[str, Any]) -> TableSchema:  # plain data of a
             fields=[_field_from(cast("Mapping[str, Any]", field)) for field in data["fields"]],
             id=data.get("id"),
             label=data.get("label", ""),
+            **{flag: bool(data[flag]) for flag in _RIGHTS if flag in data},
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ConfigurationError(f"the kept schema cannot be read: {type(error).__name__}") from error
@@ -71,7 +74,9 @@ def _field_from(plain: Mapping[str, Any]) -> FieldSchema:  # JSON values
 def fingerprint(schema: TableSchema) -> str:
     """Give a text that is the same as long as nothing changed that matters to a mapping: `TableSchema.fingerprint`."""
     fields = [_plain_field(meant(field)) for field in sorted(schema, key=lambda field: field.name)]
-    text = json.dumps([_VERSION, schema.name.casefold(), schema.side.value, schema.id, fields], sort_keys=True)
+    text = json.dumps(
+        [_VERSION, schema.name.casefold(), schema.side.value, schema.id, schema.closed_to, fields], sort_keys=True
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -21,7 +21,7 @@ from di_salesforce.records import Side
 from di_salesforce.schema import FieldType
 from di_salesforce.triggers import ConflictPolicy, Direction
 
-__all__ = ["TOPOLOGY_RULES"]
+__all__ = ["TOPOLOGY_RULES", "beside_findings"]
 
 Found: TypeAlias = Iterator[Finding]
 Grounds: TypeAlias = Mapping[str, Ground]
@@ -309,8 +309,62 @@ def _reference_cycles(integration: Integration, grounds: Grounds) -> Found:
         )
 
 
+# One project, several hands -----------------------------------------------------------------------------------------
+def _project_twice(integration: Integration, grounds: Grounds) -> Found:
+    by_id: dict[int, list[str]] = defaultdict(list)
+    for project in integration.projects:
+        by_id[project.id].append(project.name)
+    for number, names in by_id.items():
+        if len(names) > 1:
+            index = next(i for i, t in enumerate(integration.transfers) if t.project and t.project.name == names[1])
+            yield found(
+                "topology.project_twice",
+                f"transfers[{index}].project",
+                f"{listed(names)} both have the id {number}: if they are one project, nothing here sees that their "
+                "transfers meet in it",
+                "give one project one name; two projects of different accounts may have one id by chance",
+                side=Side.DIALOG_INSIGHT,
+            )
+
+
+def beside_findings(placed: Mapping[str, ObjectTransfer], others: Iterable[Integration]) -> Found:
+    """Find the tables that an integration of another program or store writes, too: nobody sees the loops between them.
+
+    Transfers of different filters are told, too: which records pass them is not known here.  `placed` is by path.
+    """
+    theirs = [(transfer, side) for other in others for _, transfer in _active(other) for side in _written(transfer)]
+    for path, transfer in placed.items():
+        for side in _written(transfer) if transfer.active else ():
+            place = _table(transfer, side)
+            names = dict.fromkeys(other.name for other, to in theirs if to is side and _table(other, to) == place)
+            if names:
+                table = f"{transfer.sobject} in Salesforce" if side is Side.SALESFORCE else f"{transfer.table}"
+                yield found(
+                    "topology.other_integration",
+                    path,
+                    f"{transfer.name}, and {listed(names)} of another integration, write {table}"
+                    + (f" of project {place[1]}" if side is Side.DIALOG_INSIGHT else ""),
+                    "join them in one Integration with one store, so that loops and second writers are found; else let "
+                    "only one of them write the table",
+                    side=side,
+                )
+
+
+def _written(transfer: ObjectTransfer) -> list[Side]:
+    """List the sides that a transfer may write."""
+    allowed = transfer.allowed
+    return [side for side in Side if allowed.allows_create(side.other) or allowed.allows_update(side.other)]
+
+
+def _table(transfer: ObjectTransfer, side: Side) -> tuple[object, ...]:
+    """Name a table across integrations, where a project may go by another name but not by another id."""
+    if side is Side.SALESFORCE:
+        return (side, transfer.sobject.casefold())
+    return (side, transfer.project.id if transfer.project else None, transfer.table)
+
+
 TopologyRule: TypeAlias = Callable[[Integration, Grounds], Found]
 
 TOPOLOGY_RULES: Final[tuple[TopologyRule, ...]] = (
-    _two_writers, _creators, _create_loops, _field_cycles, _parents, _reference_cycles,
+    _two_writers, _creators, _create_loops, _field_cycles, _parents, _reference_cycles, _project_twice,
 )  # fmt: skip

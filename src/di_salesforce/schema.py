@@ -86,7 +86,8 @@ def _fields(fields: Iterable[FieldSchema]) -> tuple[FieldSchema, ...]:
 class TableSchema:
     """An sObject, a contact list or a relational table, with its fields.
 
-    `id` is Dialog Insight's `idTable` (for a contact list, the project's id); an sObject has none.
+    `id` is Dialog Insight's `idTable` (for a contact list, the project's id); an sObject has none.  `readable`,
+    `creatable`, `updatable` and `deletable` are what the user may do with its records, as far as the service tells.
 
     Example:
         >>> orders = TableSchema(
@@ -105,6 +106,10 @@ class TableSchema:
     fields: tuple[FieldSchema, ...] = attrs.field(converter=_fields)
     id: int | None = None
     label: str = ""
+    readable: bool = True
+    creatable: bool = True
+    updatable: bool = True
+    deletable: bool = True
 
     def get(self, name: str) -> FieldSchema | None:
         """Give the field of that name, or None."""
@@ -126,6 +131,17 @@ class TableSchema:
     def names(self) -> tuple[str, ...]:
         """The names of all fields, in the service's order."""
         return tuple(field.name for field in self.fields)
+
+    @property
+    def closed_to(self) -> tuple[str, ...]:
+        """What the user may not do with the table's records: `read`, `create`, `update`, `delete`."""
+        rights = {
+            "read": self.readable,
+            "create": self.creatable,
+            "update": self.updatable,
+            "delete": self.deletable,
+        }
+        return tuple(deed for deed, allowed in rights.items() if not allowed)
 
     @property
     def fingerprint(self) -> str:

@@ -23,7 +23,7 @@ from di_salesforce.records import Row, Side
 from di_salesforce.schema import FieldSchema as F
 from di_salesforce.schema import FieldType as T
 from di_salesforce.schema import TableSchema
-from di_salesforce.triggers import ConflictPolicy, Direction, ProjectType, Trigger
+from di_salesforce.triggers import ConflictPolicy, Deletes, Direction, ProjectType, Trigger
 
 TO_DI, TO_SF = Direction.TO_DIALOG_INSIGHT, Direction.TO_SALESFORCE
 KEY = FieldMapping("Code__c", "Code", key=True)
@@ -57,10 +57,11 @@ class Case:
     declared: ObjectTransfer | Integration
     salesforce: Any = attrs.field(factory=salesforce)  # whatever `check` takes
     dialog_insight: Any = attrs.field(factory=dialog_insight)
+    options: Mapping[str, Any] = {}
 
     def findings(self) -> Findings:
         """Check it."""
-        return check(self.declared, salesforce=self.salesforce, dialog_insight=self.dialog_insight)
+        return check(self.declared, salesforce=self.salesforce, dialog_insight=self.dialog_insight, **self.options)
 
 
 def ends(source: F, target: F, *lines: FieldMapping | Constant, **settings: Any) -> Case:
@@ -91,6 +92,22 @@ def rows(
 def numbered(*values: Any) -> list[Row]:
     """Make Salesforce rows with keys of their own."""
     return [{"Code__c": f"k{number}", "S": value} for number, value in enumerate(values)]
+
+
+def person_org(sobject: str, field: str, direction: Direction = Direction.BOTH) -> Case:
+    """Map a field of an sObject in an org with person accounts."""
+    declared = transfer(FieldMapping(field, "D", direction=direction), sobject=sobject)
+    return Case(declared, salesforce(F(field), F("IsPersonAccount", T.BOOLEAN), name=sobject))
+
+
+def closed(deed: str, **settings: Any) -> Case:
+    """Check a transfer whose user may not do something with the sObject's records."""
+    return Case(transfer(**settings), attrs.evolve(salesforce(), **{deed: False}))
+
+
+def beside(other: ObjectTransfer) -> Case:
+    """Check a transfer that another integration runs beside."""
+    return Case(transfer(), options={"beside": [Integration([other])]})
 
 
 def several(*transfers: ObjectTransfer, **schemas: TableSchema) -> Case:
@@ -139,6 +156,10 @@ NOTES: dict[str, tuple[Case, Case]] = {
         Case(transfer(project=DestinationProject("p", id=1))),
     ),
     "key.upsert": (Case(transfer()), Case(transfer(triggers=UPDATES))),
+    "line.new": (
+        Case(transfer(FieldMapping("S", "D")), None, None, {"settled": {"t": {"Code__c:Code"}}}),
+        Case(transfer(FieldMapping("S", "D")), None, None, {"settled": {"t": {"Code__c:Code", "S:D"}}}),
+    ),
     "opt_in.date_not_listed": (
         Case(transfer(FieldMapping("S", OptInDate("n"))), salesforce(F("S", T.DATETIME))),
         Case(
@@ -224,8 +245,9 @@ WARNINGS: dict[str, tuple[Case, Case]] = {
         Case(transfer(FieldMapping("Account.Name", "D"))),
         Case(transfer(FieldMapping("Account.Name", "D")), salesforce(F("AccountId", T.REFERENCE))),
     ),
+    "person_account.fixed": (person_org("Contact", "AccountId"), person_org("Contact", "AccountId", TO_DI)),
     "person_account.name": (
-        Case(transfer(FieldMapping("Name", "D"), sobject="Account"), salesforce(F("Name"), F("IsPersonAccount"))),
+        person_org("Account", "Name"),
         Case(transfer(FieldMapping("Name", "D"), sobject="Account"), salesforce(F("Name"))),
     ),
     "required.may_be_blank": (
@@ -293,8 +315,16 @@ WARNINGS: dict[str, tuple[Case, Case]] = {
         ),
         several(transfer(name="one", project=A), transfer(name="two", sobject="Lead", project=B)),
     ),
+    "topology.other_integration": (
+        beside(transfer(name="theirs", project=DestinationProject("named otherwise", id=1))),
+        beside(transfer(name="theirs", sobject="Lead", project=A, table="Contact", triggers=Trigger.NONE)),
+    ),
     "topology.parent_inactive": (several(CHILD, attrs.evolve(PARENT, active=False)), several(CHILD, PARENT)),
     "topology.parent_not_created": (several(CHILD, attrs.evolve(PARENT, triggers=UPDATES)), several(CHILD, PARENT)),
+    "topology.project_twice": (
+        several(transfer(name="one", project=A), transfer(name="two", project=attrs.evolve(B, id=1))),
+        several(transfer(name="one", project=A), transfer(name="two", project=B)),
+    ),
     "trigger.update_off": (
         Case(transfer(FieldMapping("S", "D"), triggers=Trigger.DIALOG_INSIGHT_UPDATED), None, None),
         Case(transfer(FieldMapping("S", "D", direction=TO_SF), triggers=Trigger.DIALOG_INSIGHT_UPDATED), None, None),
@@ -372,6 +402,10 @@ ERRORS: dict[str, tuple[Case, Case]] = {
         rows({"Code": "k"}, side=Side.DIALOG_INSIGHT, declared=transfer(dialog_insight_filter=broken_filter)),
         rows({"Code": "k", "Age": 3}, side=Side.DIALOG_INSIGHT, declared=transfer(dialog_insight_filter=broken_filter)),
     ),
+    "table.not_creatable": (closed("creatable"), closed("creatable", triggers=UPDATES)),
+    "table.not_deletable": (closed("deletable", deletes=Deletes.DELETE), closed("deletable")),
+    "table.not_readable": (closed("readable"), closed("deletable")),
+    "table.not_updatable": (closed("updatable"), closed("updatable", triggers=Trigger.DIALOG_INSIGHT_CREATED)),
     "time_zone.unknown": (
         Case(transfer(project=DestinationProject("p", id=1, time_zone="Mars/Olympus"))),
         Case(transfer()),

@@ -37,8 +37,12 @@ fields = st.builds(
     ),
     st.integers(0, 2 ** len(FLAGS) - 1),
 )
+RIGHTS = "readable creatable updatable deletable".split()
 schemas = st.builds(
-    TableSchema,
+    lambda bits, *args, **kwargs: TableSchema(
+        *args, **kwargs, **{flag: not bits >> i & 1 for i, flag in enumerate(RIGHTS)}
+    ),
+    st.sampled_from([0, 0, 0, 1, 6, 15]),
     st.sampled_from(["Contact", "contact", "Orders"]),
     side=st.just(Side.SALESFORCE),
     fields=st.lists(fields, unique_by=lambda field: field.name),

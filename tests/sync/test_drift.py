@@ -10,8 +10,9 @@ import attrs
 import pytest
 
 from di_salesforce.exceptions import SchemaChangedError, ServerError
-from di_salesforce.mapping import Integration
+from di_salesforce.mapping import FieldMapping, Integration
 from di_salesforce.records import Side
+from di_salesforce.stores import MemoryStore
 from di_salesforce.testing import Project
 
 if TYPE_CHECKING:
@@ -149,6 +150,24 @@ def test_what_does_not_concern_the_transfer_is_silent(settled: World) -> None:
     assert settled.sync().run().schema_changes == ()
     settled.salesforce.hide_field("Contact", "Title")
     assert settled.sync().run().schema_changes == ()
+
+
+def test_a_right_that_is_taken_away_stops_the_run(settled: World) -> None:
+    """A user who may no longer change records is told so by what was lost, not record by record."""
+    contact = settled.salesforce._table("Contact").sobject
+    settled.salesforce.declare(attrs.evolve(contact, updateable=False))
+    with pytest.raises(SchemaChangedError, match="may no longer update records of 'Contact'"):
+        settled.sync().run()
+
+
+def test_a_line_that_is_new_is_told(settled: World) -> None:
+    """Check knows from the store which lines earlier runs compared; before a first run none is new."""
+    [people] = settled.integration.transfers
+    longer = people.with_field(FieldMapping("Title", "Level"))
+    new = [f.path for f in settled.sync(Integration([longer])).check() if f.code == "line.new"]
+    assert new == ["transfers[0].fields[4]"]
+    fresh = settled.sync(Integration([longer]), store=MemoryStore())
+    assert "line.new" not in {finding.code for finding in fresh.check()}
 
 
 def test_a_service_that_runs_for_weeks_looks_again(settled: World) -> None:

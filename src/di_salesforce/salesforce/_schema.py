@@ -56,6 +56,11 @@ def table_schema(describe: Mapping[str, Any]) -> TableSchema:  # a JSON object
         side=Side.SALESFORCE,
         fields=[_field(field) for field in objects_of(describe.get("fields"))],
         label=str(describe.get("label") or ""),
+        # A member that is missing says nothing.
+        readable=bool(describe.get("queryable", True)),
+        creatable=bool(describe.get("createable", True)),
+        updatable=bool(describe.get("updateable", True)),
+        deletable=bool(describe.get("deletable", True)),
     )
 
 

@@ -10,7 +10,7 @@ import os
 import platform
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -141,13 +141,24 @@ class SynchronizerBase:
             raise ConfigurationError(self._missing, what="integration")
         return setup
 
-    def _findings(self, setup: Setup) -> Findings:
-        return check(self.integration, salesforce=setup.schemas.salesforce, dialog_insight=setup.schemas.dialog_insight)
+    def _findings(self, setup: Setup, settled: Mapping[str, Collection[str]] | None = None) -> Findings:
+        return check(
+            self.integration,
+            salesforce=setup.schemas.salesforce,
+            dialog_insight=setup.schemas.dialog_insight,
+            settled=settled,
+        )
 
     def _check(self) -> Flow[Findings]:
         setup = yield from self._opened()
         changes = yield from drifted(setup, setup.integration.transfers)
-        return Findings([*self._findings(setup), *changes])
+        settled = yield from work("read the memory", self._settled_lines)
+        return Findings([*self._findings(setup, settled), *changes])
+
+    def _settled_lines(self) -> dict[str, set[str]]:
+        """Name the lines that earlier runs compared, by transfer."""
+        baselines = {name: self.store.baseline(name) for name in self.integration.names}
+        return {name: {line for link in known.links for line in link.fields} for name, known in baselines.items()}
 
     def _schema_changes(self, names: Sequence[str]) -> Flow[Findings]:
         setup = yield from self._opened()
