@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from di_salesforce import converters
 from di_salesforce.engine import (
     Baseline,
     Context,
@@ -203,6 +204,17 @@ def test_both_deleted() -> None:
     one.remove(D)
     assert told(one.world.one_pass()) == [("unlink", "unlink.both_deleted")]
     assert {stone.record_id for stone in one.world.baseline.tombstones.values()} == set(one.names.values())
+    assert not one.world.one_pass().actions
+
+
+def test_the_key_of_two_deleted_records_is_free_at_once() -> None:
+    """Both records of a link are gone: the same plan lets another pair take their key, and the next one is quiet."""
+    one = linked(converter=converters.text(), context=Context(allow_empty=frozenset(Side)))
+    for side in Side:
+        one.remove(side)
+    other = next(iter(one.world.rows(D)))
+    one.world.edit(D, other, {"EMail": "k"})
+    assert sorted(told(one.world.one_pass())) == [("unlink", "unlink.both_deleted"), ("update", "update.changed")]
     assert not one.world.one_pass().actions
 
 

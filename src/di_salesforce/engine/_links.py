@@ -36,6 +36,10 @@ def observe_link(work: Workspace, link: LinkRecord) -> dict[Side, Observation]:
         name = ref.name if ref is not None else link.record_id(side) or (digest(key) if key is not None else None)
         if name is not None:
             work.linked[side].add(name)
+    if all(whereabouts(link, side, seen[side]) is Presence.DELETED for side in SIDES):
+        return seen  # it ends with this plan, so its key is free for another record now
+    for side, observation in seen.items():
+        ref, key = observation.ref, link.key(side)
         now = ref.key if ref is not None and isinstance(ref.key, tuple) else key
         if now is not None:
             work.held_keys[side].setdefault(now, []).append(link)
