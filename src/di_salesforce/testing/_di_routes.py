@@ -22,7 +22,7 @@ from di_salesforce.testing._di_model import ProjectField
 from di_salesforce.testing._di_store import Account, Shelf
 from di_salesforce.testing._di_switches import CallCause, Switches
 from di_salesforce.testing._di_values import Json, JsonObject, whole
-from di_salesforce.testing._loopback import SimRequest, SimResponse
+from di_salesforce.testing._loopback import MAX_ADDRESS, SimRequest, SimResponse
 
 __all__ = ["Address", "Desk", "Reply", "encoded", "read_address"]
 
@@ -252,6 +252,8 @@ class Desk:
             return Reply(501, page=f"The simulator does not play the service {address.service}.")
         if address.service not in _SERVICES:
             return Reply(404, page="The resource cannot be found.")
+        if request.address_size > MAX_ADDRESS:
+            return Reply(414, page="The request URL is too long.")
         if request.method != "POST":
             return Reply(405, page="The page you are looking for cannot be displayed.", headers={"Allow": "POST"})
         most = self.account.switches.max_body_bytes

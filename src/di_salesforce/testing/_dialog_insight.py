@@ -65,7 +65,7 @@ class FakeDialogInsight(Facade[DialogInsightFault, LoggedCall], Hands):
     ) -> None:
         self.id_key = id_key
         self.key = key
-        Facade.__init__(self, port, clock)
+        super().__init__(port, clock)
         desk = Desk(Account(switches or Switches()), self.now, {id_key: ApiKey(id_key, key)})
         Hands.__init__(self, self._lock, desk)
 

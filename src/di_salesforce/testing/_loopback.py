@@ -9,23 +9,33 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import attrs
 
-# Bodies above this are answered with 413 by the server itself: no call comes near it (Bulk uploads: 150 MB at most).
-MAX_BODY = 256 * 1024 * 1024
+MAX_BODY: Final = 256 * 1024 * 1024
+"""Bytes of a body; above it the server itself answers 413: no call comes near it (Bulk uploads: 150 MB at most)."""
+MAX_ADDRESS: Final = 16_384
+"""Bytes of an address; above it both simulators answer 414 (for Salesforce see facts 3.5)."""
+_CHUNK_LINE: Final = 1024
+_CHUNK_SIZE: Final = re.compile(rb"[0-9A-Fa-f]{1,8}")
+_BODY_SECONDS: Final = 10.0
+"""How long a body that was announced may take; then the answer is 408, so that no thread waits for ever."""
 
 
 @attrs.frozen
 class SimRequest:
-    """One request as a simulator sees it: `path` is percent-decoded, `raw_path` is not, header names are lower-case."""
+    """One request as a simulator sees it: `path` is percent-decoded, `raw_path` is not, header names are lower-case.
+
+    `address_size` counts the bytes of path and query as they travelled.
+    """
 
     method: str
     path: str
@@ -33,6 +43,7 @@ class SimRequest:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes = attrs.field(repr=False)
+    address_size: int = 0
 
     def json(self) -> Any:  # any JSON value: this is the wire
         """Read the body as JSON; raises `ValueError` for what is not JSON."""
@@ -68,6 +79,7 @@ def parse_request(method: str, target: str, headers: Mapping[str, str], body: by
         query=dict(parse_qsl(parts.query, keep_blank_values=True)),
         headers={name.lower(): value for name, value in headers.items()},
         body=body,
+        address_size=len(target),
     )
 
 
@@ -147,40 +159,66 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer a request; `_handler_class` gives each server its own."""
         raise NotImplementedError
 
+    def __getattr__(self, name: str) -> Any:  # the methods that http.server looks up, `do_` and the verb
+        if name.startswith("do_"):
+            return self._serve
+        raise AttributeError(name)
+
     def _serve(self) -> None:
-        body, refused = self._read_body()
-        if refused is not None:
-            self._answer(refused)
-            return
-        request = parse_request(self.command, self.path, dict(self.headers.items()), body)
         try:
-            response = self.simulate(request)
+            body, refused = self._read_body()
+        except TimeoutError:
+            self.close_connection = True
+            body, refused = b"", SimResponse(408)
+        self._answer(refused or self._simulated(body))
+
+    def _simulated(self, body: bytes) -> SimResponse:
+        try:
+            request = parse_request(self.command, self.path, dict(self.headers.items()), body)
+        except ValueError:  # an address that is none
+            return SimResponse(400)
+        try:
+            return self.simulate(request)
         except Exception as error:  # noqa: BLE001 - a bug of the simulator must not hang its client
-            response = SimResponse(
-                500, {"Content-Type": "text/plain"}, f"simulator bug: {type(error).__name__}: {error}".encode()
-            )
-        self._answer(response)
+            message = f"simulator bug: {type(error).__name__}: {error}"
+            return SimResponse(500, {"Content-Type": "text/plain"}, message.encode(errors="replace"))
 
     def _read_body(self) -> tuple[bytes, SimResponse | None]:
-        if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
-            return self._read_chunks(), None
-        given = self.headers.get("Content-Length") or "0"
-        if not given.isdecimal():
-            self.close_connection = True
-            return b"", SimResponse(400)
-        length = int(given)
-        if length > MAX_BODY:
-            self.close_connection = True
-            return b"", SimResponse(413)
-        return self.rfile.read(length), None
+        self.connection.settimeout(_BODY_SECONDS)
+        try:
+            if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
+                return self._read_chunks()
+            given = self.headers.get("Content-Length") or "0"
+            if not (given.isascii() and given.isdecimal()):
+                return self._refused(400)
+            length = int(given)
+            return self._refused(413) if length > MAX_BODY else (self.rfile.read(length), None)
+        finally:
+            self.connection.settimeout(None)
 
-    def _read_chunks(self) -> bytes:
+    def _read_chunks(self) -> tuple[bytes, SimResponse | None]:
         parts: list[bytes] = []
-        while size := int(self.rfile.readline().split(b";")[0], 16):
+        whole = 0
+        while True:
+            digits = self.rfile.readline(_CHUNK_LINE).split(b";")[0].strip()
+            if not _CHUNK_SIZE.fullmatch(digits):
+                return self._refused(400)
+            size = int(digits, 16)
+            whole += size
+            if whole > MAX_BODY:
+                return self._refused(413)
+            if not size:
+                break
             parts.append(self.rfile.read(size))
-            self.rfile.readline()
-        self.rfile.readline()
-        return b"".join(parts)
+            self.rfile.readline(_CHUNK_LINE)
+        while self.rfile.readline(_CHUNK_LINE).strip():
+            pass  # trailers
+        return b"".join(parts), None
+
+    def _refused(self, status: int) -> tuple[bytes, SimResponse]:
+        """Refuse a request whose body is not read, or cannot be: the connection has no next request."""
+        self.close_connection = True
+        return b"", SimResponse(status, {"Connection": "close"})
 
     def _answer(self, response: SimResponse) -> None:
         if response.reset:
@@ -198,8 +236,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Print nothing: simulators keep a request log of their own."""
-
-    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do_HEAD = _serve
 
 
 def _handler_class(handle: Handle) -> type[BaseHTTPRequestHandler]:

@@ -98,7 +98,7 @@ class FakeSalesforce(Facade[SalesforceFault, LoggedRequest], Administration):
         objects: Iterable[SObject] = DEFAULT,
         switches: SalesforceSwitches | None = None,
     ) -> None:
-        Facade.__init__(self, port, clock)
+        super().__init__(port, clock)
         Administration.__init__(
             self, self._lock, org_id=org_id, clock=self.now, objects=objects, switches=switches or SalesforceSwitches()
         )

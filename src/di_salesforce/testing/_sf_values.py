@@ -37,6 +37,7 @@ class SalesforceSwitches:
         unordered: order of a query without ORDER BY: None, order of creation; a number, a shuffle from that seed.
         soap_login: the SOAP log-in is enabled (it is off in new orgs).
         coverage_lag: seconds by which `latestDateCovered` of `updated` and `deleted` stays behind the clock.
+        max_body: bytes of a request body, bulk uploads aside; above it the answer is 413 [unknown].
         bulk_looks: how many looks at a bulk job find it waiting before anything is done.
         bulk_batch: rows that one further look carries out; the vendor's internal batches hold 10,000 (facts 3.10).
         bulk_shuffle: order of a job's result rows: None, that of the upload; a number, a shuffle from that seed.
@@ -54,6 +55,7 @@ class SalesforceSwitches:
     unordered: int | None = None
     soap_login: bool = True
     coverage_lag: float = 0.0
+    max_body: int = 50_000_000
     bulk_looks: int = 1
     bulk_batch: int = 10_000
     bulk_shuffle: int | None = 1
