@@ -215,7 +215,7 @@ def test_nothing_personal_shows_in_reprs(fake: FakeSalesforce) -> None:
     """Neither rows nor addresses nor credentials show in the repr of the simulator, its log or its snapshot."""
     fake.load("Contact", [{"LastName": "Secretname", "Email": "secretname@example.com"}])
     call(fake, "GET", "sobjects/Contact/Email/secretname@example.com")
-    shown = repr(fake) + repr(fake.requests) + repr(fake.snapshot()) + repr(fake._door.credentials)
+    shown = repr(fake) + repr(fake.requests) + repr(fake.snapshot()) + repr(fake.user)
     assert "ecretname" not in shown
     assert fake.password not in shown
     assert fake.client_secret not in shown

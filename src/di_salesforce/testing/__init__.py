@@ -27,6 +27,7 @@ from di_salesforce.testing._faults import (
 from di_salesforce.testing._outsider import Edited, Outsider
 from di_salesforce.testing._salesforce import FakeSalesforce, LoggedRequest
 from di_salesforce.testing._seed import Seed, read_seed, shipped_seed
+from di_salesforce.testing._sf_access import ApiUser
 from di_salesforce.testing._sf_errors import Refusal
 from di_salesforce.testing._sf_faults import (
     CONCURRENCY_LIMIT,
@@ -49,6 +50,7 @@ __all__ = [
     "SERVER_BUSY",
     "THROTTLED",
     "ApiKey",
+    "ApiUser",
     "ByteOrderMark",
     "CallCause",
     "CallError",

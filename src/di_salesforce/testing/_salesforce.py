@@ -16,8 +16,9 @@ import attrs
 from di_salesforce.testing._facade import Facade
 from di_salesforce.testing._faults import FaultRule, in_place_of_the_work, on_the_way_back
 from di_salesforce.testing._loopback import SimRequest, SimResponse, parse_request
+from di_salesforce.testing._sf_access import ApiUser, Caller, field_names, invented_user
 from di_salesforce.testing._sf_administration import Administration
-from di_salesforce.testing._sf_auth import Credentials, Door
+from di_salesforce.testing._sf_auth import Door
 from di_salesforce.testing._sf_bulk import finish
 from di_salesforce.testing._sf_errors import Answer
 from di_salesforce.testing._sf_faults import ErrorAnswer, ExpiredSession, SalesforceFault
@@ -64,6 +65,7 @@ class SalesforceState:
     tables: Mapping[str, TableState]
     automation: Mapping[str, Automation]
     calls_used: int
+    callers: Mapping[str, Caller] = attrs.field(factory=dict[str, Caller])
 
 
 class FakeSalesforce(Facade[SalesforceFault, LoggedRequest], Administration):
@@ -102,16 +104,9 @@ class FakeSalesforce(Facade[SalesforceFault, LoggedRequest], Administration):
         Administration.__init__(
             self, self._lock, org_id=org_id, clock=self.now, objects=objects, switches=switches or SalesforceSwitches()
         )
-        credentials = Credentials(
-            client_id="simulated-client",
-            client_secret="simulated-secret",  # noqa: S106 - invented, and guards nothing
-            username="integration@example.com",
-            password="simulated-password",  # noqa: S106 - likewise
-            security_token="simulated-token",  # noqa: S106 - likewise
-            refresh_token="simulated-refresh",  # noqa: S106 - likewise
-        )
-        self._door = Door(credentials, org_id=org_id, user_id=self.user_id, url=self._public_url, clock=self._org.clock)
-        self._service = Service(self._org, self._saver, self.user_id, page_size, _DAILY_LIMIT)
+        self.user: ApiUser = invented_user(self.user_id, "")
+        self._door = Door(self.user, org_id=org_id, url=self._public_url, clock=self.now)
+        self._service = Service(self._org, self._saver, page_size, _DAILY_LIMIT, self._callers)
 
     def __repr__(self) -> str:
         with self._lock:
@@ -183,38 +178,77 @@ class FakeSalesforce(Facade[SalesforceFault, LoggedRequest], Administration):
     # logging in -----------------------------------------------------------------------------------------------------
     @property
     def client_id(self) -> str:
-        """The consumer key that is accepted."""
-        return self._door.credentials.client_id
+        """The consumer key of the integration user."""
+        return self.user.client_id
 
     @property
     def client_secret(self) -> str:
-        """The consumer secret that is accepted."""
-        return self._door.credentials.client_secret
+        """The consumer secret of the integration user."""
+        return self.user.client_secret
 
     @property
     def username(self) -> str:
-        """The user name that is accepted."""
-        return self._door.credentials.username
+        """The user name of the integration user."""
+        return self.user.username
 
     @property
     def password(self) -> str:
-        """The password that is accepted."""
-        return self._door.credentials.password
+        """The password of the integration user."""
+        return self.user.password
 
     @property
     def security_token(self) -> str:
-        """What follows the password in log-ins that need it."""
-        return self._door.credentials.security_token
+        """What follows the integration user's password in log-ins that need it."""
+        return self.user.security_token
 
     @property
     def refresh_token(self) -> str:
-        """The refresh token that is accepted."""
-        return self._door.credentials.refresh_token
+        """The refresh token of the integration user."""
+        return self.user.refresh_token
 
-    def access_token(self) -> str:
-        """Open a session, as a log-in does, and give its token."""
+    def access_token(self, user: ApiUser | None = None) -> str:
+        """Open a session of a user (None: the integration user), as a log-in does, and give its token."""
         with self._lock:
-            return self._door.open_session()
+            return self._door.open_session(user or self.user)
+
+    def add_user(
+        self,
+        username: str,
+        *,
+        hidden: Mapping[str, Iterable[str]] | None = None,
+        read_only: Mapping[str, Iterable[str]] | None = None,
+    ) -> ApiUser:
+        """Add a user with an app and field permissions of its own.
+
+        Args:
+            username: not one that there is.
+            hidden: by sObject, the fields that it does not see.
+            read_only: by sObject, the fields that it does not write.
+
+        Returns:
+            All that a client may log in with; `access_token(user)` opens a session at once.
+
+        Raises:
+            ConfigurationError: a user name that is taken, an object or field that there is not.
+
+        Example:
+            >>> fake = FakeSalesforce()
+            >>> sales = fake.add_user("sales@example.com", hidden={"Contact": ["Birthdate"]})
+            >>> len(fake.access_token(sales)) > 16
+            True
+        """
+        with self._lock:
+            taken_away = (hidden or {}, read_only or {})
+            for fields in taken_away:
+                for sobject, names in fields.items():
+                    for name in names:
+                        self._field(sobject, name)
+            [user_id] = self.load("User", [_person(username)])
+            user = invented_user(user_id, username)
+            self._door.users.append(user)
+            self._callers[user_id] = Caller(user_id, *map(field_names, taken_away))
+            self._org.schema_seen_anew()
+            return user
 
     def expire_sessions(self) -> None:
         """End all sessions: the next call of each gets 401 `INVALID_SESSION_ID`."""
@@ -302,7 +336,9 @@ class FakeSalesforce(Facade[SalesforceFault, LoggedRequest], Administration):
     def snapshot(self) -> SalesforceState:
         """Remember declarations, rows, automation and counters; not log, faults, sessions, cursors and bulk jobs."""
         with self._lock:
-            return SalesforceState(self._org.state(), self._saver.automation_state(), self._service.calls_used)
+            return SalesforceState(
+                self._org.state(), self._saver.automation_state(), self._service.calls_used, dict(self._callers)
+            )
 
     def restore(self, state: SalesforceState) -> None:
         """Go back to a snapshot; it may be restored again later."""
@@ -310,16 +346,24 @@ class FakeSalesforce(Facade[SalesforceFault, LoggedRequest], Administration):
             self._org.restore(state.tables)
             self._saver.restore_automation(state.automation)
             self._service.calls_used = state.calls_used
+            self._callers.clear()
+            self._callers.update(state.callers)
             self._service.cursors.clear()
             self._service.jobs.clear()
 
     def reset(self) -> None:
-        """Forget rows, automation, log, faults, cursors and used calls; objects, fields and sessions stay."""
+        """Forget rows, automation, log, faults, cursors and used calls; objects, fields, users, sessions stay."""
         with self._lock:
             empty = {name: attrs.evolve(kept, rows={}, purged={}, made=0) for name, kept in self._org.state().items()}
-            self.restore(SalesforceState(empty, {}, 0))
+            self.restore(SalesforceState(empty, {}, 0, dict(self._callers)))
             self._people()
+            people = [{"Id": user.user_id, **_person(user.username)} for user in self._door.users[1:]]
+            self.load("User", people, trusted=True)
             self._forget_calls()
+
+
+def _person(username: str) -> dict[str, object]:
+    return {"LastName": username, "Username": username, "Email": "user@example.com", "Alias": "user"}
 
 
 def _instead(fault: SalesforceFault) -> SimResponse | None:

@@ -13,6 +13,7 @@ import attrs
 from di_salesforce.exceptions import ConfigurationError, Problem
 from di_salesforce.records import record_id_18
 from di_salesforce.testing._facade import Turn
+from di_salesforce.testing._sf_access import ApiUser, Caller, FieldName
 from di_salesforce.testing._sf_errors import Refusal
 from di_salesforce.testing._sf_merging import Conversion, HeldChange, convert_lead, held, merge
 from di_salesforce.testing._sf_save import DuplicateRule, Hand, OnSave, Saver, ValidationRule
@@ -38,6 +39,7 @@ class Administration:
         self._lock = lock
         self._org = Org(clock, switches)
         self._saver = Saver(self._org)
+        self._callers: dict[str, Caller] = {}
         for sobject in objects:
             self._org.declare(sobject)
         self.user_id, self._administrator_id = self._people()
@@ -70,15 +72,33 @@ class Administration:
         with self._lock:
             self._org.declare(self._table(sobject).sobject.with_field(field))
 
-    def hide_field(self, sobject: str, field: str, *, hidden: bool = True) -> None:
-        """Take away (or give back) the API user's permission to see a field: it vanishes from describe and queries."""
-        with self._lock:
-            self.add_field(sobject, attrs.evolve(self._field(sobject, field), hidden=hidden))
+    def hide_field(self, sobject: str, field: str, *, hidden: bool = True, user: ApiUser | None = None) -> None:
+        """Take away (or give back) the permission to see a field: it vanishes from describe and queries.
 
-    def read_only_field(self, sobject: str, field: str, *, read_only: bool = True) -> None:
-        """Take away (or give back) the API user's permission to write a field."""
+        It is one user's permission, or (None) that of all users of the API.
+        """
         with self._lock:
-            self.add_field(sobject, attrs.evolve(self._field(sobject, field), locked=read_only))
+            known = self._field(sobject, field)
+            if user is None:
+                self.add_field(sobject, attrs.evolve(known, hidden=hidden))
+            else:
+                self._permit(user, hidden=[(sobject.lower(), field.lower())], give=not hidden)
+
+    def read_only_field(self, sobject: str, field: str, *, read_only: bool = True, user: ApiUser | None = None) -> None:
+        """Take away (or give back) the permission to write a field: one user's, or (None) that of all."""
+        with self._lock:
+            known = self._field(sobject, field)
+            if user is None:
+                self.add_field(sobject, attrs.evolve(known, locked=read_only))
+            else:
+                self._permit(user, locked=[(sobject.lower(), field.lower())], give=not read_only)
+
+    def _permit(
+        self, user: ApiUser, *, hidden: Iterable[FieldName] = (), locked: Iterable[FieldName] = (), give: bool
+    ) -> None:
+        known = self._callers.get(user.user_id, Caller(user.user_id))
+        self._callers[user.user_id] = known.changed(hidden=hidden, locked=locked, give=give)
+        self._org.schema_seen_anew()
 
     def on_save(self, sobject: str, function: OnSave) -> None:
         """Let a function see every row before it is stored; what it changes in the dict is stored in its place.
@@ -122,7 +142,7 @@ class Administration:
             if trusted:
                 return self._store_at_its_word(sobject, rows, self._administrator_id)
             table = self._table(sobject)
-            hand = Hand(self._administrator_id, administrator=True, journal=[])
+            hand = Hand(self._administrator_id, journal=[])
             ids: list[str] = []
             problems: list[Problem] = []
             for number, row in enumerate(rows):
@@ -246,7 +266,7 @@ class Administration:
             table.put(known, table.rows[known] | {"SystemModstamp": self._org.now()})
 
     def _as_administrator(self, table: Table, save: Callable[[Hand], None]) -> None:
-        hand = Hand(self._administrator_id, administrator=True, allow_duplicates=True, journal=[])
+        hand = Hand(self._administrator_id, allow_duplicates=True, journal=[])
         try:
             save(hand)
         except Refusal as refused:

@@ -18,9 +18,8 @@ from urllib.parse import parse_qsl, unquote
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
-import attrs
-
 from di_salesforce.testing._loopback import SimRequest
+from di_salesforce.testing._sf_access import ApiUser
 from di_salesforce.testing._sf_errors import Answer, Refusal
 
 JWT_GRANT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -30,18 +29,6 @@ _SHARED_HOSTS: Final = ("login.salesforce.com", "test.salesforce.com")
 _AUDIENCES: Final = frozenset(f"https://{host}" for host in _SHARED_HOSTS)
 _LAST_SOAP_VERSION: Final = 64.0
 """The SOAP log-in is absent from version 65 on (facts 3.1)."""
-
-
-@attrs.frozen
-class Credentials:
-    """What the simulator accepts; all invented."""
-
-    client_id: str
-    client_secret: str = attrs.field(repr=False)
-    username: str
-    password: str = attrs.field(repr=False)
-    security_token: str = attrs.field(repr=False)
-    refresh_token: str = attrs.field(repr=False)
 
 
 class _GrantError(Exception):
@@ -58,45 +45,49 @@ class Door:
 
     def __init__(
         self,
-        credentials: Credentials,
+        user: ApiUser,
         *,
         org_id: str,
-        user_id: str,
         url: Callable[[], str],
         clock: Callable[[], datetime],
     ) -> None:
-        self.credentials = credentials
+        self.users = [user]
+        """Who may log in; the first one is the integration user."""
         self._org_id = org_id
-        self._user_id = user_id
         self._url = url
         self._clock = clock
         self._opened = 0
-        self._open: set[str] = set()
+        self._open: dict[str, ApiUser] = {}
 
-    def open_session(self) -> str:
-        """Open a session and give its token: the 15-character org id, `!`, something opaque [seen]."""
+    def open_session(self, user: ApiUser) -> str:
+        """Open a session of a user and give its token: the 15-character org id, `!`, something opaque [seen]."""
         self._opened += 1
         opaque = hashlib.sha256(f"{self._org_id} {id(self)} {self._opened}".encode()).hexdigest()
         token = f"{self._org_id[:15]}!AQ{opaque}"
-        self._open.add(token)
+        self._open[token] = user
         return token
 
     def expire_sessions(self) -> None:
         """End all sessions, as an administrator or the clock does."""
         self._open.clear()
 
-    def check(self, request: SimRequest) -> None:
-        """Raise `INVALID_SESSION_ID` unless the request carries an open session."""
+    def check(self, request: SimRequest) -> str:
+        """Give the id of the user whose open session the request carries; raises `INVALID_SESSION_ID`."""
+        return self._whose(request).user_id
+
+    def _whose(self, request: SimRequest) -> ApiUser:
         kind, _, token = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() not in ("bearer", "oauth") or token.strip() not in self._open:
+        user = self._open.get(token.strip()) if kind.lower() in ("bearer", "oauth") else None
+        if user is None:
             raise Refusal("INVALID_SESSION_ID", "Session expired or invalid")
+        return user
 
     # OAuth ---------------------------------------------------------------------------------------------------------
 
     def token(self, request: SimRequest) -> Answer:
         """Answer `/services/oauth2/token`."""
         form = dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
-        grants: Mapping[str, Callable[[SimRequest, Mapping[str, str]], None]] = {
+        grants: Mapping[str, Callable[[SimRequest, Mapping[str, str]], ApiUser]] = {
             "client_credentials": self._by_client,
             "password": self._by_password,
             "refresh_token": self._by_refresh_token,
@@ -106,12 +97,12 @@ class Door:
         if grant is None:
             return Answer(400, {"error": "unsupported_grant_type", "error_description": "grant type not supported"})
         try:
-            grant(request, form)
+            user = grant(request, form)
         except _GrantError as refused:
             return Answer(400, {"error": refused.error, "error_description": refused.description})
-        token = self.open_session()
+        token = self.open_session(user)
         issued = str(int(self._clock().timestamp() * 1000))  # text, in milliseconds [seen]
-        identity = f"{self._url()}/id/{self._org_id}/{self._user_id}"
+        identity = f"{self._url()}/id/{self._org_id}/{user.user_id}"
         signature = base64.b64encode(hashlib.sha256((identity + issued).encode()).digest()).decode()
         body = {
             "access_token": token, "instance_url": self._url(), "id": identity, "token_type": "Bearer",
@@ -119,7 +110,7 @@ class Door:
         }  # fmt: skip
         return Answer(200, body)
 
-    def _client(self, request: SimRequest, form: Mapping[str, str], *, secret: bool = True) -> None:
+    def _client(self, request: SimRequest, form: Mapping[str, str], *, secret: bool = True) -> ApiUser:
         given = form.get("client_id", ""), form.get("client_secret", "")
         kind, _, basic = request.headers.get("authorization", "").partition(" ")
         if kind.lower() == "basic":
@@ -128,34 +119,40 @@ class Door:
             except (binascii.Error, UnicodeDecodeError):
                 raise _GrantError("invalid_client", "invalid client credentials") from None
             given = unquote(left), unquote(right)
-        if given[0] != self.credentials.client_id:
-            raise _GrantError("invalid_client_id", "client identifier invalid")
-        if secret and given[1] != self.credentials.client_secret:
+        known = self._of_client(given[0])
+        if secret and given[1] != known.client_secret:
             raise _GrantError("invalid_client", "invalid client credentials")
+        return known
 
-    def _by_client(self, request: SimRequest, form: Mapping[str, str]) -> None:
+    def _of_client(self, client_id: object) -> ApiUser:
+        """Find the user that an app acts as: here each app has one."""
+        known = next((user for user in self.users if user.client_id == client_id), None)
+        if known is None:
+            raise _GrantError("invalid_client_id", "client identifier invalid")
+        return known
+
+    def _by_client(self, request: SimRequest, form: Mapping[str, str]) -> ApiUser:
         if request.headers.get("host", "").split(":")[0] in _SHARED_HOSTS:
             raise _GrantError("invalid_grant", "request not supported on this domain")
-        self._client(request, form)
+        return self._client(request, form)
 
-    def _by_password(self, request: SimRequest, form: Mapping[str, str]) -> None:
-        self._client(request, form)
-        known = self.credentials
+    def _by_password(self, request: SimRequest, form: Mapping[str, str]) -> ApiUser:
+        known = self._client(request, form)
         if (form.get("username"), form.get("password")) != (known.username, known.password + known.security_token):
             raise _GrantError("invalid_grant", "authentication failure")
+        return known
 
-    def _by_refresh_token(self, request: SimRequest, form: Mapping[str, str]) -> None:
-        self._client(request, form, secret="client_secret" in form)  # the secret is optional here (facts 3.1)
-        if form.get("refresh_token") != self.credentials.refresh_token:
+    def _by_refresh_token(self, request: SimRequest, form: Mapping[str, str]) -> ApiUser:
+        known = self._client(request, form, secret="client_secret" in form)  # the secret is optional here (facts 3.1)
+        if form.get("refresh_token") != known.refresh_token:
             raise _GrantError("invalid_grant", "expired access/refresh token")
+        return known
 
-    def _by_jwt(self, request: SimRequest, form: Mapping[str, str]) -> None:
+    def _by_jwt(self, request: SimRequest, form: Mapping[str, str]) -> ApiUser:
         header, claims = _read_jwt(form.get("assertion", ""))
-        known = self.credentials
         if header.get("alg") != "RS256":
             raise _GrantError("invalid_grant", "invalid assertion")
-        if claims.get("iss") != known.client_id:
-            raise _GrantError("invalid_client_id", "client identifier invalid")
+        known = self._of_client(claims.get("iss"))
         if claims.get("sub") != known.username:
             raise _GrantError("invalid_grant", "user hasn't approved this consumer")
         if str(claims.get("aud", "")).rstrip("/") not in _AUDIENCES | {self._url()}:
@@ -163,13 +160,13 @@ class Door:
         now, expires = self._clock().timestamp(), str(claims.get("exp"))  # clients send it as a number or as text
         if not expires.isdigit() or not now < float(expires) <= now + _JWT_MINUTES * 60:
             raise _GrantError("invalid_grant", "expired authorization code")
+        return known
 
     def userinfo(self, request: SimRequest) -> Answer:
         """Answer `/services/oauth2/userinfo`; it carries no limit header [seen]."""
-        self.check(request)
-        known = self.credentials
+        known = self._whose(request)
         body = {
-            "sub": f"{self._url()}/id/{self._org_id}/{self._user_id}", "user_id": self._user_id,
+            "sub": f"{self._url()}/id/{self._org_id}/{known.user_id}", "user_id": known.user_id,
             "organization_id": self._org_id, "preferred_username": known.username, "active": True,
             "urls": {"rest": f"{self._url()}/services/data/v{{version}}/"},
         }  # fmt: skip
@@ -183,7 +180,7 @@ class Door:
             return Answer(
                 400, {"error": "unsupported_token_type", "error_description": "this token type is not supported"}
             )
-        self._open.discard(token)
+        del self._open[token]
         return Answer(200)
 
     # SOAP ----------------------------------------------------------------------------------------------------------
@@ -196,19 +193,20 @@ class Door:
             said = _soap_texts(request.body)
         except ET.ParseError:
             return _soap_fault("INVALID_LOGIN", "The request is not XML.")
-        known = self.credentials
+        known = next((user for user in self.users if user.username == said.get("username")), None)
         password = said.get("password", "")
         trusted = said.get("organizationId", "")[:15] == self._org_id[:15]  # an organisation that allows the address
-        good = password == known.password + known.security_token or (trusted and password == known.password)
-        if said.get("username") != known.username or not good:
+        if known is None or not (
+            password == known.password + known.security_token or (trusted and password == known.password)
+        ):
             return _soap_fault("INVALID_LOGIN", "Invalid username, password, security token; or user locked out.")
         server = f"{self._url()}/services/Soap/u/{version}/{self._org_id[:15]}"
         body = (
             '<?xml version="1.0" encoding="UTF-8"?><soapenv:Envelope'
             ' xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" xmlns="urn:partner.soap.sforce.com">'
             f"<soapenv:Body><loginResponse><result><passwordExpired>false</passwordExpired><serverUrl>{escape(server)}</serverUrl>"
-            f"<sessionId>{escape(self.open_session())}</sessionId><userId>{self._user_id}</userId><userInfo>"
-            f"<organizationId>{self._org_id}</organizationId><userId>{self._user_id}</userId></userInfo></result>"
+            f"<sessionId>{escape(self.open_session(known))}</sessionId><userId>{known.user_id}</userId><userInfo>"
+            f"<organizationId>{self._org_id}</organizationId><userId>{known.user_id}</userId></userInfo></result>"
             "</loginResponse></soapenv:Body></soapenv:Envelope>"
         )
         return Answer(200, body.encode(), {"Content-Type": "text/xml;charset=UTF-8"})

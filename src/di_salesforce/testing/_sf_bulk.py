@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
+from di_salesforce.testing._sf_access import Caller
 from di_salesforce.testing._sf_collections import row_id, upsert_row
 from di_salesforce.testing._sf_errors import Answer, Refusal, not_found
 from di_salesforce.testing._sf_filter import Scope
@@ -62,10 +63,10 @@ def create_ingest(call: ApiCall) -> Answer:
         name = given.get("externalIdFieldName")
         if not isinstance(name, str):
             raise Refusal("INVALIDJOB", "InvalidJob : externalIdFieldName is required for upsert")
-        external_id = key_field(table, name).name
+        external_id = key_field(table, name, call.caller).name
     job = _opened(call, given, operation, table.sobject.name, state="Open")
     job.external_id = external_id
-    return Answer(200, job.shown(call.service.user_id, call.base), sobject=job.sobject)
+    return Answer(200, job.shown(call.base), sobject=job.sobject)
 
 
 def create_query(call: ApiCall) -> Answer:
@@ -82,7 +83,7 @@ def create_query(call: ApiCall) -> Answer:
     job = _opened(call, given, operation, table.sobject.name, state="UploadComplete")
     job.query, job.columns = text, columns
     call.service.bulk_queries += 1
-    return Answer(200, job.shown(call.service.user_id, call.base), sobject=job.sobject)
+    return Answer(200, job.shown(call.base), sobject=job.sobject)
 
 
 def _opened(call: ApiCall, given: dict[str, Any], operation: str, sobject: str, *, state: str) -> Job:  # a JSON object
@@ -94,7 +95,8 @@ def _opened(call: ApiCall, given: dict[str, Any], operation: str, sobject: str, 
     service = call.service
     service.jobs_made += 1
     job = Job(
-        numbered_id("750", service.jobs_made), operation, sobject, form, call.version, call.org.now(), state,
+        numbered_id("750", service.jobs_made), call.caller, operation, sobject, form, call.version, call.org.now(),
+        state,
         looks=call.org.switches.bulk_looks,
     )  # fmt: skip
     service.jobs[job.id] = job
@@ -132,14 +134,14 @@ def change_state(call: ApiCall) -> Answer:
     else:
         raise Refusal("INVALIDJOBSTATE", f"InvalidJobState : {state}")
     job.state, job.changed = str(state), call.org.now()
-    return Answer(200, job.short(call.service.user_id), sobject=job.sobject)
+    return Answer(200, job.short(), sobject=job.sobject)
 
 
 def look(call: ApiCall) -> Answer:
     """GET `/jobs/<kind>/<id>`."""
     job = _job(call)
     advance(call.service, job)
-    return Answer(200, job.told(call.service.user_id, call.base), sobject=job.sobject)
+    return Answer(200, job.told(call.base), sobject=job.sobject)
 
 
 def forget(call: ApiCall) -> Answer:
@@ -186,7 +188,7 @@ def finish(service: Service) -> None:
 
 
 def _read(service: Service, job: Job) -> bool:
-    runner = Runner(service.org, f"/services/data/v{job.version}")
+    runner = Runner(service.org, f"/services/data/v{job.version}", job.caller)
     try:
         job.rows = runner.run(job.query, deleted=job.operation == "queryAll").rows
     except Refusal as refused:  # the schema has changed since the job was made
@@ -221,15 +223,16 @@ def _header_fields(service: Service, table: Table, job: Job) -> list[Column]:
         raise InvalidBatch(f"InvalidBatch : more than {MOST_COLUMNS} columns")
     if job.operation == "delete" and [name.lower() for name in job.header] != ["id"]:
         raise InvalidBatch("InvalidBatch : The 'delete' batch must contain only ids")
-    return [_column(service, table, name) for name in job.header]
+    return [_column(service, table, name, job.caller) for name in job.header]
 
 
-def _column(service: Service, table: Table, name: str) -> Column:
+def _column(service: Service, table: Table, name: str, caller: Caller) -> Column:
     relationship, dot, key = name.partition(".")
     reference = table.relationships.get(relationship.lower()) if dot else None
     target = None if reference is None else service.org.table(reference.references[0])
-    field = table.sobject.field(name) if target is None else target.sobject.field(key)
-    if field is None or field.hidden or (dot and reference is None):
+    owner, key = (table, name) if target is None else (target, key)
+    field = owner.sobject.field(key)
+    if field is None or not caller.sees(owner.sobject.name, field) or (dot and reference is None):
         raise InvalidBatch(f"InvalidBatch : Field name not found : {name}")
 
     def put(row: dict[str, object], cell: str) -> None:
@@ -249,7 +252,7 @@ def _row(service: Service, job: Job, table: Table, columns: Sequence[Column], ce
     row: dict[str, object] = {}
     try:
         _fill(row, columns, cells)
-        record_id, created = _saved(service, job, table, row, Hand(service.user_id, journal=journal))
+        record_id, created = _saved(service, job, table, row, Hand(job.caller.user_id, job.caller, journal=journal))
     except Refusal as refused:
         undo(journal)
         wrong = refused.code == "JSON_PARSER_ERROR"  # there is no JSON here: the same check, in this API's words
@@ -274,7 +277,7 @@ def _saved(service: Service, job: Job, table: Table, row: dict[str, object], han
     if job.operation == "insert":
         return saver.create(table, row, hand), True
     if job.operation == "upsert":
-        field: Field = key_field(table, job.external_id)
+        field: Field = key_field(table, job.external_id, job.caller)
         outcome = upsert_row(saver, (table, field), row, job.taken, hand)
         return str(outcome["id"]), outcome["created"] is True
     record_id = row_id(table, row.get("Id"))
@@ -373,7 +376,7 @@ def _columns(runner: Runner, query: Query) -> tuple[Table, list[tuple[str, Calla
     if table is None:
         runner.run(query.text, deleted=False)  # refuses with the place
         raise not_found()
-    scope = Scope(runner.org, table, query.alias, query.text)
+    scope = Scope(runner.org, table, query.alias, query.text, runner.caller)
     columns: list[tuple[str, Callable[..., object]]] = []
     for item in query.select:
         column = scope.column(item) if isinstance(item, Path) else None

@@ -58,7 +58,7 @@ def update(call: ApiCall) -> Answer:
 def upsert(call: ApiCall) -> Answer:
     """PATCH `/composite/sobjects/X/<external id>`: every row says `created`, the failed ones too [seen]."""
     table = call.table()
-    field = key_field(table, call.part["field"])
+    field = key_field(table, call.part["field"], call.caller)
     rows, all_or_none = _rows(call)
     for other, _ in rows:
         if other is not table:

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias
 import attrs
 
 from di_salesforce.records import record_id_18
+from di_salesforce.testing._sf_access import Caller
 from di_salesforce.testing._sf_dates import Days, literal_days
 from di_salesforce.testing._sf_errors import Refusal
 from di_salesforce.testing._sf_schema import NUMBERS, TEXTS, Field, StoredRow, Wire
@@ -60,12 +61,13 @@ class Column:
 
 @attrs.frozen
 class Scope:
-    """The object that a query reads, for resolving its names."""
+    """The object that a query reads, and who reads it, for resolving its names."""
 
     org: Org
     table: Table
     alias: str
     text: str
+    caller: Caller
 
     def column(self, path: Path) -> Column:
         """Resolve a path; raises `INVALID_FIELD` with the place."""
@@ -83,10 +85,10 @@ class Scope:
 
     def _resolve(self, tables: Sequence[Table], parts: Sequence[str], hops: int = 0) -> Column:
         if len(parts) == 1:
-            return leaf(tables, parts[0], own=not hops)
+            return leaf(tables, parts[0], self.caller, own=not hops)
         if hops == MAX_HOPS:
             raise Refusal("INVALID_FIELD", f"a path may go up {MAX_HOPS} parents at most")
-        reference, targets = parent(self.org, tables, parts[0])
+        reference, targets = parent(self.org, tables, parts[0], self.caller)
         rest = self._resolve(targets, parts[1:], hops + 1)
         org, name, read = self.org, reference.name, rest.read
 
@@ -97,9 +99,13 @@ class Scope:
         return Column(rest.field, rest.table, up, own=False)
 
 
-def leaf(tables: Sequence[Table], name: str, *, own: bool) -> Column:
+def leaf(tables: Sequence[Table], name: str, caller: Caller, *, own: bool) -> Column:
     """Find the field itself; of a polymorphic parent, the one that the row's own object has."""
-    found = [(table, field) for table in tables if (field := table.sobject.field(name)) and not field.hidden]
+    found = [
+        (table, field)
+        for table in tables
+        if (field := table.sobject.field(name)) and caller.sees(table.sobject.name, field)
+    ]
     if not found:
         raise unknown_column(name, tables[0].sobject.name)
     table, field = found[0]
@@ -114,11 +120,11 @@ def leaf(tables: Sequence[Table], name: str, *, own: bool) -> Column:
     return Column(field, table, read, own)
 
 
-def parent(org: Org, tables: Sequence[Table], relationship: str) -> tuple[Field, list[Table]]:
+def parent(org: Org, tables: Sequence[Table], relationship: str, caller: Caller) -> tuple[Field, list[Table]]:
     """Find the lookup behind a relationship name, and the objects that it may point at."""
     for table in tables:
         field = table.relationships.get(relationship.lower())
-        if field is not None and not field.hidden:
+        if field is not None and caller.sees(table.sobject.name, field):
             targets = [target for name in field.references if (target := org.table(name))]
             if targets:
                 return field, targets

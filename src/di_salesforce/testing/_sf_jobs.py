@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 import attrs
 
+from di_salesforce.testing._sf_access import Caller
 from di_salesforce.testing._sf_errors import Refusal
 from di_salesforce.testing._sf_schema import NUMBERS, Field, StoredRow
 
@@ -69,6 +70,7 @@ class Job:
     """One job: what was asked for, how far it is, and what came of each row."""
 
     id: str
+    caller: Caller
     operation: str
     sobject: str
     form: Form
@@ -105,27 +107,27 @@ class Job:
         """Rows that are done, refused ones too."""
         return len(self.rows) if self.is_query else len(self.succeeded) + len(self.failed)
 
-    def short(self, user_id: str) -> dict[str, object]:
+    def short(self) -> dict[str, object]:
         """Show the job as a change of its state answers [seen]."""
         shown: dict[str, object] = {
-            "id": self.id, "operation": self.operation, "object": self.sobject, "createdById": user_id,
+            "id": self.id, "operation": self.operation, "object": self.sobject, "createdById": self.caller.user_id,
             "createdDate": self.created, "systemModstamp": self.changed or self.created, "state": self.state,
             "concurrencyMode": "Parallel", "contentType": "CSV", "apiVersion": float(self.version),
         }  # fmt: skip
         return shown | ({"externalIdFieldName": self.external_id} if self.external_id else {})
 
-    def shown(self, user_id: str, base: str) -> dict[str, object]:
+    def shown(self, base: str) -> dict[str, object]:
         """Show the job as its making answers; the path of its upload begins without a slash [seen]."""
-        shown = self.short(user_id) | {
+        shown = self.short() | {
             "lineEnding": self.form.line_ending, "columnDelimiter": self.form.delimiter
         }  # fmt: skip
         if not self.is_query:
             shown["contentUrl"] = f"{base.lstrip('/')}/jobs/ingest/{self.id}/batches"
         return shown
 
-    def told(self, user_id: str, base: str) -> dict[str, object]:
+    def told(self, base: str) -> dict[str, object]:
         """Show the job as a look at it answers: with its counts [seen]."""
-        shown = self.shown(user_id, base) | {
+        shown = self.shown(base) | {
             "jobType": "V2Query" if self.is_query else "V2Ingest", "numberRecordsProcessed": self.processed,
             "retries": 0, "totalProcessingTime": self.processed, "apiActiveProcessingTime": self.processed,
             "apexProcessingTime": 0,

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias, cast
 
 import attrs
 
+from di_salesforce.testing._sf_access import Caller
 from di_salesforce.testing._sf_errors import Refusal
 from di_salesforce.testing._sf_filter import Column, Filter, Scope, Test, leaf, parent
 from di_salesforce.testing._sf_schema import StoredRow, Wire
@@ -37,16 +38,17 @@ class Result:
 
 @attrs.frozen
 class Runner:
-    """Runs queries against an org; `base` is the path of the version, for the addresses of records."""
+    """Runs a user's queries against an org; `base` is the path of the version, for the addresses of records."""
 
     org: Org
     base: str
+    caller: Caller
 
     def run(self, text: str, *, deleted: bool) -> Result:
         """Run a query; raises `Refusal` for one that is wrong."""
         query = parse(text)
         table = self._table(query)
-        scope = Scope(self.org, table, query.alias, text)
+        scope = Scope(self.org, table, query.alias, text, self.caller)
         if query.offset > MAX_OFFSET:
             raise Refusal("NUMBER_OUTSIDE_VALID_RANGE", f"Maximum SOQL offset allowed is {MAX_OFFSET}")
         if query.group_by or any(isinstance(item, Aggregate) for item in query.select):
@@ -75,7 +77,7 @@ class Runner:
     def _semi_join(self, query: Query) -> frozenset[Wire]:
         """Run the query in `IN (SELECT ...)`: one field, of its live rows."""
         table = self._table(query)
-        scope = Scope(self.org, table, query.alias, query.text)
+        scope = Scope(self.org, table, query.alias, query.text, self.caller)
         if len(query.select) != 1 or not isinstance(query.select[0], Path):
             raise fault_at("MALFORMED_QUERY", query.text, query.source.at, "a semi-join selects exactly one field")
         read = scope.column(query.select[0]).read
@@ -146,14 +148,14 @@ class Runner:
             if len(parts) > 1:
                 grouped.setdefault(parts[0].lower(), []).append(parts[1:])
                 continue
-            column = leaf(tables, parts[0], own=True)
+            column = leaf(tables, parts[0], self.caller, own=True)
             order.append(column.field.name)
             if len(tables) == 1 and column.field.formula is None:
                 plain.append(column.field.name)
             else:
                 computed.append((column.field.name, column.read))
         for relationship, rest in grouped.items():
-            reference, targets = parent(self.org, tables, relationship)
+            reference, targets = parent(self.org, tables, relationship, self.caller)
             computed.append((reference.relationship, self._parent(reference.name, self.shape(targets, rest))))
         prefixes = {table.sobject.prefix: table.sobject.name for table in tables}
         base = f"{self.base}/sobjects/"
@@ -185,13 +187,13 @@ class Runner:
         if item.kind != "STANDARD" and (query.limit is None or query.limit > MAX_FIELD_SET_ROWS):
             message = f"The SOQL FIELDS function must have a LIMIT of at most {MAX_FIELD_SET_ROWS}"
             raise fault_at("MALFORMED_QUERY", query.text, item.at, message)
-        fields = scope.table.sobject.visible()
+        fields = self.caller.view(scope.table.sobject).visible()
         return [field.name for field in fields if item.kind == "ALL" or field.custom is (item.kind == "CUSTOM")]
 
     def _children(self, query: Query, scope: Scope) -> tuple[str, Callable[[StoredRow], object]]:
         wanted = query.source.text.lower()
         for table, field in self.org.children(scope.table.sobject.name):
-            if field.children.lower() == wanted and wanted:
+            if field.children.lower() == wanted and wanted and self.caller.sees(table.sobject.name, field):
                 return field.children, self._child_reader(query, table, table.index(field))
         message = (
             f"Didn't understand relationship '{query.source.text}' in FROM part of query call. If you are attempting "
@@ -201,7 +203,7 @@ class Runner:
         raise fault_at("INVALID_TYPE", query.text, query.source.at, message)
 
     def _child_reader(self, query: Query, table: Table, index: Index) -> Callable[[StoredRow], object]:
-        scope = Scope(self.org, table, query.alias, query.text)
+        scope = Scope(self.org, table, query.alias, query.text, self.caller)
         show = self._show(query, scope)
         test: Test = (lambda _row: True) if query.where is None else self._filter(scope).compile(query.where)
 

@@ -76,12 +76,14 @@ def describe(call: ApiCall) -> Answer:
     headers = {"Last-Modified": format_datetime(changed, usegmt=True), "Content-Type": "application/json;charset=UTF-8"}
     if _not_modified(call, changed):
         return Answer(304, headers=headers, sobject=name)
-    key = f"{name} {call.version}"
+    key = f"{name} {call.version} {call.caller.user_id}"
     if key not in call.org.described:
         children = [
-            child_relationship(child.sobject, field) for child, field in call.org.children(name) if not field.hidden
+            child_relationship(child.sobject, field)
+            for child, field in call.org.children(name)
+            if call.caller.sees(child.sobject.name, field)
         ]
-        body = describe_sobject(table.sobject, children, call.base)
+        body = describe_sobject(call.caller.view(table.sobject), children, call.base)
         call.org.described[key] = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
     return Answer(200, call.org.described[key], headers, sobject=name)
 

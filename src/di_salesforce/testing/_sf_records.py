@@ -14,6 +14,7 @@ from email.utils import format_datetime, parsedate_to_datetime
 from typing import Final
 
 from di_salesforce.records import record_id_18
+from di_salesforce.testing._sf_access import Caller
 from di_salesforce.testing._sf_errors import Answer, Refusal, is_deleted, not_found
 from di_salesforce.testing._sf_query import Show
 from di_salesforce.testing._sf_schema import NUMBERS, Field, StoredRow, Wire
@@ -131,10 +132,10 @@ def path_id(text: str, table: Table) -> str:
     return full
 
 
-def key_field(table: Table, name: str) -> Field:
+def key_field(table: Table, name: str, caller: Caller) -> Field:
     """Find a field that can address records; raises the 404 of one that cannot."""
     field = table.sobject.field(name)
-    if field is None or field.hidden or not field.addresses:
+    if field is None or not field.addresses or not caller.sees(table.sobject.name, field):
         raise not_found(_NO_EXTERNAL_ID + name)
     return field
 
@@ -157,7 +158,7 @@ def _known(call: ApiCall, table: Table) -> str:
 
 
 def _matches(call: ApiCall, table: Table) -> tuple[Field, list[str]]:
-    field = key_field(table, call.part["id"])
+    field = key_field(table, call.part["id"], call.caller)
     value = call.part["value"]
     if field.type == "id":
         record_id = path_id(value, table)
@@ -204,7 +205,7 @@ def _shown(call: ApiCall, table: Table, row: StoredRow) -> Answer:
 
 def show_all(call: ApiCall, table: Table) -> Show:
     """Build the function that shows every visible field, compound ones too."""
-    return call.runner.shape([table], [[field.name] for field in table.sobject.visible()])
+    return call.runner.shape([table], [[field.name] for field in call.caller.view(table.sobject).visible()])
 
 
 def show_fields(call: ApiCall, table: Table, text: str) -> Show:

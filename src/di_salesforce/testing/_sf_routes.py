@@ -125,9 +125,9 @@ class Routed:
 def dispatch(service: Service, door: Door, request: SimRequest) -> Routed:
     """Answer one request; never raises `Refusal`."""
     segments = segments_of(request)
-    refused = _too_large(service, request, segments)
-    if refused is not None:
-        return attrs.evolve(asked_for(request), answer=refused)
+    page = _too_large(service, request, segments)
+    if page is not None:
+        return attrs.evolve(asked_for(request), answer=page)
     try:
         if segments[:2] == ["services", "data"] and len(segments) > 2:
             return _rest(service, door, request, segments)
@@ -184,17 +184,17 @@ def _rest(service: Service, door: Door, request: SimRequest, segments: Sequence[
     version = _VERSION.fullmatch(segments[2])
     if version is None or version[1] not in reads.VERSIONS:
         raise not_found()
-    door.check(request)
+    caller = service.caller(door.check(request))
     if service.calls_used >= service.daily_limit:
         raise Refusal("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
     service.calls_used += 1
     if len(segments) == _BEFORE_ROUTE:
-        return Routed(reads.resources(ApiCall(service, request, version[1], {})), counted=True)
+        return Routed(reads.resources(ApiCall(service, caller, request, version[1], {})), counted=True)
     try:
         line, part = find(request.method, segments[_BEFORE_ROUTE:])
     except Refusal as refused:
         return Routed(_refused(refused), counted=True)
-    call = ApiCall(service, request, version[1], part)
+    call = ApiCall(service, caller, request, version[1], part)
     try:
         answer = line.route(call)
     except Refusal as refused:

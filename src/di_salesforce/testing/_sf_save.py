@@ -12,6 +12,7 @@ from typing import Any, TypeAlias, cast
 
 import attrs
 
+from di_salesforce.testing._sf_access import Caller
 from di_salesforce.testing._sf_errors import Refusal, bad_reference, is_deleted
 from di_salesforce.testing._sf_schema import Field, StoredRow
 from di_salesforce.testing._sf_store import Journal, Org, Table, Writer
@@ -46,14 +47,18 @@ class Automation:
 class Hand:
     """Who saves, and how.
 
-    An `administrator` is not bound by field permissions; `allow_duplicates` overrides the duplicate rules that may be;
-    the `journal` notes what was changed, for undoing.
+    The hand of an administrator has no `caller` and is not bound by field permissions; `allow_duplicates` overrides the
+    duplicate rules that may be; the `journal` notes what was changed, for undoing.
     """
 
     user_id: str
-    administrator: bool = False
+    caller: Caller | None = None
     allow_duplicates: bool = False
     journal: Journal | None = None
+
+    def may_write(self, sobject: str, writer: Writer) -> bool:
+        """Tell whether the permissions let the hand write a field."""
+        return self.caller is None or (writer.permitted and self.caller.writes(sobject, writer.name))
 
 
 class Saver:
@@ -181,7 +186,7 @@ class Saver:
             else:
                 found.append((writer, value))
             writable = writer.createable if creating else writer.updateable
-            if not (writable and (writer.permitted or hand.administrator)):
+            if not (writable and hand.may_write(table.sobject.name, writer)):
                 blocked.append(writer.name)
         if blocked:
             raise Refusal(

@@ -14,6 +14,7 @@ from typing import Any, Final, NoReturn, cast
 import attrs
 
 from di_salesforce.testing._loopback import SimRequest
+from di_salesforce.testing._sf_access import Caller
 from di_salesforce.testing._sf_errors import Answer, Refusal, not_found
 from di_salesforce.testing._sf_jobs import Job
 from di_salesforce.testing._sf_query import Result, Runner
@@ -31,15 +32,20 @@ class Service:
 
     org: Org
     saver: Saver
-    user_id: str
     page_size: int
     daily_limit: int
+    callers: Mapping[str, Caller]
+    """Users that have permissions of their own."""
     calls_used: int = 0
     cursors: OrderedDict[str, Result] = attrs.field(factory=OrderedDict[str, Result], repr=False)
     jobs: dict[str, Job] = attrs.field(factory=dict[str, Job], repr=False)
     jobs_made: int = 0
     bulk_queries: int = 0
     _cursor_number: int = 0
+
+    def caller(self, user_id: str) -> Caller:
+        """Give a user with its permissions."""
+        return self.callers.get(user_id) or Caller(user_id)
 
     def keep(self, result: Result) -> str:
         """Keep a result for its next pages and give the cursor's name: 18 characters, `0r8` in front [seen]."""
@@ -60,9 +66,10 @@ class Service:
 
 @attrs.frozen
 class ApiCall:
-    """One REST call: the request, the version in its path, and the variable parts of its route."""
+    """One REST call: who makes it, the request, the version in its path, and the variable parts of its route."""
 
     service: Service
+    caller: Caller
     request: SimRequest
     version: str
     part: Mapping[str, str]
@@ -80,7 +87,7 @@ class ApiCall:
     @property
     def runner(self) -> Runner:
         """A query runner that writes addresses of this version."""
-        return Runner(self.service.org, self.base)
+        return Runner(self.service.org, self.base, self.caller)
 
     def table(self) -> Table:
         """Give the table that the path names."""
@@ -122,7 +129,7 @@ class ApiCall:
         header = self.request.headers.get("sforce-duplicate-rule-header", "")
         allowed = "allowsave=true" in header.replace(" ", "").lower()
         try:
-            yield Hand(self.service.user_id, allow_duplicates=allowed, journal=journal)
+            yield Hand(self.caller.user_id, self.caller, allow_duplicates=allowed, journal=journal)
         except Refusal:
             undo(journal)
             raise

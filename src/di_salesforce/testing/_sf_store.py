@@ -250,9 +250,13 @@ class Org:
             table = known
             table.compile(whole, self._references(), self._switches)
         self._by_prefix[whole.prefix] = table
+        self.schema_seen_anew()
+        return table
+
+    def schema_seen_anew(self) -> None:
+        """Let describes be made anew, since somebody sees the schema otherwise from now on."""
         self.described.clear()
         self.schema_changed = self.clock()
-        return table
 
     def table(self, name: str) -> Table | None:
         """Find a table by the API name of its object, in any case."""
@@ -293,8 +297,7 @@ class Org:
             table.purged = dict(kept.purged)
             table.made = kept.made
             table.compile(kept.sobject, self._references(), self._switches)
-        self.described.clear()
-        self.schema_changed = self.clock()
+        self.schema_seen_anew()
         return self
 
     def _references(self) -> References:
