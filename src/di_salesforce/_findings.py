@@ -98,6 +98,7 @@ FINDING_CODES: Final[Mapping[str, FindingCode]] = {
             "rows.not_an_address": "rows hold what is no e-mail address",
             "rows.not_convertible": "rows hold values without a form on the other side",
             "rows.not_in_picklist": "rows hold values that the other side's restricted picklist does not have",
+            "rows.odd_address": "rows hold unusual e-mail addresses; whether a service takes them is unknown",
             "rows.too_large": "rows hold numbers with more digits than the other side keeps",
             "rows.too_long": "rows hold text that is longer than the other side's field",
             "schema.other_table": "the schema that was given has another name than the transfer's object",

@@ -272,6 +272,10 @@ WARNINGS: dict[str, tuple[Case, Case]] = {
         rows(*numbered("a@b.example", "ada"), field=F("D", T.EMAIL)),
         rows(*numbered("a@b.example"), field=F("D", T.EMAIL)),
     ),
+    "rows.odd_address": (
+        rows(*numbered("a..b@x.example"), field=F("D", T.EMAIL)),
+        rows(*numbered("a.b@x.example"), field=F("D", T.EMAIL)),
+    ),
     "rows.not_convertible": (
         rows(*numbered("7", "seven"), declared=transfer(FieldMapping("S", "D", converter=cv.integer()))),
         rows(*numbered("7", "8"), declared=transfer(FieldMapping("S", "D", converter=cv.integer()))),
