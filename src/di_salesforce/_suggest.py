@@ -17,6 +17,7 @@ import attrs
 
 from di_salesforce._check_ground import listed
 from di_salesforce._compatibility import PARTS, converter_for, fit, kind_of
+from di_salesforce._schema_data import needs_value
 from di_salesforce._suggest_likeness import Likeness, named_alike
 from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.mapping import Constant, DestinationProject, FieldMapping, ObjectTransfer, OptIn
@@ -76,7 +77,8 @@ class _Pair:
 
 
 def _writable(field: FieldSchema) -> bool:
-    return not field.calculated and (field.creatable or field.updatable)
+    """Whether new records and edits may write it: what only one of them may write flows out, until somebody decides."""
+    return not field.calculated and field.creatable and field.updatable
 
 
 def _line(salesforce: FieldSchema, dialog_insight: FieldSchema) -> FieldMapping | None:
@@ -140,7 +142,8 @@ class SuggestedTransfer:
     """A draft that `suggest_transfer` made: look at it, change it, and make it a transfer with `with_key`.
 
     `lines` hold the suggestions, each with its confidence and reason; `unmatched` the fields that are left on both
-    sides; `key_candidates` the Salesforce fields of lines whose fields can tell records apart.  It displays as a table.
+    sides; `key_candidates` the Salesforce fields of lines whose fields can tell records apart; `needed` the fields,
+    by side, without which a service takes no new record.  It displays as a table.
     """
 
     name: str
@@ -150,6 +153,16 @@ class SuggestedTransfer:
     unmatched: tuple[UnmatchedField, ...] = ()
     key_candidates: tuple[str, ...] = ()
     constants: tuple[Constant, ...] = ()
+    needed: frozenset[tuple[Side, str]] = frozenset()
+
+    @property
+    def unfilled(self) -> tuple[tuple[Side, str], ...]:
+        """The needed fields that no line and no constant fills: creates on that side will be refused without them."""
+        filled = {(constant.side, constant.field) for constant in self.constants}
+        filled |= {
+            (side, name) for one in self.lines for side, name in _touched(one.line) if one.line.flows.allows(side)
+        }
+        return tuple(sorted(self.needed - filled))
 
     def with_key(self, *salesforce_fields: str, project: DestinationProject | None = None) -> ObjectTransfer:
         """Make the draft a transfer, with those lines as its key, in that order.
@@ -234,6 +247,8 @@ class SuggestedTransfer:
                 shown += [
                     f"  {field.name}" + (f" (near: {', '.join(field.near)})" if field.near else "") for field in left
                 ]
+        if unfilled := [f"{side.label}'s {name}" for side, name in self.unfilled]:
+            shown.append(f"New records need, and no line fills: {listed(unfilled, len(unfilled))}")
         candidates = f"; it could be {listed(self.key_candidates)}" if self.key_candidates else ""
         return "\n".join([*shown, f"The key is yours to choose: with_key(...){candidates}"])
 
@@ -305,6 +320,7 @@ def suggest_transfer(
             for suggested in lines
             if _tells_apart(salesforce_schema[suggested.line.salesforce], dialog_insight_schema, suggested.line)
         ),
+        needed=frozenset((side, field.name) for schema, side in given for field in schema if needs_value(field)),
     )
 
 

@@ -26,7 +26,7 @@ WORDS = (
     "OtherCity CodePostal ZIP Birthdate DateNaissance Langue__c Langue Id idContact AccountId optin_news News__c "
     "HasOptedOutOfEmail optin_email Points__c points a A é 日本 __c x"
 ).split()
-FLAGS = "creatable updatable unique".split()
+FLAGS = "creatable updatable unique required nullable".split()
 names = st.sampled_from(WORDS) | st.text(max_size=6)
 
 
@@ -37,10 +37,10 @@ def schemas(draw: st.DrawFn, side: Side) -> TableSchema:
     def described(name: str, kind: T, label: str, bits: int) -> F:
         # One draw for all flags: the generator's time goes by the number of draws.
         flags = {flag: bool(bits >> place & 1) for place, flag in enumerate(FLAGS)}
-        return F(name, kind, label=label, calculated=bits >= 24, **flags)
+        return F(name, kind, label=label, calculated=bits >= 96, **flags)
 
     labels = st.sampled_from(["", "", "Prénom", "Ville", "Email Opt Out"])
-    one = st.builds(described, names, st.sampled_from(T), labels, st.integers(0, 31))
+    one = st.builds(described, names, st.sampled_from(T), labels, st.integers(0, 127))
     listed = draw(st.lists(one, max_size=7, unique_by=lambda field: field.name.casefold()))
     return TableSchema("Contact", side=side, fields=listed)
 
@@ -94,7 +94,8 @@ def test_values_can_flow_along_every_line(salesforce: TableSchema, dialog_insigh
         for to in Side:
             if line.flows.allows(to):
                 assert not ends[to].calculated
-                assert ends[to].creatable or ends[to].updatable
+                assert ends[to].creatable
+                assert ends[to].updatable
                 assert fit(converter, ends[to.other], ends[to], to=to) not in {
                     "type.mismatch", "reference.not_translated", "field.compound",
                 }  # fmt: skip
@@ -119,6 +120,24 @@ def test_a_draft_becomes_a_transfer_by_naming_a_key(salesforce: TableSchema, dia
         assert {line.name for line in transfer.lines} == {one.line.name for one in draft.lines}
         codes = {finding.code for finding in check(transfer, salesforce=salesforce, dialog_insight=dialog_insight)}
         assert not codes & {"field.missing", "field.compound", "field.calculated", "type.mismatch", "opt_in.plain_name"}
+
+
+@given(here, there)
+def test_a_suggestion_passes_check_or_says_why_not(salesforce: TableSchema, dialog_insight: TableSchema) -> None:
+    """With any of its candidates as key a draft has no errors but the fields that it named as needed and unfilled."""
+    draft = suggest_transfer(salesforce, dialog_insight, name="t")
+    for candidate in draft.key_candidates:
+        try:
+            transfer = draft.with_key(candidate)
+        except ConfigurationError:
+            continue  # a name that no service has, such as a blank
+        errors = check(transfer, salesforce=salesforce, dialog_insight=dialog_insight).errors
+        assert {error.code for error in errors} <= {"required.not_mapped"}
+        told = [error.message for error in errors]
+        expected = [name for _, name in draft.unfilled]
+        assert len(told) == len(expected)
+        assert all(any(f"without {name}," in message for message in told) for name in expected)
+        assert all(f"{side.label}'s {name}" in str(draft) for side, name in draft.unfilled)
 
 
 def of(side: Side, *fields: F | str) -> TableSchema:
