@@ -17,6 +17,7 @@ from di_salesforce._check_rows import row_findings
 from di_salesforce._check_transfer import TRANSFER_RULES
 from di_salesforce._compatibility import converter_for
 from di_salesforce._findings import FINDING_CODES, Finding, Findings, Severity
+from di_salesforce._inferred import InferredSchema
 from di_salesforce._topology import TOPOLOGY_RULES, beside_findings
 from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.mapping import Integration, ObjectTransfer
@@ -47,7 +48,8 @@ def check(
     Args:
         integration_or_transfer: What to check.
         salesforce: For one transfer its sObject as a schema, as rows, or as the two (`(schema, rows)`); for an
-            integration a mapping from transfer names to such.  Rows are walked once.
+            integration a mapping from transfer names to such.  Rows are walked once; those of `read_csv` carry their
+            schema.
         dialog_insight: Likewise for the table; where nothing is given, the schema that the project declares for it.
         beside: Other integrations on the same services, such as another program's: tables that both write are told.
         settled: By transfer name, the names of the lines that earlier runs compared (`FieldMapping.name`): lines that
@@ -146,6 +148,10 @@ def _known(described: object, side: Side, transfer: ObjectTransfer) -> Known:
         schema, rows = described
     elif isinstance(described, TableSchema):
         schema, rows = described, None
+    elif schema is None and isinstance(own := getattr(described, "schema", None), TableSchema):
+        schema = own  # rows of a file carry theirs
+    if isinstance(schema, InferredSchema):
+        schema = schema.without_limits()  # what was longest so far is no limit
     if schema is not None and schema.side is not side:
         raise ConfigurationError(f"{side.value}= was given a schema of {schema.side.label}")
     if rows is not None and not _are_rows(rows):

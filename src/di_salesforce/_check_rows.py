@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 
 import attrs
 
+from di_salesforce._cells import masked
 from di_salesforce._check_ground import Ground
 from di_salesforce._compatibility import NUMBERS, STRINGS, kind_of
 from di_salesforce._findings import Finding, found
@@ -45,11 +46,6 @@ def _written(value: Value) -> str:
         return str(value)
     except ValueError:  # Python writes out no whole number of thousands of digits
         return f"<{type(value).__name__}>"
-
-
-def _mask(value: Value) -> str:
-    """Give the shape of a value: each letter an x, each digit a 9."""
-    return "".join("9" if sign.isdigit() else "x" if sign.isalpha() else sign for sign in _written(value))
 
 
 _ODD: Final = "rows.odd_address"  # the one cause that says "may be refused", and does not count as refused
@@ -169,7 +165,7 @@ class _Tally:
         self.counts[cause] += 1
         kept = self.examples.setdefault(cause, [])
         if len(kept) < _EXAMPLES:
-            shown = _written(value) if self.show_values else _mask(value)
+            shown = _written(value) if self.show_values else masked(_written(value))
             cut = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
             kept.append(place if value is None else f"{place}: {cut!r}, {len(shown)} characters")
 

@@ -31,14 +31,21 @@ T: Final = FieldType
 
 @attrs.frozen
 class InferredSchema(TableSchema):
-    """A `TableSchema` read from rows; `rows` is how many were seen.
+    """A `TableSchema` read from rows; `rows` is how many were seen, `blanks` how many had each field blank or absent.
 
-    `key_candidates` names the fields that were never blank and never twice the same (letters compared without case):
-    what could be the key.  None of them is marked as the key, since rows cannot say which one is meant.
+    `key_candidates` names the fields that were never blank, and never twice the same (letters compared without case) in
+    the first 100,000 rows: what could be the key.  None of them is marked as the key, since rows cannot say which one
+    is meant.
     """
 
     rows: int = 0
     key_candidates: tuple[str, ...] = ()
+    blanks: Mapping[str, int] = attrs.field(factory=dict[str, int], hash=False)
+
+    def without_limits(self) -> TableSchema:
+        """Give what holds for rows to come as well: names and types, without lengths, digits and choices."""
+        fields = [attrs.evolve(field, length=None, scale=None, choices=()) for field in self.fields]
+        return TableSchema(self.name, side=self.side, fields=fields, id=self.id, label=self.label)
 
 
 # What a value may be ------------------------------------------------------------------------------------------------
@@ -116,6 +123,7 @@ _SEPARATORS: Final[Mapping[Side, str]] = {Side.SALESFORCE: ";", Side.DIALOG_INSI
 _MOST_CHOICES: Final = 12  # a list that one picks from
 _TIMES: Final = 3  # how often each choice occurs, on average, before a few values are more than chance
 _MOST_PARTS: Final = 50  # distinct values that are remembered of a field; more are no list
+_MOST_UNIQUE: Final = 100_000  # distinct values that are remembered of a field, so that a file of any size can be read
 _KEY_TYPES: Final = frozenset({T.ID, T.TEXT, T.LONG_TEXT, T.INTEGER, T.EMAIL, T.PHONE})
 _ROWS_FOR_A_KEY: Final = 2  # of one row every field is unique
 
@@ -130,7 +138,7 @@ class _Seen:
     lines: bool = False
     kinds: list[FieldType] = attrs.field(factory=lambda: [kind for kind, _ in _KINDS])
     values: dict[str, int] | None = attrs.field(factory=dict[str, int], repr=False)  # people's data
-    unique: set[str] | None = attrs.field(factory=set[str], repr=False)  # likewise
+    unique: set[int] | None = attrs.field(factory=set[int], repr=False)  # hashes: smaller, and nobody's data
 
     def add(self, value: Value) -> None:
         """Look at one value that is not blank."""
@@ -145,12 +153,12 @@ class _Seen:
             self.values[text] = self.values.get(text, 0) + 1
             if len(self.values) > _MOST_PARTS:
                 self.values = None
-        if self.unique is not None:
+        if self.unique is not None and len(self.unique) < _MOST_UNIQUE:
             same = text if self.kinds == [T.REFERENCE] else text.strip().casefold()  # of record ids, case counts
-            if same in self.unique:
+            if hash(same) in self.unique:
                 self.unique = None
             else:
-                self.unique.add(same)
+                self.unique.add(hash(same))
 
     def choices(self, separator: str) -> tuple[FieldType, tuple[str, ...]] | None:
         """Read the values as a list that one picks from, or several of; None where they are no list."""
@@ -221,4 +229,5 @@ def inferred(name: str, rows: Iterable[Row], *, side: Side, id: int | None = Non
             and not schema.nullable
             and fields[schema.name].unique is not None
         ),
+        blanks={name: count - seen.filled for name, seen in fields.items() if seen.filled < count},
     )

@@ -200,8 +200,8 @@ def infer_schema(name: str, rows: Iterable[Row], *, side: Side, id: int | None =
         id: Dialog Insight's `idTable`.
 
     Returns:
-        A `TableSchema` that also says how many rows it comes from (`rows`) and which fields were never blank and never
-        twice the same (`key_candidates`).  None of them is made the key.
+        A `TableSchema` that also says how many rows it comes from (`rows`), where they were blank (`blanks`), and which
+        fields were never blank and never twice the same (`key_candidates`).  None of them is made the key.
 
     Raises:
         ConfigurationError: A row is no mapping.

@@ -43,7 +43,7 @@ VENDORS = ("protocol", "salesforce", "dialog_insight")
 INNER = (*PURE, "engine", *VENDORS, "transports", "stores", "runners", "clients", "orchestration")
 
 ROOMS = {
-    "words": Room(("records", "exceptions", "protocols"), outside=VALUES),
+    "words": Room(("records", "exceptions", "protocols", "_cells"), outside=VALUES),
     "declarations": Room(
         (
             *("schema", "converters", "*_lenses", "triggers", "mapping", "_line", "_declared"),

@@ -1,0 +1,192 @@
+"""What a file does not say of itself, found from its bytes: the encoding, the delimiter, whose columns these are.
+
+What may not go in here: giving rows.  Nothing is guessed beyond what is named here; what was found can be looked at,
+and each finding can be given instead.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import BinaryIO, Final
+
+from di_salesforce.dialog_insight import ContactList
+from di_salesforce.exceptions import ConfigurationError
+from di_salesforce.records import Side
+
+__all__ = ["DELIMITERS", "dialect_error", "find_delimiter", "find_encoding", "row_names", "side_of", "table_of"]
+
+_MARKS: Final = (  # how a file may begin, and what that says
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),  # a spreadsheet's "Unicode text"
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_PIECE: Final = 1 << 20  # bytes that are read at once: a file of any size passes through as much memory
+
+
+def find_encoding(file: BinaryIO) -> str:
+    """Tell a file's encoding: by its mark; else UTF-8 if every byte of it is; else cp1252, Windows' Western Europe.
+
+    Text that is not UTF-8 almost never passes for UTF-8, so all of the file is looked at.
+
+    Raises:
+        ConfigurationError: It is neither.
+    """
+    head = file.read(_PIECE)
+    for mark, encoding in _MARKS:
+        if head.startswith(mark):
+            return encoding
+    decoders = {name: codecs.getincrementaldecoder(name)() for name in ("utf-8", "cp1252")}
+    piece = head
+    while True:
+        for name, decoder in list(decoders.items()):
+            try:
+                decoder.decode(piece, final=not piece)
+            except UnicodeDecodeError:
+                del decoders[name]
+        if not decoders:
+            raise ConfigurationError("is neither UTF-8 nor cp1252: name its encoding (encoding=)")
+        if not piece:
+            return next(iter(decoders))  # UTF-8 first: plain ASCII is both
+        piece = file.read(_PIECE)
+
+
+DELIMITERS: Final[Mapping[str, str]] = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+"""What may stand between cells, with its name; the first is taken where a file has one column."""
+
+_LOOKED_AT: Final = 1 << 16  # characters: some hundred rows
+_SEP: Final = "sep="  # a line that spreadsheets write and read to name the delimiter
+
+
+def find_delimiter(text: io.TextIOBase) -> str:
+    """Tell what stands between the cells: what cuts the header and most rows into as many cells."""
+    sample = text.read(_LOOKED_AT)
+    first, _, _ = sample.partition("\n")
+    if first.lower().startswith(_SEP) and first[len(_SEP) :].rstrip("\r") in DELIMITERS:
+        return first[len(_SEP) :].rstrip("\r")
+    best, found = 0.0, ","
+    for delimiter in DELIMITERS:
+        try:
+            rows = [row for row in csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter) if row]
+        except csv.Error:
+            continue
+        if len(sample) == _LOOKED_AT and len(rows) > 1:
+            rows.pop()  # cut through
+        widths = Counter(map(len, rows))
+        columns = len(rows[0]) if rows else 0
+        likeness = widths[columns] / len(rows) * columns if columns > 1 else 0
+        if likeness > best:
+            best, found = likeness, delimiter
+    return found
+
+
+def skips_first_line(first: str) -> bool:
+    """Tell whether a file's first line only names the delimiter."""
+    return first.lower().startswith(_SEP) and first[len(_SEP) :].rstrip("\r\n") in DELIMITERS
+
+
+_DI_PREFIXES: Final = ("f_", "key_", "optin_", "dtOptin_")
+_CONTACT: Final = ContactList(0)  # its names are those of every project
+OURS: Final = "di_salesforce."
+"""What the names of the columns begin with that `write_csv` adds to a file to mend, and `read_csv` leaves out."""
+_RESULT_COLUMNS: Final = frozenset({"sf__id", "sf__created", "sf__error"})  # of a Bulk job's result files
+
+
+def side_of(header: Sequence[str]) -> Side | None:
+    """Tell by a header whose file it is; None where it does not show."""
+    if any(name.startswith(_DI_PREFIXES) or name == "idContact" for name in header):
+        return Side.DIALOG_INSIGHT
+    folded = [name.casefold() for name in header]
+    if "id" in folded or any(name in _RESULT_COLUMNS or name.endswith("__c") for name in folded):
+        return Side.SALESFORCE
+    return None
+
+
+def _plain(name: str) -> str:
+    return name
+
+
+def _salesforce(name: str) -> str:
+    return "Id" if name.casefold() == "id" else name  # Data Loader writes ID
+
+
+def _dialog_insight(name: str) -> str:
+    """Give a column's name in rows: a key's is marked in a header, a contact's field too."""
+    return _CONTACT.row_name(name.removeprefix("key_"))
+
+
+_NAMES: Final[Mapping[Side | None, Callable[[str], str]]] = {
+    Side.SALESFORCE: _salesforce,
+    Side.DIALOG_INSIGHT: _dialog_insight,
+    None: _plain,
+}
+
+
+def row_names(
+    header: Sequence[str], side: Side | None, given: Mapping[str, str | None], known: Sequence[str]
+) -> tuple[str | None, ...]:
+    """Give each column's name in rows; None for a column that is left out.
+
+    Args:
+        header: The names as the file has them.
+        side: Whose file it is.
+        given: Names in rows by the file's; None leaves a column out.
+        known: The names of a schema's fields, which a header may write in other case.
+
+    Raises:
+        ConfigurationError: A column without a name, two of one name, or one of `given` that the file does not have.
+    """
+    if missing := [name for name in given if name not in header]:
+        raise ConfigurationError(f"has no column {', '.join(missing)}: it has {', '.join(header)}")
+    folded = {name.casefold(): name for name in known}
+    names: list[str | None] = []
+    for name in header:
+        if name in given:
+            names.append(given[name])
+        elif name.startswith(OURS) or (side is Side.SALESFORCE and name.casefold() in _RESULT_COLUMNS):
+            names.append(None)
+        else:
+            plain = _NAMES[side](name)
+            names.append(folded.get(plain.casefold(), plain))
+    if not any(names):
+        raise ConfigurationError("has no column")
+    if "" in names:
+        raise ConfigurationError(
+            f"has no name for column {names.index('') + 1}: leave it out with columns={{'': None}}"
+        )
+    if twice := sorted(name for name, count in Counter(names).items() if name is not None and count > 1):
+        raise ConfigurationError(
+            f"has two columns for {', '.join(twice)}: leave one out by its name in the file (columns={{'f_X': None}})"
+        )
+    return tuple(names)
+
+
+# The first three characters of a record id name its sObject; these are the standard ones that people synchronise.
+_SOBJECTS: Final[Mapping[str, str]] = {
+    "001": "Account",
+    "003": "Contact",
+    "00Q": "Lead",
+    "00v": "CampaignMember",
+    "006": "Opportunity",
+    "500": "Case",
+    "701": "Campaign",
+    "801": "Order",
+}
+
+
+def table_of(side: Side | None, header: Sequence[str], first: Mapping[str, object] | None) -> str | None:
+    """Tell which sObject or table a file's rows are of; None where it does not show."""
+    if side is Side.DIALOG_INSIGHT:
+        contact = any(name.startswith(("f_", "key_f_", "optin_")) for name in header)
+        return "Contact" if contact or not any(name.startswith("key_") for name in header) else None
+    return _SOBJECTS.get(str(first.get("Id", ""))[:3]) if side is Side.SALESFORCE and first else None
+
+
+def dialect_error(error: Exception) -> str:
+    """Say what is wrong with a file that stops being CSV; nothing of its text is repeated."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"is not {error.encoding} text: name its encoding (encoding=)"
+    return "is not CSV: a quote is not closed, or a cell is longer than Python's csv module takes"
