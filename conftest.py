@@ -21,7 +21,7 @@ from sybil.sybil import SybilCollection
 
 from di_salesforce.testing import FakeDialogInsight, FakeSalesforce, Field, OptinField, Project, ProjectField
 
-OPEN = "_open"  # the name, in a document's namespace, of what closes all that was opened for it
+OPEN = "what is open"  # the name, in a document's namespace, of what closes all: no module has it
 
 
 def enter_an_empty_folder(namespace: dict[str, Any]) -> None:  # a document's names may be anything
@@ -60,13 +60,13 @@ def start_both_services(namespace: dict[str, Any]) -> None:  # likewise
 
 pages = Sybil(
     parsers=[PythonCodeBlockParser(doctest_optionflags=ELLIPSIS), SkipParser(), ClearNamespaceParser()],
-    patterns=["README.md", "CONTRIBUTING.md", "docs/**/*.md"],
+    patterns=["README.md", "CONTRIBUTING.md", "docs/*.md", "docs/*/*.md"],
     setup=start_both_services,
     teardown=leave,
 )
 docstrings = Sybil(
     parsers=[DocTestParser(optionflags=ELLIPSIS)],
-    patterns=["src/**/*.py"],
+    patterns=["src/*/*.py", "src/*/*/*.py"],  # `**` stands for one folder in these patterns
     excludes=["src/di_salesforce/__main__.py"],  # importing it would run the command line
     document_types={".py": PythonDocStringDocument},
     setup=enter_an_empty_folder,

@@ -18,6 +18,7 @@ from di_salesforce._check_transfer import TRANSFER_RULES
 from di_salesforce._compatibility import converter_for
 from di_salesforce._findings import FINDING_CODES, Finding, Findings, Severity
 from di_salesforce._inferred import InferredSchema
+from di_salesforce._listing import as_rows
 from di_salesforce._topology import TOPOLOGY_RULES, beside_findings
 from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.mapping import Integration, ObjectTransfer
@@ -143,6 +144,7 @@ def _by_transfer(described: object, side: Side, integration: Integration) -> Map
 
 def _known(described: object, side: Side, transfer: ObjectTransfer) -> Known:
     """Read what was given of one side: a schema, rows, both, or nothing."""
+    described = as_rows(described)  # of a data frame
     schema, rows = _declared_schema(side, transfer), described
     if _is_pair(described):
         schema, rows = described

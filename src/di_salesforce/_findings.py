@@ -13,8 +13,9 @@ from typing import Any, Final
 
 import attrs
 
+from di_salesforce._listing import Listing, Tabular
 from di_salesforce.exceptions import ConfigurationError, Problem
-from di_salesforce.records import Side
+from di_salesforce.records import Side, Value
 
 __all__ = ["FINDING_CODES", "Finding", "FindingCode", "Findings", "Severity", "found"]
 
@@ -177,6 +178,10 @@ class Finding:
             "examples": list(self.examples),
         }
 
+    def to_table(self) -> list[dict[str, Value]]:
+        """Give the finding as one flat row."""
+        return [{**self.to_dict(), "examples": "; ".join(self.examples)}]
+
 
 def found(
     code: str,
@@ -217,7 +222,7 @@ def _ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 @attrs.frozen
-class Findings:
+class Findings(Tabular):
     """Everything that `check` found, errors first, each thing once; `print` it, or stop at its errors.
 
     Example:
@@ -239,22 +244,22 @@ class Findings:
     def __len__(self) -> int:
         return len(self._found)
 
-    def of(self, severity: Severity) -> tuple[Finding, ...]:
+    def of(self, severity: Severity) -> Listing[Finding]:
         """Give the findings of one severity."""
-        return tuple(finding for finding in self if finding.severity is severity)
+        return Listing(finding for finding in self if finding.severity is severity)
 
     @property
-    def errors(self) -> tuple[Finding, ...]:
+    def errors(self) -> Listing[Finding]:
         """What cannot work: mend it before the first write."""
         return self.of(Severity.ERROR)
 
     @property
-    def warnings(self) -> tuple[Finding, ...]:
+    def warnings(self) -> Listing[Finding]:
         """What works for some records only, or not as one may expect."""
         return self.of(Severity.WARNING)
 
     @property
-    def notes(self) -> tuple[Finding, ...]:
+    def notes(self) -> Listing[Finding]:
         """What is worth knowing."""
         return self.of(Severity.INFO)
 
@@ -271,6 +276,10 @@ class Findings:
     def to_dicts(self) -> list[dict[str, Any]]:  # JSON-safe data
         """Give the findings as plain, JSON-safe data, in their order."""
         return [finding.to_dict() for finding in self]
+
+    def to_table(self) -> list[dict[str, Value]]:
+        """Give the findings as flat rows, in their order."""
+        return [row for finding in self for row in finding.to_table()]
 
     def __str__(self) -> str:
         counts = {severity: len(self.of(severity)) for severity in Severity}

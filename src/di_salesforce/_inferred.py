@@ -17,6 +17,7 @@ from typing import Final
 
 import attrs
 
+from di_salesforce._listing import as_rows
 from di_salesforce.converters import date as day_converter
 from di_salesforce.converters import datetime as moment_converter
 from di_salesforce.exceptions import ConfigurationError, ConversionError
@@ -205,7 +206,7 @@ def inferred(name: str, rows: Iterable[Row], *, side: Side, id: int | None = Non
     """Read a schema from rows; `di_salesforce.schema.infer_schema` is its public name and documentation."""
     fields: dict[str, _Seen] = {}
     count = 0
-    for count, row in enumerate(rows, start=1):
+    for count, row in enumerate(as_rows(rows), start=1):
         if not isinstance(row, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may have no type checker
             raise ConfigurationError(f"row {count} of {name} is no mapping of field names to values")
         for field, value in row.items():

@@ -43,7 +43,11 @@ VENDORS = ("protocol", "salesforce", "dialog_insight")
 INNER = (*PURE, "engine", *VENDORS, "transports", "stores", "runners", "clients", "orchestration")
 
 ROOMS = {
-    "words": Room(("records", "exceptions", "protocols", "_cells"), outside=VALUES),
+    "words": Room(
+        ("records", "exceptions", "protocols", "_cells", "_listing"),
+        outside=VALUES,
+        effects=("os",),  # a path is a parameter of Tabular.to_csv
+    ),
     "declarations": Room(
         (
             *("schema", "converters", "*_lenses", "triggers", "mapping", "_line", "_declared"),
@@ -136,7 +140,7 @@ EFFECTS = frozenset(
 )
 """Standard modules that reach outside the values given to a function; the others may be imported anywhere."""
 
-UPWARD_ON_USE = frozenset({"to_pandas", "to_polars", "_repr_html_"})
+UPWARD_ON_USE = frozenset({"to_pandas", "to_polars", "as_rows", "_repr_html_"})
 """The only functions in which the display modules may be imported from below."""
 
 FOREIGN_TO_THE_ENGINE = frozenset(

@@ -6,5 +6,6 @@ What may not go in here: deciding, and requests.
 from __future__ import annotations
 
 from di_salesforce.csvfiles._reading import CsvRows, read_csv
+from di_salesforce.csvfiles._writing import ImportFile, WrittenFiles, write_csv
 
-__all__ = ["CsvRows", "read_csv"]
+__all__ = ["CsvRows", "ImportFile", "WrittenFiles", "read_csv", "write_csv"]

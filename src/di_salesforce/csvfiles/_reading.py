@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import islice
 from os import PathLike, fspath
@@ -45,7 +45,7 @@ _WIDEST: Final = 24  # characters of a shown cell
 
 
 @contextlib.contextmanager
-def _opened(source: Source) -> Iterator[BinaryIO]:
+def _opened(source: Source) -> Generator[BinaryIO, None, None]:
     """Open a path, or rewind a file that the caller opened and will close."""
     if isinstance(source, (str, PathLike)):
         try:
@@ -61,7 +61,7 @@ def _opened(source: Source) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def _text(source: Source, encoding: str) -> Iterator[io.TextIOWrapper]:
+def _text(source: Source, encoding: str) -> Generator[io.TextIOWrapper, None, None]:
     with _opened(source) as file:
         text = io.TextIOWrapper(file, encoding=encoding, newline="")
         try:

@@ -109,6 +109,16 @@ class _Base:
         """What the reason means, in words."""
         return sentence(self.reason)
 
+    def to_dict(self) -> dict[str, Any]:  # JSON-safe data
+        """Give the action as exact, JSON-safe data."""
+        return action_to_dict(self)  # type: ignore[arg-type]  # every concrete action is of the union
+
+    def to_table(self) -> list[dict[str, Value]]:
+        """Give the action as flat rows with native values, one for each field that it is about."""
+        from di_salesforce.engine._tables import action_table  # here, since that file matches these classes
+
+        return action_table(self)  # type: ignore[arg-type]  # as above
+
     def matches(self, key: Key) -> bool:
         """Tell whether the action is about the record with that key or record id."""
         parts, own = key_parts(key), key_parts(self.key)

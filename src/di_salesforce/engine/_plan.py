@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 
 import attrs
 
+from di_salesforce._listing import Listing, Tabular
 from di_salesforce.engine._actions import (
     Action,
     Conflict,
@@ -35,7 +36,7 @@ from di_salesforce.engine._needs import Needs
 from di_salesforce.engine._part import Part
 from di_salesforce.engine._showing import ORDER, in_order, show_action, show_summary
 from di_salesforce.exceptions import ConfigurationError, GuardError, Problem
-from di_salesforce.records import UNSET, Row, Side, UnsetType
+from di_salesforce.records import UNSET, Row, Side, UnsetType, Value
 
 __all__ = ["Plan"]
 
@@ -47,7 +48,7 @@ Again = Callable[[Mapping[Side, tuple[Row, ...]]], "Plan"]
 
 
 @attrs.frozen(repr=False, eq=False)
-class Plan:
+class Plan(Tabular):
     """What would be written on each side, and why; what is held, left, refused; what must still be looked up."""
 
     actions: tuple[Action, ...] = ()
@@ -84,28 +85,28 @@ class Plan:
 
     # ------------------------------------------------------------------------------------------------ looking
 
-    def _of(self, *kinds: type[Action]) -> tuple[Any, ...]:  # each caller names its own kinds
-        return tuple(action for action in self.actions if isinstance(action, kinds))
+    def _of(self, *kinds: type[Action]) -> Listing[Any]:  # each caller names its own kinds
+        return Listing(action for action in self.actions if isinstance(action, kinds))
 
     @property
-    def writes(self) -> tuple[Write, ...]:
+    def writes(self) -> Listing[Write]:
         """The actions that write, in a safe order."""
         return self._of(Create, Update, Delete)
 
     @property
-    def conflicts(self) -> tuple[Conflict, ...]:
+    def conflicts(self) -> Listing[Conflict]:
         """What is held for a person."""
         return self._of(Conflict)
 
     @property
-    def rejects(self) -> tuple[Reject, ...]:
+    def rejects(self) -> Listing[Reject]:
         """Rows and fields that cannot be synchronised as they are."""
         return self._of(Reject)
 
     @property
-    def ambiguous(self) -> tuple[Reject, ...]:
+    def ambiguous(self) -> Listing[Reject]:
         """Unlinked rows whose key several rows have: nobody guesses which belong together."""
-        return tuple(reject for reject in self.rejects if reject.reason == "key.ambiguous")
+        return Listing(reject for reject in self.rejects if reject.reason == "key.ambiguous")
 
     @property
     def guards(self) -> tuple[Problem, ...]:
@@ -362,6 +363,10 @@ class Plan:
     def to_dicts(self) -> list[dict[str, Any]]:  # JSON-safe data
         """Give the actions as plain data, one mapping each."""
         return [action_to_dict(action) for action in self.actions]
+
+    def to_table(self) -> list[dict[str, Value]]:
+        """Give the plan as flat rows with native values, one for each field of each action."""
+        return [row for action in self.actions for row in action.to_table()]
 
     def __eq__(self, other: object) -> bool:
         return self.to_dict() == other.to_dict() if isinstance(other, Plan) else NotImplemented

@@ -8,10 +8,11 @@ from typing import Any, Final, Self
 
 import attrs
 
+from di_salesforce._listing import Listing, Tabular
 from di_salesforce._findings import Finding
 from di_salesforce.engine._actions import Key, Kind, key_parts
 from di_salesforce.engine._reasons import sentence
-from di_salesforce.records import Side, to_plain
+from di_salesforce.records import Side, Value, to_plain
 
 __all__ = ["ReportLine", "SyncReport"]
 
@@ -51,6 +52,25 @@ class ReportLine:
             "verified": self.verified,
         }
 
+    def to_table(self) -> list[dict[str, Value]]:
+        """Give the line as one flat row."""
+        return [
+            {
+                "transfer": self.transfer,
+                "key": " / ".join(str(part) for part in key_parts(self.key) if part is not None),
+                "kind": self.kind,
+                "side": self.side.value if self.side else None,
+                "outcome": self.outcome,
+                "fields": ", ".join(self.fields),
+                "reason": self.reason,
+                "why": sentence(self.reason),
+                "code": self.code,
+                "message": self.message,
+                "rewritten": ", ".join(self.rewritten),
+                "verified": self.verified,
+            }
+        ]
+
 
 def _lines(lines: Iterable[ReportLine]) -> tuple[ReportLine, ...]:
     return tuple(lines)
@@ -60,7 +80,7 @@ _SHOWN: Final = 12  # lines of each kind that a printed report names; the rest a
 
 
 @attrs.frozen(repr=False)
-class SyncReport:
+class SyncReport(Tabular):
     """What a run did; `ok`: nothing was refused, left unknown or untried, or cut short (held conflicts count apart)."""
 
     lines: tuple[ReportLine, ...] = attrs.field(default=(), converter=_lines)
@@ -97,9 +117,9 @@ class SyncReport:
             schema_changes=tuple(dict.fromkeys(change for report in listed for change in report.schema_changes)),
         )
 
-    def of(self, *, kind: str | None = None, outcome: str | None = None) -> tuple[ReportLine, ...]:
+    def of(self, *, kind: str | None = None, outcome: str | None = None) -> Listing[ReportLine]:
         """Give the lines of a kind, of an outcome, or of both."""
-        return tuple(
+        return Listing(
             line
             for line in self.lines
             if (kind is None or line.kind == kind) and (outcome is None or line.outcome == outcome)
@@ -111,39 +131,39 @@ class SyncReport:
         return not (self.refused or self.unknown or self.untried or self.cut_short)
 
     @property
-    def written(self) -> tuple[ReportLine, ...]:
+    def written(self) -> Listing[ReportLine]:
         """The writes that were done."""
         return self.of(outcome="done")
 
     @property
-    def refused(self) -> tuple[ReportLine, ...]:
+    def refused(self) -> Listing[ReportLine]:
         """The writes that a service refused."""
         return self.of(outcome="refused")
 
     @property
-    def unknown(self) -> tuple[ReportLine, ...]:
+    def unknown(self) -> Listing[ReportLine]:
         """The writes whose answer was lost."""
         return self.of(outcome="unknown")
 
     @property
-    def untried(self) -> tuple[ReportLine, ...]:
+    def untried(self) -> Listing[ReportLine]:
         """Writes that were not reached, or met a passing refusal such as a locked row: the next run tries them."""
         return self.of(outcome="not_tried")
 
     @property
-    def conflicts(self) -> tuple[ReportLine, ...]:
+    def conflicts(self) -> Listing[ReportLine]:
         """What is held for a person."""
         return self.of(kind="conflict")
 
     @property
-    def rejects(self) -> tuple[ReportLine, ...]:
+    def rejects(self) -> Listing[ReportLine]:
         """Rows and fields that cannot be synchronised as they are."""
         return self.of(kind="reject")
 
     @property
-    def set_aside(self) -> tuple[ReportLine, ...]:
+    def set_aside(self) -> Listing[ReportLine]:
         """Writes that a service refused in an earlier run and that are not tried again until their values change."""
-        return tuple(line for line in self.lines if line.reason == "refused.unchanged")
+        return Listing(line for line in self.lines if line.reason == "refused.unchanged")
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -153,6 +173,10 @@ class SyncReport:
     def to_dicts(self) -> list[dict[str, Any]]:  # JSON-safe data
         """Give the lines as plain data."""
         return [line.to_dict() for line in self.lines]
+
+    def to_table(self) -> list[dict[str, Value]]:
+        """Give the lines as flat rows."""
+        return [row for line in self.lines for row in line.to_table()]
 
     def to_dict(self) -> dict[str, Any]:  # JSON-safe data
         """Give the whole report as plain data."""

@@ -12,6 +12,7 @@ from typing import Any, Self, cast
 
 import attrs
 
+from di_salesforce._listing import as_rows
 from di_salesforce.exceptions import ConfigurationError, Problem
 from di_salesforce.records import Row
 
@@ -29,7 +30,7 @@ class Coverage(enum.StrEnum):
 def _rows(rows: Iterable[Row]) -> tuple[Row, ...]:
     if isinstance(rows, (str, bytes, Mapping)):
         raise ConfigurationError("rows must be an iterable of mappings, one per record, not a single value")
-    listed = tuple(rows)
+    listed = tuple(as_rows(rows))
     anything = cast("tuple[object, ...]", listed)  # rows come from anywhere at run time, whatever the annotation says
     wrong = [index for index, row in enumerate(anything) if not isinstance(row, Mapping)]
     if wrong:

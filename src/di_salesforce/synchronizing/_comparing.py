@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import attrs
 
+from di_salesforce._listing import Listing, Tabular
 from di_salesforce.engine import Baseline, BoundLine, BoundTransfer, Life, LinkRecord, Relation, display_key
 from di_salesforce.engine._actions import Key, key_parts
 from di_salesforce.engine._memory import digest
@@ -35,6 +36,20 @@ class Difference:
     only_on: Side | None = None
     why: str = ""
 
+    def to_dict(self) -> dict[str, Any]:  # JSON-safe data
+        """Give the difference as plain data."""
+        return {
+            "transfer": self.transfer,
+            "key": " / ".join(map(str, key_parts(self.key))),
+            "fields": list(self.fields),
+            "only_on": self.only_on.value if self.only_on else None,
+            "why": self.why,
+        }
+
+    def to_table(self) -> list[dict[str, Value]]:
+        """Give the difference as one flat row."""
+        return [{**self.to_dict(), "fields": ", ".join(self.fields)}]
+
     def __repr__(self) -> str:
         return f"<Difference {self.transfer} {self.why or 'unexplained'}>"
 
@@ -44,8 +59,8 @@ class Difference:
         return f"{self.transfer}: {key}: {what} ({self.why or 'unexplained'})"
 
 
-def _differences(items: Iterable[Difference]) -> tuple[Difference, ...]:
-    return tuple(sorted(items, key=lambda item: (item.why, str(item.key), item.fields)))
+def _differences(items: Iterable[Difference]) -> Listing[Difference]:
+    return Listing(sorted(items, key=lambda item: (item.why, str(item.key), item.fields)))
 
 
 @attrs.frozen(repr=False)
@@ -54,12 +69,12 @@ class TransferComparison:
 
     transfer: str
     agree: int
-    differences: tuple[Difference, ...] = attrs.field(converter=_differences)
+    differences: Listing[Difference] = attrs.field(converter=_differences)
 
     @property
-    def unexplained(self) -> tuple[Difference, ...]:
+    def unexplained(self) -> Listing[Difference]:
         """The differences that no remembered reason explains."""
-        return tuple(item for item in self.differences if not item.why)
+        return Listing(item for item in self.differences if not item.why)
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -78,7 +93,7 @@ _SHOWN: Final = 8  # unexplained differences that a printed comparison names
 
 
 @attrs.frozen(repr=False)
-class Comparison:
+class Comparison(Tabular):
     """What a fresh look at both sides found; `ok` means that nothing differs without a remembered reason."""
 
     transfers: tuple[TransferComparison, ...]
@@ -95,17 +110,11 @@ class Comparison:
 
     def to_dicts(self) -> list[dict[str, Any]]:  # JSON-safe data
         """Give every difference as plain data."""
-        return [
-            {
-                "transfer": item.transfer,
-                "key": str(item.key),
-                "fields": list(item.fields),
-                "only_on": item.only_on.value if item.only_on else None,
-                "why": item.why,
-            }
-            for part in self.transfers
-            for item in part.differences
-        ]
+        return [item.to_dict() for part in self.transfers for item in part.differences]
+
+    def to_table(self) -> list[dict[str, Value]]:
+        """Give every difference as one flat row."""
+        return [row for part in self.transfers for item in part.differences for row in item.to_table()]
 
     def __repr__(self) -> str:
         return f"<Comparison {'ok' if self.ok else 'not ok'}: {self.agree:,} agree>"
