@@ -8,8 +8,8 @@ from typing import Any, Final, Self
 
 import attrs
 
-from di_salesforce._listing import Listing, Tabular
 from di_salesforce._findings import Finding
+from di_salesforce._listing import Listing, Tabular
 from di_salesforce.engine._actions import Key, Kind, key_parts
 from di_salesforce.engine._reasons import sentence
 from di_salesforce.records import Side, Value, to_plain
