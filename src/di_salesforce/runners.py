@@ -18,9 +18,19 @@ from typing import Any, Final, Protocol, TypeAlias, TypeVar, assert_never
 import attrs
 
 from di_salesforce.exceptions import ConfigurationError, DISalesforceError
-from di_salesforce.wire import Flow, HttpRequest, HttpResponse, Local, Now, Renew, Send, SendAll, Sleep, Step
+from di_salesforce.wire import Flow, HttpRequest, HttpResponse, Local, Now, Renew, Send, SendAll, Sleep, Step, Ticks
 
-__all__ = ["AsyncConnection", "AsyncRunner", "Connection", "Exchange", "Observer", "SyncRunner"]
+__all__ = [
+    "AsyncConnection",
+    "AsyncRunner",
+    "Clock",
+    "Connection",
+    "Exchange",
+    "Observer",
+    "SyncRunner",
+    "awaited_clock",
+    "blocking_clock",
+]
 
 T = TypeVar("T")
 
@@ -66,6 +76,38 @@ Observer: TypeAlias = Callable[[Exchange], None]
 """Called after every exchange, from whichever thread carried it out; an observer that fails is logged, no more."""
 
 
+class Clock(Protocol):
+    """A time of its own for a whole synchronizer: for tests and simulations, where hours pass at once."""
+
+    def now(self) -> datetime:
+        """Give the time, aware and in UTC."""
+        ...
+
+    def ticks(self) -> float:
+        """Give seconds that only go forward, whatever is done to the time."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Let so many seconds pass; an async synchronizer calls it too, so it should not block."""
+        ...
+
+
+def blocking_clock(clock: Clock | None) -> dict[str, Any]:  # arguments of `SyncRunner`
+    """Give a clock as arguments of the blocking runner; None: this machine's."""
+    return {} if clock is None else {"sleep": clock.sleep, "clock": clock.now, "ticks": clock.ticks}
+
+
+def awaited_clock(clock: Clock | None) -> dict[str, Any]:  # arguments of `AsyncRunner`
+    """Give a clock as arguments of the runner for asyncio; None: this machine's."""
+    if clock is None:
+        return {}
+
+    async def sleep(seconds: float) -> None:
+        clock.sleep(seconds)
+
+    return {"sleep": sleep, "clock": clock.now, "ticks": clock.ticks}
+
+
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -99,6 +141,7 @@ class SyncRunner:
         connections: by name, as the flows' steps call them.
         sleep: called with seconds.
         clock: gives the time, aware and in UTC.
+        ticks: gives the seconds of a clock that nobody can set.
         observer: told of every exchange.
     """
 
@@ -108,11 +151,13 @@ class SyncRunner:
         *,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], datetime] = _utc_now,
+        ticks: Callable[[], float] = time.monotonic,
         observer: Observer | None = None,
     ) -> None:
         self._connections = dict(connections)
         self._sleep = sleep
         self._clock = clock
+        self._ticks = ticks
         self._observer = observer
 
     def run(self, flow: Flow[T]) -> T:
@@ -148,6 +193,8 @@ class SyncRunner:
                 return None
             case Now():
                 return self._clock()
+            case Ticks():
+                return self._ticks()
             case Renew(connection, stale):
                 return _named(self._connections, connection).renew(stale)
             case Local(function):
@@ -213,6 +260,7 @@ class AsyncRunner:
         connections: by name, as the flows' steps call them.
         sleep: called with seconds, and awaited.
         clock: gives the time, aware and in UTC.
+        ticks: gives the seconds of a clock that nobody can set.
         observer: told of every exchange.
     """
 
@@ -222,11 +270,13 @@ class AsyncRunner:
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], datetime] = _utc_now,
+        ticks: Callable[[], float] = time.monotonic,
         observer: Observer | None = None,
     ) -> None:
         self._connections = dict(connections)
         self._sleep = sleep
         self._clock = clock
+        self._ticks = ticks
         self._observer = observer
 
     async def run(self, flow: Flow[T]) -> T:
@@ -257,6 +307,8 @@ class AsyncRunner:
                 return None
             case Now():
                 return self._clock()
+            case Ticks():
+                return self._ticks()
             case Renew(connection, stale):
                 return await _named(self._connections, connection).renew(stale)
             case Local(function):

@@ -7,7 +7,7 @@ method over the flows of `synchronizing`; they differ by `await`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -17,10 +17,11 @@ from di_salesforce.engine import Plan, SyncReport
 from di_salesforce.engine._actions import Key
 from di_salesforce.mapping import Integration
 from di_salesforce.protocols import Progress
-from di_salesforce.runners import AsyncRunner, SyncRunner
+from di_salesforce.runners import AsyncRunner, Clock, SyncRunner, awaited_clock, blocking_clock
 from di_salesforce.stores import Store
 from di_salesforce.synchronizing._comparing import Comparison
-from di_salesforce.synchronizing._shared import FRESH_FOR, SynchronizerBase, new_holder
+from di_salesforce.synchronizing._shared import FRESH_FOR, LEASE, SynchronizerBase, new_holder
+from di_salesforce.synchronizing._under_way import UnderWay
 from di_salesforce.wire import Flow
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Synchronizer(SynchronizerBase):
         dialog_insight: A `DialogInsightClient`, or one by project name.
         store: Where the memory is kept; it belongs to one org.
         fresh_for: A plan older than this is checked against both services before it is applied.
+        lease: How long a run that died without a word keeps others out of the store; a run that lives prolongs it.
+        clock: A time of its own, for tests and simulations.
 
     Raises:
         ConfigurationError: A transfer without a project, or a project without a client.
@@ -65,15 +68,18 @@ class Synchronizer(SynchronizerBase):
         dialog_insight: DialogInsightClient | Mapping[str, DialogInsightClient],
         store: Store,
         fresh_for: timedelta = FRESH_FOR,
+        lease: timedelta = LEASE,
+        clock: Clock | None = None,
     ) -> None:
-        super().__init__(integration, store, fresh_for, (salesforce, dialog_insight))
-        self._runner = SyncRunner(self._connections, observer=self._calls.note)
+        super().__init__(integration, store, (salesforce, dialog_insight), fresh_for, lease)
+        self._runner = SyncRunner(self._connections, observer=self._calls.note, **blocking_clock(clock))
 
-    def _leased(self, flow: Flow[SyncReport]) -> SyncReport:
+    def _leased(self, do: Callable[[UnderWay], Flow[SyncReport]]) -> SyncReport:
         holder = new_holder()
         try:
-            return self._runner.run(self._holding(holder, flow))
+            return self._runner.run(self._holding(holder, do))
         finally:
+            self._stopping.clear()
             self.store.release(holder)
 
     def check(self) -> Findings:
@@ -123,7 +129,7 @@ class Synchronizer(SynchronizerBase):
             GuardError: A plan that goes past a limit; nothing was written.
             AlreadyRunningError: Another run holds the store.
         """
-        return self._leased(self._apply(plan, progress))
+        return self._leased(lambda run: self._apply(run, plan, progress))
 
     def run(
         self,
@@ -152,7 +158,7 @@ class Synchronizer(SynchronizerBase):
             EmptySideError: A side that holds linked records answered with none.
             ApiError, TransportError: A service could not be read.
         """
-        return self._leased(self._run(transfers, keys, max_writes, progress, first_run=first_run))
+        return self._leased(lambda run: self._run(run, transfers, keys, max_writes, progress, first_run=first_run))
 
     def compare(self, *transfers: str, progress: Progress | None = None) -> Comparison:
         """Read both sides afresh and say what agrees, what differs and why; writes nothing.
@@ -228,6 +234,8 @@ class AsyncSynchronizer(SynchronizerBase):
         dialog_insight: An `AsyncDialogInsightClient`, or one by project name.
         store: Where the memory is kept; it belongs to one org.
         fresh_for: A plan older than this is checked against both services before it is applied.
+        lease: How long a run that died without a word keeps others out of the store; a run that lives prolongs it.
+        clock: A time of its own, for tests and simulations.
 
     Raises:
         ConfigurationError: A transfer without a project, or a project without a client.
@@ -241,15 +249,18 @@ class AsyncSynchronizer(SynchronizerBase):
         dialog_insight: AsyncDialogInsightClient | Mapping[str, AsyncDialogInsightClient],
         store: Store,
         fresh_for: timedelta = FRESH_FOR,
+        lease: timedelta = LEASE,
+        clock: Clock | None = None,
     ) -> None:
-        super().__init__(integration, store, fresh_for, (salesforce, dialog_insight))
-        self._runner = AsyncRunner(self._connections, observer=self._calls.note)
+        super().__init__(integration, store, (salesforce, dialog_insight), fresh_for, lease)
+        self._runner = AsyncRunner(self._connections, observer=self._calls.note, **awaited_clock(clock))
 
-    async def _leased(self, flow: Flow[SyncReport]) -> SyncReport:
+    async def _leased(self, do: Callable[[UnderWay], Flow[SyncReport]]) -> SyncReport:
         holder = new_holder()
         try:
-            return await self._runner.run(self._holding(holder, flow))
+            return await self._runner.run(self._holding(holder, do))
         finally:
+            self._stopping.clear()
             await asyncio.to_thread(self.store.release, holder)
 
     async def check(self) -> Findings:
@@ -259,7 +270,7 @@ class AsyncSynchronizer(SynchronizerBase):
         return await self._runner.run(self._plan(transfers, keys, progress))
 
     async def apply(self, plan: Plan, progress: Progress | None = None) -> SyncReport:
-        return await self._leased(self._apply(plan, progress))
+        return await self._leased(lambda run: self._apply(run, plan, progress))
 
     async def run(
         self,
@@ -269,7 +280,9 @@ class AsyncSynchronizer(SynchronizerBase):
         first_run: bool = False,
         progress: Progress | None = None,
     ) -> SyncReport:
-        return await self._leased(self._run(transfers, keys, max_writes, progress, first_run=first_run))
+        return await self._leased(
+            lambda run: self._run(run, transfers, keys, max_writes, progress, first_run=first_run)
+        )
 
     async def compare(self, *transfers: str, progress: Progress | None = None) -> Comparison:
         return await self._runner.run(self._compare(transfers, progress))

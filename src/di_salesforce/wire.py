@@ -30,7 +30,9 @@ __all__ = [
     "SendAll",
     "Sleep",
     "Step",
+    "Ticks",
     "pause",
+    "ticks",
     "time_now",
     "work",
 ]
@@ -124,6 +126,11 @@ class Now:
 
 
 @attrs.frozen
+class Ticks:
+    """Step: be given the seconds of a clock that nobody can set, to measure how long something takes."""
+
+
+@attrs.frozen
 class Renew:
     """Step: log in again, unless the session is no longer number `stale` (one renewal serves many callers).
 
@@ -142,7 +149,7 @@ class Local:
     name: str
 
 
-Step: TypeAlias = Send | SendAll | Sleep | Now | Renew | Local
+Step: TypeAlias = Send | SendAll | Sleep | Now | Ticks | Renew | Local
 Flow: TypeAlias = Generator[Step, Any, T]
 """Work of several steps: a generator that yields steps, is sent their answers, and returns a `T`."""
 
@@ -156,6 +163,12 @@ def time_now() -> Flow[datetime]:
     """Ask for the time, as a flow."""
     now: datetime = yield Now()
     return now
+
+
+def ticks() -> Flow[float]:
+    """Ask for the seconds of a clock that nobody can set, as a flow."""
+    seconds: float = yield Ticks()
+    return seconds
 
 
 def work(name: str, function: Callable[[], T]) -> Flow[T]:

@@ -25,7 +25,6 @@ from di_salesforce.clients import (
 from di_salesforce.dialog_insight import Capabilities
 from di_salesforce.mapping import DestinationProject, FieldMapping, Integration, ObjectTransfer
 from di_salesforce.retry import RetryPolicy
-from di_salesforce.runners import AsyncRunner, SyncRunner
 from di_salesforce.salesforce import AccessToken
 from di_salesforce.stores import MemoryStore, Store
 from di_salesforce.synchronizer import AsyncSynchronizer, Synchronizer
@@ -55,19 +54,23 @@ class Clock:
     """A time that moves by a millisecond with each look, and by what a flow sleeps."""
 
     def __init__(self) -> None:
-        self.now = START
+        self.time = START
 
     def __call__(self) -> datetime:
-        self.now += timedelta(milliseconds=1)
-        return self.now
+        self.time += timedelta(milliseconds=1)
+        return self.time
+
+    def now(self) -> datetime:
+        """Give the time."""
+        return self()
+
+    def ticks(self) -> float:
+        """Give the seconds that have passed."""
+        return (self.time - START).total_seconds()
 
     def sleep(self, seconds: float) -> None:
         """Pass so much time."""
-        self.now += timedelta(seconds=seconds)
-
-    async def sleep_async(self, seconds: float) -> None:
-        """Pass so much time."""
-        self.sleep(seconds)
+        self.time += timedelta(seconds=seconds)
 
 
 class InProcess(httpx.BaseTransport, httpx.AsyncBaseTransport):
@@ -198,31 +201,25 @@ class World:
         **options: Any,
     ) -> Synchronizer:
         """Give a synchronizer on the world's clock."""
-        made = Synchronizer(
+        return Synchronizer(
             integration or self.integration,
             store=store or self.store,
+            clock=self.clock,
             **(clients or self.clients()),
             **options,
         )
-        made._runner = SyncRunner(
-            made._connections, sleep=self.clock.sleep, clock=self.clock, observer=made._calls.note
-        )
-        return made
 
     def async_sync(self, integration: Integration | None = None, *, store: Store | None = None) -> AsyncSynchronizer:
         """Give an async synchronizer on the world's clock; `close_async` closes its clients."""
         salesforce, dialog_insight = self._http(httpx.AsyncClient)
         self._open_async += [salesforce, dialog_insight]
-        made = AsyncSynchronizer(
+        return AsyncSynchronizer(
             integration or self.integration,
             store=store or self.store,
+            clock=self.clock,
             salesforce=AsyncSalesforceClient(auth=self._token(), http_client=salesforce, retry=self.retry),
             dialog_insight=AsyncDialogInsightClient(http_client=dialog_insight, **self._key()),
         )
-        made._runner = AsyncRunner(
-            made._connections, sleep=self.clock.sleep_async, clock=self.clock, observer=made._calls.note
-        )
-        return made
 
     async def close_async(self) -> None:
         """Close the clients of the async synchronizers."""

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from di_salesforce.exceptions import AlreadyRunningError, DISalesforceError
+from di_salesforce.exceptions import AlreadyRunningError, DISalesforceError, StoreError, TransportError
+from di_salesforce.records import Side
 from di_salesforce.stores import MemoryStore, SQLiteStore
 from di_salesforce.testing import sandbox as declared
-from di_salesforce.wire import Flow, Local, Now, Renew, Send, SendAll, Sleep, Step
+from di_salesforce.wire import Flow, Local, Now, Renew, Send, SendAll, Sleep, Step, Ticks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +55,10 @@ class Doomed:
     transaction: it happens, or it does not.
     """
 
-    def __init__(self, sync: Synchronizer, store: Mortal, clock: Any, last: int | None) -> None:
+    def __init__(
+        self, sync: Synchronizer, store: Mortal, clock: Any, last: int | None, error: DISalesforceError | None = None
+    ) -> None:
+        self._error = error  # thrown into the flow after the effect of the last step, instead of dying before it
         self._connections = sync._connections
         self._store = store
         self._clock = clock
@@ -81,11 +85,15 @@ class Doomed:
     def _step(self, step: Step) -> object:
         if isinstance(step, SendAll):
             return [self._one(flow) for flow in step.flows]
-        if len(self.names) == self._last:
+        is_last = len(self.names) == self._last
+        if is_last and self._error is None:
             self._store.alive = False
             raise Killed
-        self.names.append(step.name if isinstance(step, Local) else type(step).__name__)
-        return self._effect(step)
+        self.names.append(_named(step))
+        answer = self._effect(step)
+        if is_last and self._error is not None:
+            raise self._error
+        return answer
 
     def _one(self, flow: Flow[Any]) -> object:
         try:
@@ -101,12 +109,29 @@ class Doomed:
                 return self._clock.sleep(seconds)
             case Now():
                 return self._clock()
+            case Ticks():
+                return self._clock.ticks()
             case Renew(connection, stale):
                 return self._connections[connection].renew(stale)
             case Local(function):
                 return function()
             case _:
                 raise AssertionError(step)
+
+
+def _named(step: Step) -> str:
+    """Name a step; a request that changes something is told from one that reads."""
+    if isinstance(step, Send):
+        return "Send write" if step.request.writes else "Send"
+    return step.name if isinstance(step, Local) else type(step).__name__
+
+
+CHANGES = ("Send write", "record the intent", "note the outcomes", "remember", "take the lease", "claim the store")
+
+
+def around_changes(steps: list[str]) -> list[int]:
+    """Number the steps before and after which something changes: elsewhere a death is the same as a step later."""
+    return sorted({number + later for number, name in enumerate(steps[:-1]) if name in CHANGES for later in (0, 1)})
 
 
 def people(world: World) -> None:
@@ -124,13 +149,13 @@ def people(world: World) -> None:
     world.dialog_insight.edit_contact(PROJECT, world.person_id("cat@example.com"), FirstName="Catalina")
 
 
-def drive(world: World, last: int | None) -> list[str]:
+def drive(world: World, last: int | None, error: DISalesforceError | None = None) -> list[str]:
     """Run until the step, and give the names of the steps that were carried out; the lease stays with the dead."""
     store = Mortal(world.store)
     sync = world.sync(store=store)
-    doomed = Doomed(sync, store, world.clock, last)
+    doomed = Doomed(sync, store, world.clock, last, error)
     sync._runner = doomed
-    with suppress(Killed):
+    with suppress(Killed, DISalesforceError):
         sync.run(first_run=True)
     return doomed.names
 
@@ -167,7 +192,7 @@ def test_killed_at_any_step_of_a_run(make_world: Callable[..., World]) -> None:
     world = make_world()
     people(world)
     steps = drive(world, None)
-    assert {"Send", "Now", "remember"} <= set(steps)
+    assert {"Send", "Send write", "Now", "record the intent", "note the outcomes", "remember"} <= set(steps)
     for last in range(len(steps)):
         world = make_world()
         people(world)
@@ -180,7 +205,7 @@ def test_killed_at_any_step_of_a_run(make_world: Callable[..., World]) -> None:
 def test_an_edit_after_a_death_is_not_lost(make_world: Callable[..., World]) -> None:
     """Somebody edits a field that the dead run may or may not have written: their value stands, whatever was done."""
     steps = drive(make_people(make_world), None)
-    for last in range(len(steps)):
+    for last in around_changes(steps):
         world = make_people(make_world)
         drive(world, last)
         world.dialog_insight.edit_contact(PROJECT, world.person_id("ann@example.com"), LastName="Mine")
@@ -190,6 +215,74 @@ def test_an_edit_after_a_death_is_not_lost(make_world: Callable[..., World]) -> 
         assert [row[2] for row in there if row[0] == "ann@example.com"] == ["Mine"], f"step {last} ({steps[last]})"
         assert [row[1] for row in here if row[0] == "bob@example.com"] == ["Yours"], f"step {last} ({steps[last]})"
         assert_at_rest(world)
+
+
+LOST = TransportError("the answer was lost", side=Side.SALESFORCE, may_have_applied=True)
+ERRORS = {"Send": LOST, "Send write": LOST}
+
+
+def test_an_error_after_any_effect(make_world: Callable[..., World]) -> None:
+    """Whatever fails after it has happened, a write or a line in the store, later runs come to the same end."""
+    end = expected(make_world)
+    steps = drive(make_people(make_world), None)
+    for last, name in enumerate(steps):
+        if name not in CHANGES:
+            continue
+        world = make_people(make_world)
+        drive(world, last, ERRORS.get(name, StoreError("the disk is gone")))
+        finish(world)
+        assert world.truth() == end, f"failed after step {last} ({name})"
+        assert_at_rest(world)
+
+
+def test_what_is_known_of_a_dead_run_settles(make_world: Callable[..., World]) -> None:
+    """Killed after the answer to a create was noted, the next run remembers it at once: nothing waits."""
+    world = make_world()
+    world.pair("ann@example.com")
+    world.sync().run(first_run=True)
+    world.contact("new@example.com")
+    steps = drive(world, None)
+    world = make_world()
+    world.pair("ann@example.com")
+    world.sync().run(first_run=True)
+    world.contact("new@example.com")
+    noted = steps.index("note the outcomes")
+    drive(world, noted + 1)
+    [intent] = world.store.intents()
+    assert [outcome.kind.value for outcome in intent.outcomes.values()] == ["done"]
+    world.clock.sleep(1801)
+    report = world.sync().run()
+    assert report.ok
+    assert report.written == ()
+    assert world.store.intents() == ()
+    assert [len(side) for side in world.truth()] == [2, 2]
+    assert len(world.store.baseline("people")) == 2
+
+
+def test_what_is_not_known_of_a_dead_run_waits_for_the_quarantine(make_world: Callable[..., World]) -> None:
+    """Killed while a create was under way, it may land for ten minutes yet: until then nobody is created again."""
+    world = make_world()
+    world.pair("ann@example.com")
+    world.sync().run(first_run=True)
+    world.person("new@example.com")
+    before = world.write_calls
+    drive(world, drive_names(make_world).index("Send write"))
+    assert world.write_calls == before
+    world.clock.sleep(1801)
+    world.sync().run()
+    assert world.write_calls == before
+    world.clock.sleep(601)
+    assert world.sync().run().ok
+    assert [len(side) for side in world.truth()] == [2, 2]
+
+
+def drive_names(make_world: Callable[..., World]) -> list[str]:
+    """Give the steps of a run that creates one person in Salesforce."""
+    world = make_world()
+    world.pair("ann@example.com")
+    world.sync().run(first_run=True)
+    world.person("new@example.com")
+    return drive(world, None)
 
 
 def test_killed_again_and_again(make_world: Callable[..., World]) -> None:
@@ -218,8 +311,7 @@ def test_killed_at_any_write_with_a_file_for_memory(make_world: Callable[..., Wo
     """The same with a SQLite store that is opened again after the death, as another process does."""
     end = expected(make_world)
     steps = drive(make_people(make_world), None)
-    around = {number + later for number, name in enumerate(steps) if name in ("Send", "remember") for later in (0, 1)}
-    for last in sorted(around & set(range(len(steps)))):
+    for last in around_changes(steps):
         path = tmp_path / f"killed-{last}.db"
         world = make_world(store=SQLiteStore(path))
         people(world)
@@ -282,7 +374,7 @@ def test_killed_between_transfers(fresh_three: Callable[[], World]) -> None:
     end = three_truth(world)
     assert [len(table) for table in end] == [3, 2, 3]
     steps = drive(fresh_three(), None)
-    for last in range(len(steps)):
+    for last in around_changes(steps):
         world = fresh_three()
         drive(world, last)
         finish(world)

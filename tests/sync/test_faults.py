@@ -371,7 +371,7 @@ def test_a_store_that_cannot_remember_is_heard(settled: World, monkeypatch: pyte
     sync = settled.sync()
     real = MemoryStore.save
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError("no space left")
 
     monkeypatch.setattr(MemoryStore, "save", full)

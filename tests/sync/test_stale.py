@@ -21,7 +21,7 @@ def test_a_target_edited_since_is_not_overwritten(settled: World) -> None:
         settled.salesforce.edit("Contact", settled.contact_id(f"{name}@example.com"), FirstName="Planned")
     sync = settled.sync()
     plan = sync.plan()
-    settled.clock.now += OLD
+    settled.clock.time += OLD
     settled.dialog_insight.edit_contact(PROJECT, settled.person_id("ann@example.com"), FirstName="Meanwhile")
     report = sync.apply(plan)
     assert [line.key for line in report.of(outcome="stale")] == ["ann@example.com"]
@@ -36,7 +36,7 @@ def test_the_same_holds_towards_salesforce(settled: World) -> None:
     settled.dialog_insight.edit_contact(PROJECT, settled.person_id("ann@example.com"), LastName="Planned")
     sync = settled.sync()
     plan = sync.plan()
-    settled.clock.now += OLD
+    settled.clock.time += OLD
     settled.salesforce.edit("Contact", settled.contact_id("ann@example.com"), LastName="Meanwhile")
     report = sync.apply(plan)
     assert [line.outcome for line in report.lines] == ["stale"]
@@ -49,7 +49,7 @@ def test_an_edit_that_differs_by_case_alone_is_an_edit(settled: World) -> None:
     settled.salesforce.edit("Contact", settled.contact_id("ann@example.com"), LastName="Lee")
     sync = settled.sync()
     plan = sync.plan()
-    settled.clock.now += OLD
+    settled.clock.time += OLD
     settled.dialog_insight.edit_contact(PROJECT, settled.person_id("ann@example.com"), LastName="ROY")
     report = sync.apply(plan)
     assert [line.outcome for line in report.lines] == ["stale"]
@@ -60,7 +60,7 @@ def test_another_field_of_the_record_may_have_moved(settled: World) -> None:
     settled.salesforce.edit("Contact", settled.contact_id("ann@example.com"), FirstName="Planned")
     sync = settled.sync()
     plan = sync.plan()
-    settled.clock.now += OLD
+    settled.clock.time += OLD
     settled.dialog_insight.edit_contact(PROJECT, settled.person_id("ann@example.com"), Points=77)
     assert len(sync.apply(plan).written) == 1
     sync.run()
@@ -75,7 +75,7 @@ def test_an_old_plan_whose_records_stood_still_is_done(settled: World) -> None:
     settled.contact("new@example.com")
     sync = settled.sync()
     plan = sync.plan()
-    settled.clock.now += timedelta(days=3)
+    settled.clock.time += timedelta(days=3)
     assert len(sync.apply(plan).written) == 2
     assert settled.truth()[0] == settled.truth()[1]
 
@@ -90,7 +90,7 @@ def test_a_plan_applied_twice_writes_once(world: World) -> None:
     assert len(sync.apply(plan).written) == 2
     before, remembered = world.write_calls, world.store.baseline("people")
     for later in (timedelta(0), OLD):
-        world.clock.now += later
+        world.clock.time += later
         report = sync.apply(plan)
         assert [line.outcome for line in report.lines if line.kind == "create"] == ["stale", "stale"]
         assert report.written == ()
@@ -156,7 +156,7 @@ def test_a_create_whose_key_appeared_is_stale(world: World) -> None:
     world.person("bob@example.com", first="Bob")
     sync = world.sync()
     plan = sync.plan()
-    world.clock.now += OLD
+    world.clock.time += OLD
     world.person("ann@example.com", first="Ann")
     world.contact("bob@example.com", first="Bob")
     report = sync.apply(plan)
@@ -174,7 +174,7 @@ def test_a_key_that_appeared_in_another_case_is_the_same_key(world: World) -> No
     world.person("ann@example.com")
     sync = world.sync()
     plan = sync.plan()
-    world.clock.now += OLD
+    world.clock.time += OLD
     world.contact("Ann@Example.COM")
     assert [line.outcome for line in sync.apply(plan).of(kind="create")] == ["stale"]
     assert len(world.truth()[0]) == 1
@@ -204,7 +204,7 @@ def test_a_record_deleted_since_is_stale(settled: World) -> None:
             saved = settled.salesforce.snapshot(), settled.dialog_insight.snapshot()
         settled.dialog_insight.delete_contact(PROJECT, settled.person_id("ann@example.com"))
         settled.salesforce.delete("Contact", settled.contact_id("bob@example.com"))
-        settled.clock.now += wait
+        settled.clock.time += wait
         report = sync.apply(plan)
         assert [line.outcome for line in report.of(kind="update")] == ["stale", "stale"]
         assert len(settled.truth()[0]) == len(settled.truth()[1]) == 2

@@ -6,7 +6,7 @@ What may not go in here: requests, deciding.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import attrs
@@ -14,6 +14,7 @@ import attrs
 from di_salesforce.dialog_insight import ContactList, RelationalTable, Target
 from di_salesforce.dialog_insight import Settings as DialogInsightSettings
 from di_salesforce.dialog_insight import _flows as dialog_insight_flows
+from di_salesforce.engine import Plan
 from di_salesforce.exceptions import (
     ConfigurationError,
     DISalesforceError,
@@ -68,7 +69,12 @@ class Setup:
     store: Store
     fresh_for: timedelta  # a plan older than this is checked against the services before it is applied
     schemas: Schemas = Schemas()
+    piece: int = 2_000  # records that are recorded, written and settled together
     lookups_at_most: int = 20  # rounds of look-ups for one plan: each can ask for what the last one brought up
+
+    def is_fresh(self, plan: Plan, now: datetime) -> bool:
+        """Tell whether a plan was made so recently that its records need not be looked at again before the writes."""
+        return plan.now is not None and now - plan.now <= self.fresh_for
 
     def project(self, transfer: ObjectTransfer) -> DestinationProject:
         """Give a transfer's project, which a synchronizer needs to reach Dialog Insight."""

@@ -10,7 +10,7 @@ import os
 import platform
 import threading
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from di_salesforce.mapping import Integration, ObjectTransfer
 from di_salesforce.protocols import Progress
 from di_salesforce.runners import Exchange
 from di_salesforce.stores import Owner, Store
+from di_salesforce.synchronizing import _applying as applying
 from di_salesforce.synchronizing import _comparing as comparing
 from di_salesforce.synchronizing import _running as running
 from di_salesforce.synchronizing._comparing import Comparison
@@ -37,9 +38,10 @@ from di_salesforce.synchronizing._setup import (
     read_schemas,
     silent,
 )
+from di_salesforce.synchronizing._under_way import Hold, UnderWay
 from di_salesforce.wire import Flow, time_now, work
 
-__all__ = ["FRESH_FOR", "SynchronizerBase", "new_holder"]
+__all__ = ["FRESH_FOR", "LEASE", "SynchronizerBase", "new_holder"]
 
 LEASE: Final = timedelta(minutes=30)
 """How long a run may hold a store before another may take it over, if the first has died without giving it back."""
@@ -95,8 +97,14 @@ def _clients_by_project(integration: Integration, given: Any) -> dict[str, Any]:
 class SynchronizerBase:
     """What both synchronizers have in common: nothing that waits."""
 
-    def __init__(self, integration: Integration, store: Store, fresh_for: timedelta, clients: tuple[Any, Any]) -> None:
+    def __init__(
+        self, integration: Integration, store: Store, clients: tuple[Any, Any], fresh_for: timedelta, lease: timedelta
+    ) -> None:
         salesforce, dialog_insight = clients  # of either kind
+        if lease <= timedelta(0):
+            raise ConfigurationError("lease must be longer than nothing")
+        self._lease = lease
+        self._stopping = threading.Event()
         self.integration = integration
         self.store = store
         self._clients = _clients_by_project(integration, dialog_insight)
@@ -176,14 +184,15 @@ class SynchronizerBase:
             yield from running.plan(setup, chosen(setup.integration, names), keys=keys, progress=progress or silent)
         )
 
-    def _apply(self, plan: Plan, progress: Progress | None) -> Flow[SyncReport]:
+    def _apply(self, under_way: UnderWay, plan: Plan, progress: Progress | None) -> Flow[SyncReport]:
         setup = yield from self._usable()
         transfers = [t for t in setup.integration.transfers if t.name in {part.transfer for part in plan.parts}]
-        flow = running.apply(setup, plan, progress=progress or silent)
+        flow = applying.apply(setup, plan, under_way, progress=progress or silent)
         return (yield from self._watched(setup, transfers, flow))
 
     def _run(
         self,
+        under_way: UnderWay,
         names: Sequence[str],
         keys: Sequence[Key] | None,
         max_writes: int | None,
@@ -196,6 +205,7 @@ class SynchronizerBase:
         flow = running.run(
             setup,
             transfers,
+            under_way,
             keys=keys,
             max_writes=max_writes,
             first_run=first_run,
@@ -219,18 +229,30 @@ class SynchronizerBase:
     def _resolved(self) -> Flow[Integration]:
         return (yield from self._opened()).integration
 
-    def _holding(self, holder: str, flow: Flow[SyncReport]) -> Flow[SyncReport]:
-        """Take the lease, then do the work; whoever carries the flow out gives the lease back."""
-        now = yield from time_now()
-        yield from work("take the lease", lambda: self.store.acquire(holder, now=now, until=now + LEASE))
+    def _holding(self, holder: str, do: Callable[[UnderWay], Flow[SyncReport]]) -> Flow[SyncReport]:
+        """Take the lease, settle what a dead run left open, then work; the caller gives the lease back."""
+        hold = Hold(self.store, holder, self._lease)
+        yield from hold.take()
         self._calls.taken()
-        return attrs.evolve((yield from self._claimed(flow)), calls=self._calls.taken())
-
-    def _claimed(self, flow: Flow[SyncReport]) -> Flow[SyncReport]:
-        """Make the store this org's and these projects' own, now that something is about to be written."""
-        yield from self._usable()
+        under_way = yield from UnderWay.begun(hold, self._why_stop)
+        setup = yield from self._usable()
         yield from self._claim()
-        return (yield from flow)
+        yield from applying.recover(setup, under_way)
+        report = yield from do(under_way)
+        report = attrs.evolve(report, calls=self._calls.taken())
+        yield from under_way.end(report, report.calls)
+        return report
+
+    def stop(self) -> None:
+        """End the run that is under way at its next safe place, as soon as what has been sent is settled.
+
+        Call it from a signal handler or another thread; the run comes back with `report.cut_short`, and the next one
+        goes on where it was.  Without a run under way, the next one ends at once.
+        """
+        self._stopping.set()
+
+    def _why_stop(self) -> str:
+        return "stopped as asked" if self._stopping.is_set() else ""
 
     def _claim(self) -> Flow[None]:
         owner = self._owner

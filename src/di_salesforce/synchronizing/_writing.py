@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import attrs
+
 from di_salesforce.dialog_insight import MergeOptions, MergeResult, MergeStatus
 from di_salesforce.dialog_insight import _flows as dialog_insight_flows
-from di_salesforce.engine import Create, Delete, Outcome, Write
+from di_salesforce.engine import Create, Delete, Outcome, OutcomeKind, Write
 from di_salesforce.exceptions import DISalesforceError
 from di_salesforce.mapping import ObjectTransfer
 from di_salesforce.records import Row, Side, Value, record_id_18
@@ -21,7 +23,7 @@ from di_salesforce.synchronizing._planning import find_by_id, find_by_key
 from di_salesforce.synchronizing._setup import SALESFORCE, Setup
 from di_salesforce.wire import Flow
 
-__all__ = ["moved_since", "write"]
+__all__ = ["moved_since", "verified", "write"]
 
 _CREATE_ONLY: Final = MergeOptions(allow_insert=True, allow_update=False)
 _UPDATE_ONLY: Final = MergeOptions(allow_insert=False, allow_update=True)
@@ -45,9 +47,8 @@ def _write_salesforce(setup: Setup, transfer: ObjectTransfer, actions: Sequence[
         for action, result in zip(actions, results, strict=True)
         if result.success
     }
-    stored = yield from _read_back(setup, transfer, [each for each in ids.values() if each])
     return {
-        action.id: _salesforce_outcome(result, ids.get(action.id), stored)
+        action.id: _salesforce_outcome(result, ids.get(action.id))
         for action, result in zip(actions, results, strict=True)
         if not _is_passing(result)
     }
@@ -66,24 +67,35 @@ def _named(action: Write) -> Row:
     return {} if isinstance(action, Create) else {"Id": action.record_id}
 
 
-def _read_back(setup: Setup, transfer: ObjectTransfer, ids: Sequence[str]) -> Flow[Mapping[str, Row]]:
-    """Read what the service kept; a failure leaves the writes unverified, never undone."""
+def verified(
+    setup: Setup, transfer: ObjectTransfer, side: Side, outcomes: Mapping[str, Outcome]
+) -> Flow[dict[str, Outcome]]:
+    """Add what the service kept to the outcomes of writes; a failure leaves them unverified, never undone."""
+    written = [
+        o.record_id for o in outcomes.values() if o.kind is OutcomeKind.DONE and o.stored is None and o.record_id
+    ]
+    if side is not Side.SALESFORCE or not written:
+        return dict(outcomes)
     try:
-        rows = yield from find_by_id(setup, transfer, Side.SALESFORCE, ids)
+        rows = yield from find_by_id(setup, transfer, side, written)
     except DISalesforceError:
-        return {}
-    return {str(row["Id"]): row for row in rows}
+        rows = ()
+    stored = {str(row["Id"]): row for row in rows}
+    return {
+        action_id: attrs.evolve(outcome, stored=stored.get(outcome.record_id or "", outcome.stored))
+        for action_id, outcome in outcomes.items()
+    }
 
 
 # Codes that say that the record is not (or no longer) there: it moved since the plan was made.
 _GONE: Final = frozenset({"ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY", "NOT_FOUND"})
 
 
-def _salesforce_outcome(result: RowResult, record_id: str | None, stored: Mapping[str, Row]) -> Outcome:
+def _salesforce_outcome(result: RowResult, record_id: str | None) -> Outcome:
     if result.unknown:
         return Outcome.unknown()
     if result.success:
-        return Outcome.done(record_id, stored.get(record_id or ""))
+        return Outcome.done(record_id)
     error = result.errors[0] if result.errors else None
     if error is not None and error.code in _GONE and not error.fields:
         return Outcome.stale()

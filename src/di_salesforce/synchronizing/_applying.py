@@ -1,0 +1,224 @@
+"""Carrying exactly one plan out: piece by piece, each recorded before it is sent and settled before the next.
+
+What may not go in here: requests of one service, deciding.  An error in the middle ends the run, and what was done
+before it is remembered; what a run that was killed left open is settled by the next one (`recover`).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import attrs
+
+from di_salesforce.engine import Baseline, BoundTransfer, Outcome, Part, Plan, ReportLine, SyncReport, Write, settle
+from di_salesforce.engine import mapping_version as version_of
+from di_salesforce.exceptions import ConfigurationError, DISalesforceError
+from di_salesforce.mapping import ObjectTransfer
+from di_salesforce.protocols import Progress
+from di_salesforce.records import Side
+from di_salesforce.stores import Intent
+from di_salesforce.synchronizing._pieces import groups, pieces
+from di_salesforce.synchronizing._planning import transfer_context
+from di_salesforce.synchronizing._setup import Setup
+from di_salesforce.synchronizing._under_way import UnderWay
+from di_salesforce.synchronizing._writing import moved_since, verified, write
+from di_salesforce.wire import Flow, time_now, work
+
+__all__ = ["apply", "recover"]
+
+
+def apply(setup: Setup, plan: Plan, run: UnderWay, *, progress: Progress) -> Flow[SyncReport]:
+    """Carry exactly this plan out, settle it, and remember what came of it."""
+    _check_applicable(setup, plan)
+    run.digests.append(plan.digest)
+    reports: list[SyncReport] = []
+    for part in plan.parts:
+        piece = plan.only_transfer(part.transfer)
+        report = yield from _apply_part(setup, setup.integration[part.transfer], piece, part, run, progress)
+        reports.append(report)
+        if report.cut_short:
+            break
+    return SyncReport.joined(reports)
+
+
+def _check_applicable(setup: Setup, plan: Plan) -> None:
+    """Refuse, before anything is sent, a plan that is not finished, goes past a limit, or is of another mapping."""
+    plan.raise_for_guards()
+    if plan.needs:
+        raise ConfigurationError(f"the plan still waits for {len(plan.needs)} rows to be looked up")
+    for part in plan.parts:
+        if part.transfer not in setup.integration.names:
+            raise ConfigurationError(f"the plan is about {part.transfer!r}, which is no transfer of this integration")
+        transfer = setup.integration[part.transfer]
+        if not transfer.active:
+            raise ConfigurationError(f"transfer {part.transfer!r} is not active: it may be planned, never applied")
+        if part.version != version_of(transfer):
+            raise ConfigurationError(
+                f"the plan was made with another mapping of {part.transfer!r} than the present one: plan again"
+            )
+
+
+def _apply_part(
+    setup: Setup, transfer: ObjectTransfer, plan: Plan, part: Part, run: UnderWay, progress: Progress
+) -> Flow[SyncReport]:
+    started = yield from time_now()
+    run.begin(transfer.name)
+    baseline = yield from work("read the memory", partial(setup.store.baseline, part.transfer))
+    context = yield from transfer_context(setup, transfer, baseline, {})
+    # A plan that was read back compares by the mapping's own converters, like one that was just made.
+    plan = plan.bound_to(BoundTransfer.of(transfer, context))
+    plan, outrun = _without_outrun(plan, part, baseline)
+    sending = _Sending(setup, transfer, run, progress, len(plan.writes), setup.is_fresh(plan, started))
+    parts, rest = pieces(plan, setup.piece)
+    reports: list[SyncReport] = []
+    for piece in parts:
+        sending.cut_short = sending.cut_short or run.why_stop()
+        left = bool(sending.cut_short)
+        reports.append((yield from (_leave(run, piece) if left else _carry_out(sending, piece))))
+    reports.append((yield from _leave(run, rest)))
+    return attrs.evolve(
+        reports[-1],
+        lines=[line for report in reports for line in report.lines] + outrun,
+        cut_short=sending.cut_short,
+        transfers=(transfer.name,),
+        rounds=1,
+    )
+
+
+@attrs.define
+class _Sending:
+    """One transfer's plan while it is carried out."""
+
+    setup: Setup
+    transfer: ObjectTransfer
+    run: UnderWay
+    progress: Progress
+    total: int
+    trusted: bool  # made just now: its records need not be looked at again before they are written
+    done: int = 0
+    cut_short: str = ""
+
+
+def _carry_out(sending: _Sending, piece: Plan) -> Flow[SyncReport]:
+    """Record what is about to be written, write it, and settle what came of it."""
+    run, store, transfer = sending.run, sending.setup.store, sending.transfer
+    holder = run.hold.holder
+    now = yield from time_now()
+    intent = Intent(run.next_intent(), run.run_id, transfer.name, now, piece.to_dict())
+    yield from work("record the intent", partial(store.intend, intent, holder=holder))
+    yield from run.hold.keep()
+    outcomes: dict[str, Outcome] = {}
+    for kind, side, actions in groups(piece.writes):
+        phase = f"{kind} {transfer.name} in {side.label}"
+        sending.progress(phase, sending.done, sending.total)
+        try:
+            told = yield from _write(sending, side, actions)
+        except DISalesforceError as error:
+            # Nothing of this group was applied: its writes stay untried, and so do all after it.
+            sending.cut_short = f"{phase}: {error}"
+            break
+        yield from work("note the outcomes", partial(store.note, intent.id, told, holder=holder))
+        outcomes |= yield from verified(sending.setup, transfer, side, told)
+        sending.done += len(actions)
+        sending.progress(phase, sending.done, sending.total)
+    now = yield from time_now()
+    settlement = settle(piece, outcomes, now=now)
+    yield from run.save(settlement, settlement.report, [intent.id])
+    return settlement.report
+
+
+def _write(sending: _Sending, side: Side, actions: list[Write]) -> Flow[dict[str, Outcome]]:
+    """Write one group; a plan that is not fresh is checked against the service first."""
+    moved: frozenset[str] = frozenset()
+    if not sending.trusted:
+        moved = yield from moved_since(sending.setup, sending.transfer, side, actions)
+    left = [action for action in actions if action.id not in moved]
+    outcomes = (yield from write(sending.setup, sending.transfer, side, left)) if left else {}
+    return {**outcomes, **{action_id: Outcome.stale() for action_id in moved}}
+
+
+def _leave(run: UnderWay, piece: Plan) -> Flow[SyncReport]:
+    """Settle what is not written: notes, what is held, and writes that are not reached."""
+    now = yield from time_now()
+    settlement = settle(piece, {}, now=now)
+    yield from run.save(settlement, settlement.report)
+    return settlement.report
+
+
+# ---------------------------------------------------------------------------------------------------- old plans
+
+
+def _without_outrun(plan: Plan, part: Part, baseline: Baseline) -> tuple[Plan, list[ReportLine]]:
+    """Leave out what concerns records that were settled since the plan was made (or a plan that is applied twice)."""
+    revisions = {link.id: link.rev for link in baseline.links}
+    outrun = {
+        link.id
+        for link in part.links.values()
+        if (link.rev == 0 and link.id in revisions) or (link.rev > 0 and revisions.get(link.id) != link.rev - 1)
+    }
+    # A write of an earlier run whose answer was lost, and which this plan knew nothing of, may still land.
+    in_doubt = {
+        item.subject
+        for item in baseline.open_items.values()
+        if item.reason == "outcome.unknown" and (plan.now is None or item.since > plan.now)
+    }
+    gone = [a for a in plan.writes if a.link in outrun or a.subject in in_doubt]
+    lines = [
+        ReportLine(a.transfer, a.key, a.kind, a.side, a.reason, "stale", fields=tuple(c.field for c in a.changes))
+        for a in gone
+    ]
+    plan = plan.forgetting([action.id for action in gone if action.link not in outrun], links=outrun)
+    return (_without_old_news(plan) if _is_outrun(part, baseline) else plan), lines
+
+
+def _is_outrun(part: Part, baseline: Baseline) -> bool:
+    """Tell whether the memory holds a later observation than the plan was made from."""
+    for coverage in part.coverages:
+        known = baseline.coverage(coverage.side)
+        if known is not None and known.as_of is not None and (coverage.as_of is None or coverage.as_of < known.as_of):
+            return True
+    return False
+
+
+def _without_old_news(plan: Plan) -> Plan:
+    """Drop what an old plan would say about rows that it does not write: later plans have said it better."""
+    written = {action.subject for action in plan.writes}
+    words = [a.id for a in plan.actions if a.link is None and a.subject not in written]
+    plan = plan.forgetting(words)
+    return attrs.evolve(
+        plan,
+        parts=tuple(
+            attrs.evolve(
+                part,
+                coverages=(),
+                items=tuple(i for i in part.items if i.subject in written or i.subject.startswith("link:")),
+            )
+            for part in plan.parts
+        ),
+    )
+
+
+# ----------------------------------------------------------------------------------------- what a dead run left open
+
+
+def recover(setup: Setup, run: UnderWay) -> Flow[None]:
+    """Settle what runs that were killed had intended: what is known of it, and all else as answers that were lost.
+
+    A record whose write may still land is left alone until the quarantine has passed, and then read again.
+    """
+    for intent in (yield from work("look for unfinished writes", setup.store.intents)):
+        if intent.transfer not in setup.integration.names:
+            continue  # of another integration that shares the store: its own next run settles it
+        transfer = setup.integration[intent.transfer]
+        plan = Plan.from_dict(intent.plan)
+        [part] = plan.parts
+        baseline = yield from work("read the memory", partial(setup.store.baseline, intent.transfer))
+        if part.version == version_of(transfer):
+            context = yield from transfer_context(setup, transfer, baseline, {})
+            plan = plan.bound_to(BoundTransfer.of(transfer, context))
+        plan, _ = _without_outrun(attrs.evolve(plan, now=intent.at), part, baseline)
+        outcomes = {action.id: intent.outcomes.get(action.id, Outcome.unknown()) for action in plan.writes}
+        now = yield from time_now()
+        settlement = settle(plan, outcomes, now=now)
+        run.begin(intent.transfer)
+        yield from run.save(settlement, settlement.report, [intent.id])

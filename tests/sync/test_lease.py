@@ -1,0 +1,132 @@
+"""Who holds the store: a run that lasts longer than its lease, one that stood still, one that is asked to stop."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+
+from di_salesforce.exceptions import AlreadyRunningError, ConfigurationError
+from di_salesforce.stores import MemoryStore
+from di_salesforce.synchronizing._pieces import pieces
+from di_salesforce.testing import Meanwhile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.sync.conftest import World
+
+MINUTE = 60.0
+
+
+class Slow(MemoryStore):
+    """A store that lets time pass at each line of its journal, and notes what happens to the lease."""
+
+    def __init__(self, world: World, seconds: float) -> None:
+        super().__init__()
+        self.world, self.seconds = world, seconds
+        self.renewed = 0
+
+    def intend(self, *arguments: Any, **named: Any) -> None:
+        super().intend(*arguments, **named)
+        self.world.clock.sleep(self.seconds)
+
+    def renew(self, *arguments: Any, **named: Any) -> None:
+        super().renew(*arguments, **named)
+        self.renewed += 1
+
+
+def in_small_pieces(sync: Any) -> Any:
+    """Let a synchronizer send one record at a time."""
+    sync._setup = attrs.evolve(sync._setup, piece=1)
+    return sync
+
+
+def test_a_run_that_lasts_longer_than_its_lease_keeps_it(world: World) -> None:
+    """A run of an hour with a lease of ten minutes prolongs it before each piece; nobody else gets in meanwhile."""
+    store = Slow(world, 8 * MINUTE)
+    for number in range(8):
+        world.contact(f"p{number}@example.com")
+    sync = in_small_pieces(world.sync(store=store, lease=timedelta(minutes=10)))
+    assert sync.run(first_run=True).ok
+    assert store.renewed >= 8
+    assert len(world.truth()[1]) == 8
+
+
+def test_a_run_that_stood_still_writes_nothing_more(world: World) -> None:
+    """Where another run took the store over meanwhile, the one that wakes up again sends nothing, and says so."""
+    for number in range(4):
+        world.contact(f"p{number}@example.com")
+    store = Slow(world, 0)
+    first = in_small_pieces(world.sync(store=store, lease=timedelta(minutes=10)))
+    real = store.intend
+
+    def taken_over(*arguments: Any, **named: Any) -> None:
+        real(*arguments, **named)
+        if len(world.dialog_insight.writes) == 1:
+            world.clock.sleep(11 * MINUTE)  # this process was stopped, and another came
+            store.acquire("the other", now=world.clock(), until=world.clock() + timedelta(minutes=10))
+
+    store.intend = taken_over  # type: ignore[method-assign]
+    with pytest.raises(AlreadyRunningError) as told:
+        first.run(first_run=True)
+    assert told.value.holder == "the other"
+    assert len(world.dialog_insight.writes) == 1
+    store.release("the other")
+    store.intend = real  # type: ignore[method-assign]
+    for _ in range(2):
+        world.clock.sleep(11 * MINUTE)
+        assert world.sync(store=store).run().cut_short == ""
+    assert [len(side) for side in world.truth()] == [4, 4]
+
+
+def test_a_lease_of_nothing_is_refused(world: World) -> None:
+    """A lease must last."""
+    with pytest.raises(ConfigurationError, match="lease"):
+        world.sync(lease=timedelta(0))
+
+
+def test_a_run_that_is_asked_to_stop_ends_clean(world: World) -> None:
+    """What was sent is settled, what was not is told, the report says why, and the next run goes on where it was."""
+    for number in range(4):
+        world.contact(f"p{number}@example.com")
+    sync = in_small_pieces(world.sync())
+    world.dialog_insight.inject(Meanwhile(sync.stop), method="Merge", after=1)
+    report = sync.run(first_run=True)
+    assert report.cut_short == "stopped as asked"
+    assert not report.ok
+    assert (len(report.written), len(report.untried)) == (2, 2)
+    assert world.store.intents() == ()
+    [record] = world.store.runs()
+    assert (record.cut_short, record.ok) == ("stopped as asked", False)
+    assert record.finished is not None
+    assert len(sync.run().written) == 2
+    assert [len(side) for side in world.truth()] == [4, 4]
+
+
+def test_pieces_hold_all_of_a_plan_once(make_world: Callable[..., World]) -> None:
+    """Every action, link and item of a plan is in just one piece, all about one record in the same, in any size."""
+    world = make_world()
+    for name in ("ann", "bob", "cat", "dan"):
+        world.pair(f"{name}@example.com", points=1)
+    world.sync().run(first_run=True)
+    world.contact("new@example.com")
+    world.person("born@example.com")
+    for name in ("ann", "bob"):
+        world.salesforce.edit("Contact", world.contact_id(f"{name}@example.com"), LastName="Lee", FirstName="Eve")
+        world.dialog_insight.edit_contact(4400, world.person_id(f"{name}@example.com"), Points=9, FirstName="Evelyn")
+    plan = world.sync().plan()
+    assert {action.kind for action in plan.actions} == {"create", "update", "conflict"}
+    for size in (1, 2, 100):
+        parts, rest = pieces(plan, size)
+        assert rest.writes == ()
+        together = [action.id for piece in (*parts, rest) for action in piece.actions]
+        assert sorted(together) == sorted(action.id for action in plan.actions)
+        links = [link for piece in (*parts, rest) for link in piece.parts[0].links]
+        assert sorted(links) == sorted(plan.parts[0].links)
+        for piece in parts:
+            assert len({action.link for action in piece.writes}) <= size
+            others = [action.link for other in parts if other is not piece for action in other.actions]
+            assert not {action.link for action in piece.actions} & set(others)
