@@ -69,13 +69,13 @@ def test_a_run_that_stood_still_writes_nothing_more(world: World) -> None:
             world.clock.sleep(11 * MINUTE)  # this process was stopped, and another came
             store.acquire("the other", now=world.clock(), until=world.clock() + timedelta(minutes=10))
 
-    store.intend = taken_over  # type: ignore[method-assign]
+    store.intend = taken_over  # type: ignore[method-assign]  # as a process that is stopped by the system
     with pytest.raises(AlreadyRunningError) as told:
         first.run(first_run=True)
     assert told.value.holder == "the other"
     assert len(world.dialog_insight.writes) == 1
     store.release("the other")
-    store.intend = real  # type: ignore[method-assign]
+    store.intend = real  # type: ignore[method-assign]  # likewise
     for _ in range(2):
         world.clock.sleep(11 * MINUTE)
         assert world.sync(store=store).run().cut_short == ""
