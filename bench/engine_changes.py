@@ -1,0 +1,1 @@
+def changes(links): raise NotImplementedError
