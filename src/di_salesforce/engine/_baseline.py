@@ -71,7 +71,7 @@ class Baseline:
         tombstones: Iterable[Tombstone] = (),
         coverages: Iterable[CoverageRecord] = (),
     ) -> None:
-        self._links = {link.id: link for link in links}
+        self._links = {link.id: link.tight() for link in links}
         self._open_items = {item.id: item for item in open_items}
         self._tombstones = {stone.id: stone for stone in tombstones}
         self._coverages = {coverage.side: coverage for coverage in coverages}
@@ -173,7 +173,7 @@ class Baseline:
         links, items, stones = dict(self._links), dict(self._open_items), dict(self._tombstones)
         for link_id in settlement.removed_links:
             links.pop(link_id, None)
-        links.update({link.id: link for link in settlement.changed_links})
+        links.update({link.id: link.tight() for link in settlement.changed_links})
         for item_id in settlement.closed_items:
             items.pop(item_id, None)
         items.update({item.id: item for item in settlement.open_items})
@@ -181,7 +181,9 @@ class Baseline:
             stones.pop(stone_id, None)
         stones.update({stone.id: stone for stone in settlement.tombstones})
         coverages = {**self._coverages, **{coverage.side: coverage for coverage in settlement.coverages}}
-        return Baseline(links.values(), items.values(), stones.values(), coverages.values())
+        baseline = Baseline((), items.values(), stones.values(), coverages.values())
+        baseline._links = links  # noqa: SLF001 - of its own class; most links are as they were, and packed already
+        return baseline
 
     def distrust(self) -> Baseline:
         """Keep the links and forget what the fields held: for a baseline that was restored from an older copy.

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Final, Self, cast
 
 import attrs
 
+from di_salesforce.engine._packed import tight
 from di_salesforce.records import UNSET, Side, UnsetType, Value, from_plain, to_plain
 
 __all__ = [
@@ -173,6 +174,11 @@ class LinkRecord:
             f"{side.value}_{name}": value for name, value in given.items() if value is not UNSET
         }
         return attrs.evolve(self, **changed)
+
+    def tight(self) -> LinkRecord:
+        """Give the same link with its lines in little room: how a memory keeps it."""
+        fields = tight(self.fields)
+        return self if fields is self.fields else attrs.evolve(self, fields=fields)
 
     def __repr__(self) -> str:
         return f"<LinkRecord {self.transfer} {self.id} {self.life.value}: {len(self.fields)} fields>"

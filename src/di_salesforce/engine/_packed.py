@@ -1,0 +1,280 @@
+"""The lines of a link in little room: one string of bytes per side, and one shape that many links share.
+
+Most links of most runs did not change, and are kept by the hundred thousand: a mapping of twenty states takes
+kilobytes, their values as bytes take a few hundred, and a row is compared with them in one step.  Equal bytes mean equal
+values of equal types, down to a decimal's last zero; unequal bytes mean nothing and are looked into.
+
+What may not go in here: deciding, and anything that is stored: the bytes are this process's own.
+"""
+
+from __future__ import annotations
+
+import functools
+import marshal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final, cast
+from weakref import WeakValueDictionary
+
+import attrs
+
+from di_salesforce.records import UNSET, Value
+
+if TYPE_CHECKING:
+    from di_salesforce.engine._memory import FieldState, Relation
+    from di_salesforce.records import Side
+
+__all__ = ["PLAIN", "PackedFields", "Shape", "Traits", "pack", "pack_special", "repacked", "tight", "unpack"]
+
+PLAIN: Final = frozenset({type(None), bool, int, float, str})
+"""Types that go into the bytes as they are; of subclasses nothing is known."""
+
+# The second version of the form depends on nothing but the values: later ones also tell which objects are shared.
+_FORM: Final = 2
+_CODES: Final = 4  # a mark is the value's place times this, plus its type's code
+
+
+def _moment(value: datetime) -> str:
+    return value.isoformat() + ("f" if value.fold else "")
+
+
+def _read_moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.removesuffix("f")).replace(fold=int(text.endswith("f")))
+
+
+_SPECIAL: Final[Mapping[type, tuple[int, Callable[[Any], str]]]] = {  # each writer is given its own type
+    Decimal: (1, str),
+    date: (2, date.isoformat),
+    datetime: (3, _moment),
+}
+_READERS: Final[Sequence[Callable[[str], Value]]] = (str, Decimal, date.fromisoformat, _read_moment)
+
+
+def pack_special(values: list[Any], places: Iterable[int]) -> None:  # values of a row, whatever they are
+    """Turn values at some places into text, in place, and mark behind the values what they were; places ascend."""
+    for place in places:
+        known = _SPECIAL.get(type(values[place]))
+        if known is not None:
+            code, text = known
+            values[place] = text(values[place])
+            values.append(place * _CODES + code)
+
+
+def pack(values: Iterable[Any]) -> bytes | None:  # likewise
+    """Give values as bytes that are equal only for equal values of equal types; None where a type is not known."""
+    listed = list(values)
+    special = [place for place, value in enumerate(listed) if type(value) not in PLAIN]
+    if any(type(listed[place]) not in _SPECIAL for place in special):
+        return None
+    pack_special(listed, special)
+    return marshal.dumps(listed, _FORM)
+
+
+def repacked(values: list[Any]) -> bytes:  # what `pack_special` was given
+    """Give values as bytes, once `pack_special` has been at them; raises `ValueError` for a type that is not known."""
+    return marshal.dumps(values, _FORM)
+
+
+def unpack(packed: bytes, count: int) -> list[Value]:
+    """Read so many values as `pack` took them."""
+    values: list[Any] = marshal.loads(packed)  # noqa: S302 - written by this process, never read from anywhere else
+    if len(values) > count:
+        for mark in values[count:]:
+            place, code = divmod(mark, _CODES)
+            values[place] = _READERS[code](values[place])
+        del values[count:]
+    return values
+
+
+@attrs.frozen
+class Traits:
+    """All of a line's state but its values: they are the same for most links."""
+
+    rel: Relation
+    bounce: int
+    wrote: Side | None
+    unverified: bool
+    version: str
+    group: str | None
+
+
+class Shape:
+    """The lines of a link and their traits, shared by all links that have the same; None: see the link's own states."""
+
+    __slots__ = ("__weakref__", "names", "places", "traits")
+
+    def __init__(self, names: tuple[str, ...], traits: tuple[Traits | None, ...]) -> None:
+        self.names = names
+        self.traits = traits
+        self.places = {name: place for place, name in enumerate(names)}
+
+    @staticmethod
+    def of(names: tuple[str, ...], traits: tuple[Traits | None, ...]) -> Shape:
+        """Give the one shape of these lines."""
+        known = _SHAPES.get((names, traits))
+        if known is None:
+            known = _SHAPES[names, traits] = Shape(names, traits)
+        return known
+
+
+_SHAPES: Final[WeakValueDictionary[tuple[tuple[str, ...], tuple[Traits | None, ...]], Shape]] = WeakValueDictionary()
+
+
+@functools.cache  # there are as many as versions of converters, times a dozen
+def _traits(
+    rel: Relation,
+    bounce: int,
+    wrote: Side | None,
+    unverified: bool,  # noqa: FBT001 - a member of a state, given by place
+    version: str,
+    group: str | None,
+) -> Traits:
+    return Traits(rel, bounce, wrote, unverified, version, group)
+
+
+class PackedFields(Mapping[str, "FieldState"]):
+    """The states of a link's lines, made when they are asked for.
+
+    `loose` holds those that do not fit: never agreed, seen otherwise than agreed, of a type that is not known, or
+    changed since the bytes were made.
+    """
+
+    __slots__ = ("dialog_insight", "loose", "salesforce", "shape")
+
+    def __init__(
+        self, shape: Shape, salesforce: bytes, dialog_insight: bytes, loose: Mapping[str, FieldState] | None
+    ) -> None:
+        self.shape = shape
+        self.salesforce = salesforce
+        self.dialog_insight = dialog_insight
+        self.loose = loose
+
+    def __getitem__(self, name: str) -> FieldState:
+        place = self.shape.places[name]
+        if self.shape.traits[place] is None:
+            return cast("Mapping[str, FieldState]", self.loose)[name]
+        return self.states([name])[name]
+
+    def states(self, names: Iterable[str] | None = None) -> dict[str, FieldState]:
+        """Give several states at once, of lines that are here; None: all."""
+        from di_salesforce.engine._memory import FieldState
+
+        shape, count = self.shape, len(self.shape.names)
+        salesforce = unpack(self.salesforce, count)
+        dialog_insight = salesforce if self.dialog_insight is self.salesforce else unpack(self.dialog_insight, count)
+        found: dict[str, FieldState] = {}
+        for name in shape.names if names is None else names:
+            place = shape.places[name]
+            traits = shape.traits[place]
+            if traits is None:
+                found[name] = cast("Mapping[str, FieldState]", self.loose)[name]
+            else:
+                found[name] = FieldState(
+                    (salesforce[place], dialog_insight[place]),
+                    traits.rel,
+                    _UNSEEN,
+                    traits.bounce,
+                    traits.wrote,
+                    traits.unverified,
+                    traits.version,
+                    traits.group,
+                )
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.shape.names)
+
+    def __len__(self) -> int:
+        return len(self.shape.names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.shape.places
+
+    def items(self) -> Any:  # typeshed wants an ItemsView; a dictionary's own is one
+        return self.states().items()
+
+    def values(self) -> Any:  # likewise
+        return self.states().values()
+
+    def with_states(self, changed: Mapping[str, FieldState]) -> Mapping[str, FieldState]:
+        """Give the same lines with other states for some of them; a new line comes last."""
+        if not changed:
+            return self
+        if not changed.keys() <= self.shape.places.keys():
+            return {**self.states(), **changed}
+        places = {self.shape.places[name] for name in changed}
+        traits = tuple(None if place in places else each for place, each in enumerate(self.shape.traits))
+        return PackedFields(
+            Shape.of(self.shape.names, traits),
+            self.salesforce,
+            self.dialog_insight,
+            {**self.loose, **changed} if self.loose else dict(changed),
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, PackedFields) and (
+            self.shape is other.shape
+            and self.salesforce == other.salesforce
+            and self.dialog_insight == other.dialog_insight
+            and self.loose == other.loose
+        ):
+            return True
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        # Bytes that differ may hold values that Python calls equal: 1 and 1.0.
+        return self.states() == dict(cast("Mapping[str, FieldState]", other).items())
+
+    __hash__ = None  # type: ignore[assignment]  # like a dictionary's
+
+    def __repr__(self) -> str:
+        return f"<PackedFields: {len(self)}>"
+
+
+_UNSEEN: Final = (UNSET, UNSET)
+
+
+def tight(fields: Mapping[str, FieldState]) -> PackedFields:
+    """Give states in as little room as they can take."""
+    if isinstance(fields, PackedFields):
+        if fields.loose is None or not any(map(_fits, fields.loose.values())):
+            return fields
+        fields = fields.states()
+    names = tuple(fields)
+    traits: list[Traits | None] = []
+    salesforce: list[Value] = []
+    dialog_insight: list[Value] = []
+    loose: dict[str, FieldState] = {}
+    for name, state in fields.items():
+        if state.base is not None and _fits(state):
+            traits.append(
+                _traits(state.rel, state.bounce, state.wrote, state.unverified, state.version, state.group)
+            )
+            salesforce.append(state.base[0])
+            dialog_insight.append(state.base[1])
+        else:
+            traits.append(None)
+            salesforce.append(None)
+            dialog_insight.append(None)
+            loose[name] = state
+    return packed_fields(names, tuple(traits), salesforce, dialog_insight, loose)
+
+
+def packed_fields(
+    names: tuple[str, ...],
+    traits: tuple[Traits | None, ...],
+    salesforce: list[Value],
+    dialog_insight: list[Value],
+    loose: Mapping[str, FieldState],
+) -> PackedFields:
+    """Pack values that all have a known type; both sides' bytes are kept once where they are the same."""
+    one, two = pack(salesforce), pack(dialog_insight)
+    if one is None or two is None:
+        raise TypeError("a value of no known type was to be packed")  # `_fits` keeps them out
+    return PackedFields(Shape.of(names, traits), one, one if one == two else two, loose or None)
+
+
+def _fits(state: FieldState) -> bool:
+    if state.base is None or state.seen != _UNSEEN:
+        return False
+    return all(type(value) in PLAIN or type(value) in _SPECIAL for value in state.base)
