@@ -16,6 +16,7 @@ from di_salesforce.engine._gates import Stopped, proposal, through_gates
 from di_salesforce.engine._lines import BoundLine
 from di_salesforce.engine._memory import SIDES, FieldState, LinkRecord, Relation, fingerprint
 from di_salesforce.engine._observe import Observation, Presence
+from di_salesforce.engine._packed import with_states
 from di_salesforce.engine._pair import Pair, has_moved
 from di_salesforce.engine._policies import GroupCase, choose, choose_first_match, is_consent, more_restrictive
 from di_salesforce.engine._workspace import Workspace
@@ -24,10 +25,27 @@ from di_salesforce.records import UNSET, Side, UnsetType
 __all__ = ["decide_fields"]
 
 
-def decide_fields(work: Workspace, link: LinkRecord, observed: Mapping[Side, Observation]) -> LinkRecord:
-    """Decide all field groups of a live pair; give the link as it is to be remembered before any outcome."""
-    pair = Pair.of(work, link, observed)
-    decisions = {_decide_group(pair, group, lines) for group, lines in work.bound.groups.items()}
+def decide_fields(
+    work: Workspace,
+    link: LinkRecord,
+    observed: Mapping[Side, Observation],
+    quiet: frozenset[str] = frozenset(),
+) -> LinkRecord:
+    """Decide all field groups of a live pair; give the link as it is to be remembered before any outcome.
+
+    A group whose lines are all quiet agrees as it did: line 3 of the table, with nothing to remember.
+    """
+    pair = Pair.of(work, link, observed, quiet)
+    before = dict(pair.states)
+    loud = {
+        group: lines
+        for group, lines in work.bound.groups.items()
+        if not quiet or not all(line.name in quiet for line in lines)
+    }
+    decisions = {_decide_group(pair, group, lines) for group, lines in loud.items()}
+    if quiet and len(loud) < len(work.bound.groups):
+        work.counts["line_3"] += len(work.bound.groups) - len(loud)
+        decisions.add(Decision.NOTE)
     if decisions == {Decision.NOTE}:
         work.counts["agreed"] += 1
     elif Decision.QUIET in decisions:
@@ -36,7 +54,8 @@ def decide_fields(work: Workspace, link: LinkRecord, observed: Mapping[Side, Obs
     for side, changes in pair.writes.items():
         if changes:
             _update(pair, side, changes)
-    return attrs.evolve(link, fields={**link.fields, **pair.states})
+    changed = {name: state for name, state in pair.states.items() if state is not before[name]}
+    return link.with_fields(with_states(link.fields, changed))
 
 
 def _class(pair: Pair, side: Side, lines: tuple[BoundLine, ...]) -> SideClass:

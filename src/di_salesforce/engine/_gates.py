@@ -134,7 +134,7 @@ def _writable(bid: _Bid) -> str:
     own = {side: pair.link.record_id(side) for side in Side}
     for side in Side:  # also on the source's side: two records that both took a key must not both write it
         others = any(ref.record_id != own[side] for ref in work.views[side].with_key(wanted))
-        if others or any(link.id != pair.link.id for link in work.held_keys[side].get(wanted, ())):
+        if others or any(link.id != pair.link.id for link in work.holders(side, wanted)):
             return "conflict.key_changed"
     if work.views[target].key_is_settled(wanted):
         return ""

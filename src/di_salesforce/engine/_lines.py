@@ -40,7 +40,8 @@ def normal_id(side: Side, record_id: Value | UnsetType) -> str | None:
     if isinstance(record_id, UnsetType) or is_blank(record_id):
         return None
     written = str(int(record_id)) if isinstance(record_id, Decimal) and record_id == int(record_id) else str(record_id)
-    return (record_id_18(written) or written) if side is Side.SALESFORCE else written
+    # Any other length is its own form: 18 characters with their checksum, or no record id at all.
+    return (record_id_18(written) or written) if side is Side.SALESFORCE and len(written) == 15 else written
 
 
 def value_flaw(value: object) -> str:

@@ -16,7 +16,7 @@ from di_salesforce.engine._fields import decide_fields
 from di_salesforce.engine._lines import value_flaw
 from di_salesforce.engine._memory import SIDES, Life, LinkRecord, digest
 from di_salesforce.engine._observe import REMEMBERED, Observation, Presence
-from di_salesforce.engine._pair import is_untouched, noticed
+from di_salesforce.engine._pair import is_untouched, noticed, quiet_lines
 from di_salesforce.engine._snapshot import Coverage
 from di_salesforce.engine._workspace import Workspace, display_key
 from di_salesforce.records import UNSET, Side, UnsetType, Value
@@ -61,8 +61,9 @@ def decide_link(work: Workspace, link: LinkRecord, seen: dict[Side, Observation]
         if any(each.as_of is not None and not each.is_covered for each in seen.values()):
             work.remember(link, link, seen)
         return
-    new = noticed(work, _identified(link, seen), seen)
-    work.remember(link, _decided(work, new, seen), seen)
+    quiet = quiet_lines(work, link, seen)
+    new = noticed(work, _identified(link, seen), seen, quiet)
+    work.remember(link, _decided(work, new, seen, quiet), seen)
 
 
 def _identified(link: LinkRecord, seen: Mapping[Side, Observation]) -> LinkRecord:
@@ -74,7 +75,9 @@ def _identified(link: LinkRecord, seen: Mapping[Side, Observation]) -> LinkRecor
     return link
 
 
-def _decided(work: Workspace, link: LinkRecord, seen: Mapping[Side, Observation]) -> LinkRecord:
+def _decided(
+    work: Workspace, link: LinkRecord, seen: Mapping[Side, Observation], quiet: frozenset[str]
+) -> LinkRecord:
     """Give the link as it is to be remembered."""
     where = {side: whereabouts(link, side, seen[side]) for side in Side}
     for side in Side:
@@ -95,7 +98,7 @@ def _decided(work: Workspace, link: LinkRecord, seen: Mapping[Side, Observation]
     if link.life is Life.DORMANT:
         work.actions.append(Link(**about_link(work, link, "link"), reason="link.revived"))
         link = attrs.evolve(link, life=Life.LIVE, gone=None, cause="")
-    return decide_fields(work, link, seen)
+    return decide_fields(work, link, seen, quiet)
 
 
 def _waits(work: Workspace, link: LinkRecord, seen: Mapping[Side, Observation], *sides: Side) -> bool:
@@ -160,7 +163,7 @@ def _made_anew(work: Workspace, link: LinkRecord, side: Side) -> bool:
     key = link.key(side.other)
     if key is None:
         return False
-    if any(ref.name not in work.linked[side] for ref in work.views[side].with_key(key)):
+    if any(not work.is_linked(ref) for ref in work.views[side].with_key(key)):
         return True
     return any(not work.views[side].is_accounted_for(name, key) for name in work.open_rows[side].get(key, ()))
 

@@ -169,16 +169,44 @@ class LinkRecord:
         as_of: datetime | UnsetType | None = UNSET,
     ) -> LinkRecord:
         """Give the same link with other words about one side."""
-        given = {"id": record_id, "key": key, "as_of": as_of}
-        changed: dict[str, Any] = {  # members of three types
-            f"{side.value}_{name}": value for name, value in given.items() if value is not UNSET
-        }
-        return attrs.evolve(self, **changed)
+        ids = [self.salesforce_id, self.dialog_insight_id]
+        keys = [self.salesforce_key, self.dialog_insight_key]
+        moments = [self.salesforce_as_of, self.dialog_insight_as_of]
+        at = 0 if side is Side.SALESFORCE else 1
+        if not isinstance(record_id, UnsetType):
+            ids[at] = record_id
+        if not isinstance(key, UnsetType):
+            keys[at] = key
+        if not isinstance(as_of, UnsetType):
+            moments[at] = as_of
+        # Not `attrs.evolve`, which is slow, here and below.
+        return LinkRecord(
+            self.transfer, self.id, *ids, *keys, self.fields, self.life, self.gone, self.cause, *moments, self.rev
+        )
+
+    def with_fields(self, fields: Mapping[str, FieldState]) -> LinkRecord:
+        """Give the same link with other states of its lines."""
+        if fields is self.fields:
+            return self
+        return LinkRecord(
+            self.transfer,
+            self.id,
+            self.salesforce_id,
+            self.dialog_insight_id,
+            self.salesforce_key,
+            self.dialog_insight_key,
+            fields,
+            self.life,
+            self.gone,
+            self.cause,
+            self.salesforce_as_of,
+            self.dialog_insight_as_of,
+            self.rev,
+        )
 
     def tight(self) -> LinkRecord:
         """Give the same link with its lines in little room: how a memory keeps it."""
-        fields = tight(self.fields)
-        return self if fields is self.fields else attrs.evolve(self, fields=fields)
+        return self.with_fields(tight(self.fields))
 
     def __repr__(self) -> str:
         return f"<LinkRecord {self.transfer} {self.id} {self.life.value}: {len(self.fields)} fields>"

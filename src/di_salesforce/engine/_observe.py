@@ -8,7 +8,7 @@ counts as not known.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -17,6 +17,7 @@ import attrs
 from di_salesforce.engine._baseline import BaselineLike
 from di_salesforce.engine._lines import BoundTransfer, Undefined, normal_id, value_flaw
 from di_salesforce.engine._memory import KeyText, Life, LinkRecord, digest
+from di_salesforce.engine._sift import Sifted
 from di_salesforce.engine._snapshot import Coverage, Snapshot
 from di_salesforce.records import UNSET, Row, Side, UnsetType, Value
 
@@ -142,19 +143,24 @@ class SideView:
             )
             for record_id in ids
         }
-        self.rows: dict[str, RowRef] = {}
+        self.rows: dict[str, RowRef] = {}  # without those that were passed over
         self.found: dict[str, RowRef] = {}  # by look-up
-        self._take(snapshot.rows, self.rows, self.as_of, is_old=self.is_old)
         for rows in lookup.rounds:
             answer: dict[str, RowRef] = {}
             self._take(rows, answer, now, is_old=False)
             self.found |= answer
         self._by_key: dict[KeyText, list[RowRef]] = {}
+        self._sifted = Sifted((), {})
+
+    def read(self, sifted: Sifted) -> None:
+        """Take the snapshot's rows that are left to be decided."""
+        self._sifted = sifted
+        self._take(sifted.rows[self.side], self.rows, self.as_of, is_old=self.is_old)
         for ref in self.refs():
             if isinstance(ref.key, tuple):
                 self._by_key.setdefault(ref.key, []).append(ref)
 
-    def _take(self, rows: tuple[Row, ...], into: dict[str, RowRef], as_of: datetime, *, is_old: bool) -> None:
+    def _take(self, rows: Iterable[Row], into: dict[str, RowRef], as_of: datetime, *, is_old: bool) -> None:
         bound, side = self._bound, self.side
         for row in rows:
             key = bound.key(side, row)
@@ -210,7 +216,17 @@ class SideView:
 
     def with_key(self, key: KeyText) -> list[RowRef]:
         """Give the rows that were read with this key."""
-        return self._by_key.get(key, [])
+        refs = self._by_key.get(key, [])
+        names = (link.record_id(self.side) or digest(key) for link in self._sifted.holders(self.side, key))
+        return [*refs, *(ref for name in names if (ref := self._row(name)) is not None)]
+
+    def _row(self, name: str) -> RowRef | None:
+        """Give the snapshot's row of that name, also where it was passed over."""
+        ref, row = self.rows.get(name), self._sifted.row(self.side, name)
+        if ref is not None or row is None:
+            return ref
+        record_id = name if self._has_ids else None
+        return RowRef(self.side, name, record_id, self._bound.key(self.side, row), row, self.as_of)
 
     @property
     def proves_absence(self) -> bool:
@@ -267,7 +283,7 @@ class SideView:
 
     def _in_snapshot(self, link: LinkRecord, name: str) -> Observation:
         too_old = self._is_too_old(link)
-        ref, evidence = self.rows.get(name), self.evidence.get(name)
+        ref, evidence = self._row(name), self.evidence.get(name)
         coverage = self.snapshot.coverage
         is_covered = coverage is not Coverage.SAMPLE
         if evidence is not None or ref is not None:

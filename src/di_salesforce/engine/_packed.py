@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import marshal
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from di_salesforce.engine._memory import FieldState, Relation
     from di_salesforce.records import Side
 
-__all__ = ["PLAIN", "PackedFields", "Shape", "Traits", "pack", "pack_special", "repacked", "tight", "unpack"]
+__all__ = ["PLAIN", "PackedFields", "Shape", "Traits", "pack", "pack_special", "repacked", "same", "states_of", "tight", "unpack", "with_states"]
 
 PLAIN: Final = frozenset({type(None), bool, int, float, str})
 """Types that go into the bytes as they are; of subclasses nothing is known."""
@@ -87,9 +88,9 @@ def unpack(packed: bytes, count: int) -> list[Value]:
     return values
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Traits:
-    """All of a line's state but its values: they are the same for most links."""
+    """All of a line's state but its values, made once (`_traits`): they are the same for most links."""
 
     rel: Relation
     bounce: int
@@ -102,12 +103,23 @@ class Traits:
 class Shape:
     """The lines of a link and their traits, shared by all links that have the same; None: see the link's own states."""
 
-    __slots__ = ("__weakref__", "names", "places", "traits")
+    __slots__ = ("__weakref__", "_without", "names", "places", "traits")
 
     def __init__(self, names: tuple[str, ...], traits: tuple[Traits | None, ...]) -> None:
         self.names = names
         self.traits = traits
         self.places = {name: place for place, name in enumerate(names)}
+        self._without: dict[frozenset[str], Shape] = {}
+
+    def without(self, names: frozenset[str]) -> Shape:
+        """Give the shape in which these lines' states are the link's own."""
+        known = self._without.get(names)
+        if known is None:
+            own = (
+                None if name in names else traits for name, traits in zip(self.names, self.traits, strict=True)
+            )
+            known = self._without[names] = Shape.of(self.names, tuple(own))
+        return known
 
     @staticmethod
     def of(names: tuple[str, ...], traits: tuple[Traits | None, ...]) -> Shape:
@@ -203,10 +215,8 @@ class PackedFields(Mapping[str, "FieldState"]):
             return self
         if not changed.keys() <= self.shape.places.keys():
             return {**self.states(), **changed}
-        places = {self.shape.places[name] for name in changed}
-        traits = tuple(None if place in places else each for place, each in enumerate(self.shape.traits))
         return PackedFields(
-            Shape.of(self.shape.names, traits),
+            self.shape.without(frozenset(changed)),
             self.salesforce,
             self.dialog_insight,
             {**self.loose, **changed} if self.loose else dict(changed),
@@ -232,6 +242,27 @@ class PackedFields(Mapping[str, "FieldState"]):
 
 
 _UNSEEN: Final = (UNSET, UNSET)
+
+
+def states_of(fields: Mapping[str, FieldState], names: Iterable[str]) -> dict[str, FieldState]:
+    """Give the states of some lines, of those that are there."""
+    here = [name for name in names if name in fields]
+    return fields.states(here) if isinstance(fields, PackedFields) else {name: fields[name] for name in here}
+
+
+def with_states(fields: Mapping[str, FieldState], changed: Mapping[str, FieldState]) -> Mapping[str, FieldState]:
+    """Give the same lines with other states for some of them; a new line comes last."""
+    return fields.with_states(changed) if isinstance(fields, PackedFields) else {**fields, **changed}
+
+
+def same(one: object, other: object) -> bool:
+    """Tell whether two values are the same in value and type, down to a decimal's last zero."""
+    if one is other:
+        return True
+    if type(one) is not type(other) or one != other:
+        return False
+    special = _SPECIAL.get(type(one))
+    return type(one) in PLAIN or (special is not None and special[1](one) == special[1](other))
 
 
 def tight(fields: Mapping[str, FieldState]) -> PackedFields:
@@ -275,6 +306,10 @@ def packed_fields(
 
 
 def _fits(state: FieldState) -> bool:
-    if state.base is None or state.seen != _UNSEEN:
-        return False
-    return all(type(value) in PLAIN or type(value) in _SPECIAL for value in state.base)
+    return state.base is not None and state.seen == _UNSEEN and all(map(_is_known, state.base))
+
+
+def _is_known(value: object) -> bool:
+    if isinstance(value, (float, Decimal)) and not math.isfinite(value):
+        return False  # not equal to itself
+    return type(value) in PLAIN or type(value) in _SPECIAL

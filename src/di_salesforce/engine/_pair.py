@@ -14,14 +14,14 @@ from di_salesforce.engine._actions import Change
 from di_salesforce.engine._lines import BoundLine
 from di_salesforce.engine._memory import SIDES, FieldState, LinkRecord, Relation, digest
 from di_salesforce.engine._observe import Observation, Presence, RowRef
+from di_salesforce.engine._packed import states_of, with_states
 from di_salesforce.engine._policies import GroupCase
 from di_salesforce.engine._workspace import Workspace, display_key
 from di_salesforce.records import UNSET, Side, UnsetType, Value
 
-__all__ = ["Known", "Pair", "has_moved", "is_untouched", "noticed"]
+__all__ = ["Known", "Pair", "has_moved", "is_untouched", "noticed", "quiet_lines"]
 
 Known = Value | UnsetType
-_UNSEEN = (UNSET, UNSET)
 _COMPARABLE = (Presence.HERE, Presence.NOT_READ)
 
 
@@ -29,7 +29,7 @@ def is_untouched(work: Workspace, link: LinkRecord, seen: Mapping[Side, Observat
     """Tell by raw equality that nothing can have changed, which is so for most pairs of most runs."""
     salesforce, dialog_insight = seen[Side.SALESFORCE], seen[Side.DIALOG_INSIGHT]
     if (
-        work.plain_lines is None
+        not work.sieve.is_open
         or salesforce.presence not in _COMPARABLE
         or dialog_insight.presence not in _COMPARABLE
         or f"link:{link.id}" in work.items
@@ -40,22 +40,7 @@ def is_untouched(work: Workspace, link: LinkRecord, seen: Mapping[Side, Observat
         right is not None and (right.unclear or link.dialog_insight_id != right.record_id)
     ):
         return False
-    states = link.fields
-    for name, left_field, right_field, version in work.plain_lines:
-        state = states.get(name)
-        if (
-            state is None
-            or state.base is None
-            or state.rel is not Relation.AGREED
-            or state.bounce
-            or state.unverified
-            or state.version != version
-            or state.seen != _UNSEEN
-            or (left is not None and left.row.get(left_field, UNSET) != state.base[0])
-            or (right is not None and right.row.get(right_field, UNSET) != state.base[1])
-        ):
-            return False
-    return True
+    return work.sieve.passes(link, None if left is None else left.row, None if right is None else right.row)
 
 
 def has_moved(line: BoundLine, side: Side, state: FieldState, value: Known) -> bool:
@@ -66,20 +51,34 @@ def has_moved(line: BoundLine, side: Side, state: FieldState, value: Known) -> b
     return line.normal(side, value) != line.normal(side, base)
 
 
-def noticed(work: Workspace, link: LinkRecord, seen: Mapping[Side, Observation]) -> LinkRecord:
+def quiet_lines(work: Workspace, link: LinkRecord, seen: Mapping[Side, Observation]) -> frozenset[str]:
+    """Give the lines of which raw equality tells that nothing can have changed: most lines of most links."""
+    sides = tuple(seen[side] for side in SIDES)
+    if any(each.presence not in _COMPARABLE for each in sides):
+        return frozenset()
+    return work.sieve.quiet(link, ((each.ref, each.gap_free) for each in sides))
+
+
+def noticed(
+    work: Workspace, link: LinkRecord, seen: Mapping[Side, Observation], quiet: frozenset[str] = frozenset()
+) -> LinkRecord:
     """Remember what was read of a link's two rows, whatever is then decided about the link.
 
-    A side's value is kept where it differs from the base, and forgotten where it does not.
+    A side's value is kept where it differs from the base, and forgotten where it does not; of a quiet line there is
+    nothing to remember.  A line that was taken out of the mapping keeps its state: it may come back.
     """
-    fields = dict(link.fields)  # a line that was taken out of the mapping keeps its state: it may come back
     refs = [seen[side].ref for side in SIDES]
-    for name, line in work.bound.lines.items():
-        state = fields.get(name) or FieldState(version=line.version)
+    lines = {name: line for name, line in work.bound.lines.items() if name not in quiet}
+    states, changed = states_of(link.fields, lines), dict[str, FieldState]()
+    for name, line in lines.items():
+        before = states.get(name)
+        state = before or FieldState(version=line.version)
         now = (_seen(line, Side.SALESFORCE, state, refs[0]), _seen(line, Side.DIALOG_INSIGHT, state, refs[1]))
-        fields[name] = state if now == state.seen else state.seeing(now)
-    link = attrs.evolve(link, fields=fields)
+        if before is None or now != state.seen:
+            changed[name] = state.seeing(now)
+    link = link.with_fields(with_states(link.fields, changed))
     for ref in refs:
-        if ref is not None and isinstance(ref.key, tuple):
+        if ref is not None and isinstance(ref.key, tuple) and ref.key != link.key(ref.side):
             link = link.with_side(ref.side, key=ref.key)
     return link
 
@@ -104,13 +103,15 @@ class Pair:
     undecided: set[str] = attrs.field(factory=set[str])  # groups that wait for a row, or of which too little is known
 
     @classmethod
-    def of(cls, work: Workspace, link: LinkRecord, observed: Mapping[Side, Observation]) -> Self:
-        """Lay a link out: what is remembered of each line, and each side's effective value."""
-        states = {name: link.fields[name] for name in work.bound.lines}
+    def of(
+        cls, work: Workspace, link: LinkRecord, observed: Mapping[Side, Observation], quiet: frozenset[str]
+    ) -> Self:
+        """Lay a link out: what is remembered of each line but quiet ones, and each side's effective value."""
+        keys = {line.name for line in work.bound.key_lines}
+        lines = {name: line for name, line in work.bound.lines.items() if name not in quiet or name in keys}
+        states = states_of(link.fields, lines)
         values = {
-            side: {
-                name: _effective(line, side, observed[side], states[name]) for name, line in work.bound.lines.items()
-            }
+            side: {name: _effective(line, side, observed[side], states[name]) for name, line in lines.items()}
             for side in SIDES
         }
         return cls(work, link, observed, states, values)

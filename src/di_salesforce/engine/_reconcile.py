@@ -22,6 +22,7 @@ from di_salesforce.engine._part import Part
 from di_salesforce.engine._plan import Plan
 from di_salesforce.engine._rows import pair_up
 from di_salesforce.engine._showing import in_order
+from di_salesforce.engine._sift import Sieve, Sifted, sift
 from di_salesforce.engine._snapshot import Coverage, Snapshot
 from di_salesforce.engine._workspace import Workspace
 from di_salesforce.exceptions import ConfigurationError, EmptySideError, Problem
@@ -107,6 +108,8 @@ class _Inputs:
     def plan(self, lookups: Mapping[Side, Lookup]) -> Plan:
         work = self._workspace(lookups)
         # What is held must be known of all links before any is decided, or the order of the memory would matter.
+        if work.sifted.passed:
+            work.counts["agreed"] += len(work.sifted.passed)
         observed = [(link, observe_link(work, link)) for link in _visited(work)]
         for link, seen in observed:
             decide_link(work, link, seen)
@@ -149,18 +152,24 @@ class _Inputs:
             side: SideView(self.bound, side, self.snapshots[side], lookups[side], self.baseline, self.now)
             for side in Side
         }
-        lines = self.bound.lines.values()
+        sieve = Sieve(self.bound)
+        # Where neither side was read completely only what was touched is looked at, and nothing need be passed over.
+        if any(view.snapshot.coverage is Coverage.COMPLETE for view in views.values()):
+            sifted = sift(self.bound, views, sieve, self.baseline.links, items)
+        else:
+            sifted = Sifted((), {side: view.snapshot.rows for side, view in views.items()})
+        for view in views.values():
+            view.read(sifted)
         return Workspace(
             self.bound,
+            sieve,
+            sifted,
             views,
             self.baseline,
             self.context,
             self.now,
             _version(self.bound),
             items,
-            None
-            if any(line.mapping.references is not None for line in lines)
-            else tuple((x.name, x.field(Side.SALESFORCE), x.field(Side.DIALOG_INSIGHT), x.version) for x in lines),
         )
 
     def _needs(self, work: Workspace, lookups: Mapping[Side, Lookup]) -> Needs:
@@ -190,7 +199,7 @@ class _Inputs:
 def _visited(work: Workspace) -> Iterator[LinkRecord]:
     """Give the links to look at: all where a side was read completely, else those that something touched."""
     if any(view.snapshot.coverage is Coverage.COMPLETE for view in work.views.values()):
-        yield from work.baseline.links
+        yield from work.sifted.links
         return
     given: set[str] = set()
     for link in _touched(work):

@@ -122,7 +122,7 @@ def _decide_group(work: Workspace, key: KeyText, group: _Group) -> None:
             if ref.is_old:
                 work.need_ref(ref)
         return
-    holders = {link.id: link for side in Side for link in work.held_keys[side].get(key, [])}
+    holders = {link.id: link for side in Side for link in work.holders(side, key)}
     living = [link for link in (work.links.get(each, holders[each]) for each in holders) if link.life is not Life.ENDED]
     if living and _held_elsewhere(work, key, rows, living):
         return

@@ -19,9 +19,10 @@ from di_salesforce.engine._lines import BoundTransfer, Undefined
 from di_salesforce.engine._memory import SIDES, KeyText, LinkRecord, OpenItem, digest, fingerprint
 from di_salesforce.engine._needs import Need
 from di_salesforce.engine._observe import Observation, RowRef, SideView
+from di_salesforce.engine._sift import Sieve, Sifted
 from di_salesforce.records import Side, UnsetType, Value
 
-__all__ = ["PlainLine", "Workspace", "display_key"]
+__all__ = ["Workspace", "display_key"]
 
 
 def display_key(values: tuple[Value, ...]) -> Key:
@@ -29,23 +30,19 @@ def display_key(values: tuple[Value, ...]) -> Key:
     return values[0] if len(values) == 1 else values
 
 
-PlainLine = tuple[str, str, str, str]
-"""A line in the form in which most pairs are passed over: its name, both fields' names, its version."""
-
-
 @attrs.define(repr=False)
 class Workspace:
     """What is known and decided while a plan is drawn up."""
 
     bound: BoundTransfer
+    sieve: Sieve
+    sifted: Sifted
     views: Mapping[Side, SideView]
     baseline: BaselineLike
     context: Context
     now: datetime
     version: str = ""  # of the mapping
     items: Mapping[str, list[OpenItem]] = attrs.field(factory=dict[str, list[OpenItem]])  # the baseline's, by subject
-    # None: a lookup's translation may have moved, so that every pair is compared in full.
-    plain_lines: tuple[PlainLine, ...] | None = None
     # Names of the unlinked rows that open items are about, by the key that they had.
     open_rows: Mapping[Side, dict[KeyText, list[str]]] = attrs.field(factory=lambda: {side: {} for side in Side})
     actions: list[Action] = attrs.field(factory=list[Action])
@@ -54,7 +51,8 @@ class Workspace:
     links: dict[str, LinkRecord] = attrs.field(factory=dict[str, LinkRecord])
     closing: dict[str, OpenItem] = attrs.field(factory=dict[str, OpenItem])  # open items that are decided anew
     counts: Counter[str] = attrs.field(factory=Counter[str])
-    linked: dict[Side, set[str]] = attrs.field(factory=lambda: {side: set() for side in Side})  # names of linked rows
+    # Names of linked rows, and links by the key that they hold, but for what was passed over.
+    linked: dict[Side, set[str]] = attrs.field(factory=lambda: {side: set() for side in Side})
     held_keys: dict[Side, dict[KeyText, list[LinkRecord]]] = attrs.field(factory=lambda: {side: {} for side in Side})
     acted: set[str] = attrs.field(factory=set[str])  # links that have an action
     touched: set[KeyText] = attrs.field(factory=set[KeyText])  # keys whose holders may have changed
@@ -68,6 +66,14 @@ class Workspace:
     def name(self) -> str:
         """The transfer's name."""
         return self.bound.transfer.name
+
+    def holders(self, side: Side, key: KeyText) -> list[LinkRecord]:
+        """Give the links that hold a key on that side."""
+        return [*self.held_keys[side].get(key, ()), *self.sifted.holders(side, key)]
+
+    def is_linked(self, ref: RowRef) -> bool:
+        """Tell whether a row is some link's."""
+        return ref.name in self.linked[ref.side] or self.sifted.row(ref.side, ref.name) is not None
 
     # ------------------------------------------------------------------------------------------------ asking
 

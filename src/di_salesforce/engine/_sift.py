@@ -1,0 +1,346 @@
+"""Passing over the links that nothing happened to, before anything is made of their rows.
+
+A link is passed over only where each of its two rows was read just once and holds, byte for byte, what the link
+remembers of it (or is known not to have changed), where the link remembers nothing but plain agreement under this very
+mapping, and where nothing else is known about it: no evidence, no look-up, no open item.  All other links and rows are
+decided as if there were no sieve; what they may ask about the passed ones is answered here, when it is asked.
+
+What may not go in here: deciding.  With `IN_USE` off the plans are the same, letter by letter: a test holds them to it.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from di_salesforce._lenses import AsIs, EMail, Text
+from di_salesforce.engine._lines import BoundLine, BoundTransfer, normal_id
+from di_salesforce.engine._memory import KeyText, Life, LinkRecord, Relation, digest
+from di_salesforce.engine._packed import PLAIN, PackedFields, Shape, Traits, pack, pack_special, repacked, same, unpack
+from di_salesforce.engine._snapshot import Coverage
+from di_salesforce.records import Row, Side
+
+if TYPE_CHECKING:
+    from di_salesforce.engine._observe import RowRef, SideView
+
+__all__ = ["Sieve", "Sifted", "sift"]
+
+IN_USE = True
+"""Whether links are passed over at all."""
+
+_AS_IT_IS: Final[tuple[int, ...]] = ()
+_ABSENT: Final = object()
+
+
+class _RowBytes:
+    """Packs one side's fields of a row in the order of the transfer's lines."""
+
+    def __init__(self, fields: tuple[str, ...]) -> None:
+        many = operator.itemgetter(*fields)
+        self._read: Callable[[Row], Iterable[Any]] = many if len(fields) > 1 else lambda row: (row[fields[0]],)
+        self._special: list[int] = []  # places where a value was found that does not go into the bytes as it is
+
+    def of(self, row: Row) -> bytes | None:
+        """Give the row's fields as bytes; None where one was not read, or is no value that is known."""
+        try:
+            values = list(self._read(row))
+        except KeyError:
+            return None
+        if self._special:
+            pack_special(values, self._special)
+        try:
+            return repacked(values)
+        except ValueError:
+            values = list(self._read(row))
+            places = {place for place, value in enumerate(values) if type(value) not in PLAIN}
+            self._special = sorted(places.union(self._special))
+            return pack(values)
+
+
+class Sieve:
+    """Tells by raw equality that nothing can have changed in a link's fields, which is so for most links."""
+
+    def __init__(self, bound: BoundTransfer) -> None:
+        self._lines = bound.lines
+        # A lookup's translation may have moved: such transfers are compared in full.
+        self.is_open = all(line.mapping.references is None for line in bound.lines.values())
+        self._bytes = {side: _RowBytes(tuple(line.field(side) for line in bound.lines.values())) for side in Side}
+        self._groups = {
+            line.name: name if len(lines) > 1 else None for name, lines in bound.groups.items() for line in lines
+        }
+        self._joint = [frozenset(line.name for line in lines) for lines in bound.groups.values() if len(lines) > 1]
+        self._places: dict[Shape, tuple[int, ...] | None] = {}
+        self._plain: dict[Shape, tuple[tuple[str, int, tuple[str, str]], ...]] = {}
+
+    def passes(self, link: LinkRecord, salesforce: Row | None, dialog_insight: Row | None) -> bool:
+        """Tell whether a link remembers plain agreement, and each row that was read holds just that."""
+        fields = link.fields
+        if not isinstance(fields, PackedFields):
+            fields = link.tight().fields
+            assert isinstance(fields, PackedFields)  # noqa: S101 - what `tight` gives
+        shape = fields.shape
+        places = self._places[shape] if shape in self._places else self._place(shape)
+        if places is None:
+            return False
+        if salesforce is not None:
+            kept = fields.salesforce if places is _AS_IT_IS else _picked(fields.salesforce, shape, places)
+            if self._bytes[Side.SALESFORCE].of(salesforce) != kept:
+                return False
+        if dialog_insight is not None:
+            kept = fields.dialog_insight if places is _AS_IT_IS else _picked(fields.dialog_insight, shape, places)
+            return self._bytes[Side.DIALOG_INSIGHT].of(dialog_insight) == kept
+        return True
+
+    def quiet(self, link: LinkRecord, sides: Iterable[tuple[RowRef | None, bool]]) -> frozenset[str]:
+        """Give the lines that remember plain agreement, and of which each side is known to hold just that.
+
+        Args:
+            link: A live link.
+            sides: Salesforce's row and Dialog Insight's, each with whether what was not read did not change.
+        """
+        fields = link.fields
+        if not (IN_USE and self.is_open and isinstance(fields, PackedFields)):
+            return frozenset()
+        shape = fields.shape
+        names = self._plain.get(shape)
+        if names is None:
+            names = self._plain[shape] = tuple(
+                (name, place, line.fields) for name, line in self._lines.items()
+                if (place := shape.places.get(name)) is not None and self._is_plain(line, shape.traits[place])
+            )  # fmt: skip
+        found = names
+        for at, (ref, gap_free) in enumerate(sides):
+            if ref is None:
+                if not gap_free:
+                    return frozenset()
+                continue
+            kept = unpack(fields.dialog_insight if at else fields.salesforce, len(shape.names))
+            row, unclear, default = ref.row, ref.unclear, _ABSENT
+            found = tuple(
+                each for each in found
+                if same(value := row.get(each[2][at], default), kept[each[1]]) or (value is default and gap_free)
+            )  # fmt: skip
+            if unclear:
+                found = tuple(each for each in found if each[2][at] not in unclear)
+        quiet = frozenset(name for name, _, _ in found)
+        for group in self._joint:  # decided as one value
+            if not group <= quiet:
+                quiet -= group
+        return quiet
+
+    def _is_plain(self, line: BoundLine, traits: Traits | None) -> bool:
+        return (
+            traits is not None
+            and traits.rel is Relation.AGREED
+            and not traits.bounce
+            and not traits.unverified
+            and traits.version == line.version
+            and traits.group == self._groups[line.name]
+        )
+
+    def _place(self, shape: Shape) -> tuple[int, ...] | None:
+        """Tell where the transfer's lines stand in a shape; None where one is not plainly agreed."""
+        found: list[int] = []
+        for name, line in self._lines.items():
+            place = shape.places.get(name)
+            traits = None if place is None else shape.traits[place]
+            if place is None or not self._is_plain(line, traits):
+                self._places[shape] = None
+                return None
+            found.append(place)
+        places = _AS_IT_IS if found == list(range(len(shape.names))) else tuple(found)
+        self._places[shape] = places
+        return places
+
+
+def _picked(packed: bytes, shape: Shape, places: tuple[int, ...]) -> bytes | None:
+    """Give the bytes of some lines of a link that also remembers others, or has them in another order."""
+    values = unpack(packed, len(shape.names))
+    return pack(values[place] for place in places)
+
+
+class Sifted:
+    """What was passed over, and what is left to be decided."""
+
+    def __init__(self, links: Iterable[LinkRecord], rows: Mapping[Side, Iterable[Row]]) -> None:
+        self.links = links  # that are left
+        self.rows = rows
+        self.passed: list[tuple[LinkRecord, Row | None, Row | None]] = []
+        self._by_name: dict[Side, dict[str, Row]] = {}
+        self._by_key: dict[Side, dict[KeyText, list[LinkRecord]]] = {}
+
+    def row(self, side: Side, name: str) -> Row | None:
+        """Give the row of that name, where it was passed over."""
+        if not self.passed:
+            return None
+        if side not in self._by_name:
+            at = 1 if side is Side.SALESFORCE else 2
+            self._by_name[side] = {
+                _name_of(each[0], side): row for each in self.passed if (row := each[at]) is not None
+            }
+        return self._by_name[side].get(name)
+
+    def holders(self, side: Side, key: KeyText) -> list[LinkRecord]:
+        """Give the links that were passed over and hold a key on that side."""
+        if not self.passed:
+            return []
+        if side not in self._by_key:
+            held: dict[KeyText, list[LinkRecord]] = {}
+            for link, _, _ in self.passed:
+                own = link.key(side)
+                if own is not None:
+                    held.setdefault(own, []).append(link)
+            self._by_key[side] = held
+        return self._by_key[side].get(key, [])
+
+
+def _name_of(link: LinkRecord, side: Side) -> str:
+    return link.record_id(side) or digest(link.key(side) or ())
+
+
+def sift(
+    bound: BoundTransfer,
+    views: Mapping[Side, SideView],
+    sieve: Sieve,
+    links: Iterable[LinkRecord],
+    subjects: Iterable[str],
+) -> Sifted:
+    """Pass over what nothing happened to.
+
+    Args:
+        bound: The transfer.
+        views: Both sides as observed, before their rows are read.
+        sieve: The transfer's.
+        links: All links of the memory.
+        subjects: What open items are about: it is never passed over.
+    """
+    whole = {side: view.snapshot.rows for side, view in views.items()}
+    fit = (Coverage.COMPLETE, Coverage.CHANGES)
+    if not (IN_USE and sieve.is_open) or any(v.is_old or v.snapshot.coverage not in fit for v in views.values()):
+        return Sifted(links, whole)
+    named = {side: _Named(bound, view) for side, view in views.items()}
+    left, right = named[Side.SALESFORCE], named[Side.DIALOG_INSIGHT]
+    open_subjects = set(subjects)
+    for side, each in named.items():
+        start = f"row:{side.value}:"
+        each.keep({subject.removeprefix(start) for subject in open_subjects if subject.startswith(start)})
+    remaining: list[LinkRecord] = []
+    sifted = Sifted(remaining, {side: each.rows for side, each in named.items()})
+    passes, passed = sieve.passes, sifted.passed
+    for link in links:
+        if link.life is Life.LIVE and (not open_subjects or f"link:{link.id}" not in open_subjects):
+            one, other = left.find(link), right.find(link)
+            if one is not _NOT_HERE and other is not _NOT_HERE and passes(link, one, other):
+                left.drop(link)
+                right.drop(link)
+                passed.append((link, one, other))
+                continue
+        remaining.append(link)
+    return sifted
+
+
+_NOT_HERE: Final[Row] = {}
+"""Stands for a row that was not read, where that says something, or that is not to be passed over."""
+
+
+class _Named:
+    """One side's rows by name, as far as each name was read once and nothing else is known of it."""
+
+    def __init__(self, bound: BoundTransfer, view: SideView) -> None:
+        self.side = view.side
+        self._as_of = view.as_of
+        self._filter = bound.transfer.dialog_insight_filter if view.side is Side.DIALOG_INSIGHT else None
+        self._reads_all = view.snapshot.coverage is Coverage.COMPLETE
+        self._single: dict[str, Row] = {}
+        self._others: list[Row] = []
+        self._kept: set[str] = {*view.evidence, *view.lookup.ids, *view.found}
+        self._kept.update(map(digest, view.lookup.keys))
+        self._key = _key_reader(bound, view.side)
+        field = bound.transfer.id_field(view.side)
+        self._has_ids = field is not None
+        single, again = self._single, set[str]()
+        for row in view.snapshot.rows:
+            if field is not None:
+                name = normal_id(view.side, row.get(field))
+            else:
+                key = bound.key(view.side, row)
+                name = digest(key) if isinstance(key, tuple) else None
+            if name is None:
+                self._others.append(row)
+            elif name in single:
+                again.add(name)
+                self._others.append(row)
+            else:
+                single[name] = row
+        self.keep(again)
+
+    def keep(self, names: set[str]) -> None:
+        """Pass over none of these."""
+        self._kept |= names
+        self._others += [row for name in names if (row := self._single.pop(name, None)) is not None]
+
+    @property
+    def rows(self) -> Iterable[Row]:
+        """The rows that are left, first those whose name was read once; to be asked for when all is sifted."""
+        return _Left(self._single, self._others)
+
+    def find(self, link: LinkRecord) -> Row | None:
+        """Give a link's row; None where it is known not to have changed, `_NOT_HERE` where it cannot be passed over."""
+        side = self.side
+        name = link.record_id(side) if self._has_ids else _name_of(link, side)
+        moment = link.as_of(side)
+        if name is None or (moment is not None and self._as_of < moment):
+            return _NOT_HERE
+        row = self._single.get(name)
+        if row is None:
+            return _NOT_HERE if self._reads_all or name in self._kept else None
+        if name in self._kept or (self._filter is not None and not self._filter(row)):
+            return _NOT_HERE
+        # Whoever asks for a key is answered by what the link remembers: it must be the row's.
+        return row if self._key(row) == link.key(side) else _NOT_HERE
+
+    def drop(self, link: LinkRecord) -> None:
+        """Take a link's row out."""
+        self._single.pop(link.record_id(self.side) if self._has_ids else _name_of(link, self.side), None)
+
+
+class _Left:
+    def __init__(self, single: dict[str, Row], others: list[Row]) -> None:
+        self._single, self._others = single, others
+
+    def __iter__(self) -> Any:
+        yield from self._single.values()
+        yield from self._others
+
+
+def _key_reader(bound: BoundTransfer, side: Side) -> Callable[[Row], object]:
+    """Give what reads a row's normalised key: as `BoundTransfer.key` does, sooner where the key is one plain text."""
+    in_full = bound.key
+    if len(bound.key_lines) != 1:
+        return lambda row: in_full(side, row)
+    line = bound.key_lines[0]
+    field, plain = line.field(side), _plain_text(line)
+    if plain is None:
+        return lambda row: in_full(side, row)
+
+    def read(row: Row) -> object:
+        value = row.get(field)
+        if type(value) is str and value.isascii() and (text := plain(value)):
+            return (text,)
+        return in_full(side, row)
+
+    return read
+
+
+def _plain_text(line: BoundLine) -> Callable[[str], str] | None:
+    """Give what a converter makes of a text of ASCII letters as part of a key, where that is plain."""
+    if line.mapping.references is not None:
+        return None
+    if type(line.converter) is AsIs or line.converter == Text():
+        return str
+    return _folded if type(line.converter) is EMail else None
+
+
+def _folded(text: str) -> str:
+    return text.strip().lower()
