@@ -6,16 +6,16 @@ that has no form there: the row then waits, or is rejected with every cause.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
-import attrs
-
 from di_salesforce.engine._actions import Change, Create, Reject, Skip
-from di_salesforce.engine._lines import Undefined
+from di_salesforce.engine._lines import BoundTransfer, Undefined, value_flaw
 from di_salesforce.engine._memory import FieldState, KeyText, LinkRecord, Relation, digest, fingerprint
 from di_salesforce.engine._observe import RowRef
+from di_salesforce.engine._packed import LazyFields
 from di_salesforce.engine._workspace import Workspace, display_key
-from di_salesforce.records import UNSET, Side, UnsetType, Value, is_blank
+from di_salesforce.records import UNSET, Row, Side, UnsetType, Value, is_blank
 
 __all__ = ["create", "new_link", "reject_row", "skip_row"]
 
@@ -77,9 +77,16 @@ def new_link(work: Workspace, key: KeyText, refs: dict[Side, RowRef | None]) -> 
 
 
 def create(work: Workspace, ref: RowRef, target: Side) -> None:
-    lines = work.bound.lines.values()
-    flaws = {field: code for line in lines if (code := ref.flaw(field := line.field(ref.side)))}
-    flaws |= {field: "value.not_read" for line in lines if (field := line.field(ref.side)) not in ref.row}
+    row, unclear = ref.row, ref.unclear
+    flaws: dict[str, str] = {}
+    missing: list[str] = []
+    for line in work.bound.lines.values():
+        field = line.field(ref.side)
+        if field not in row:
+            missing.append(field)
+        elif code := "value.unclear" if field in unclear else value_flaw(row[field]):
+            flaws[field] = code
+    flaws.update(dict.fromkeys(missing, "value.not_read"))
     if any(code in _LOOKED_UP for code in flaws.values()) and not work.asked(ref):
         work.need_ref(ref)
         return
@@ -89,16 +96,8 @@ def create(work: Workspace, ref: RowRef, target: Side) -> None:
     changes: list[Change] = []
     causes: list[tuple[str, str]] = []
     reasons: set[str] = set()
-    fields: dict[str, FieldState] = {}
     for name, line in work.bound.lines.items():
-        value = ref.row[line.field(ref.side)]
-        fields[name] = FieldState(
-            # How it compares with a new record in which it is blank; a line that is sent settles by what is kept of it.
-            rel=Relation.AGREED if line.agree(*_beside_blank(ref.side, value)) else Relation.REWRITTEN,
-            seen=(value, UNSET) if ref.side is Side.SALESFORCE else (UNSET, value),
-            version=line.version,
-            group=line.mapping.group_name if len(work.bound.groups[line.mapping.group_name]) > 1 else None,
-        )
+        value = row[line.field(ref.side)]
         if not line.flows.allows(target):
             if line.mapping.key:
                 causes.append((line.field(ref.side), "key.not_creatable"))
@@ -109,11 +108,10 @@ def create(work: Workspace, ref: RowRef, target: Side) -> None:
             causes.append((line.field(ref.side), converted.code))
             reasons.add(_refusal(converted, is_key=line.mapping.key))
             continue
-        default = line.mapping.default(target)
-        if is_blank(converted) and not isinstance(default, UnsetType):
-            changes.append(Change(line.field(target), UNSET, default, "default", name, value))
-        elif not is_blank(converted):
+        if not is_blank(converted):
             changes.append(Change(line.field(target), UNSET, converted, "create.new", name, value))
+        elif not isinstance(default := line.mapping.default(target), UnsetType):
+            changes.append(Change(line.field(target), UNSET, default, "default", name, value))
     if "reference.waiting" in reasons:
         skip_row(work, ref, "reference.waiting")
     elif reasons:
@@ -121,7 +119,7 @@ def create(work: Workspace, ref: RowRef, target: Side) -> None:
             work, ref, min(reasons), tuple(causes)
         )  # one about the key, if there is one: `key` sorts before `value`
     else:
-        _append_create(work, ref, target, changes, fields)
+        _append_create(work, ref, target, changes)
 
 
 def _beside_blank(side: Side, value: Value) -> tuple[Value, Value]:
@@ -137,11 +135,25 @@ def _refusal(undefined: Undefined, *, is_key: bool) -> str:
     return "key.invalid" if is_key else "value.not_convertible"
 
 
-def _append_create(
-    work: Workspace, ref: RowRef, target: Side, changes: list[Change], fields: dict[str, FieldState]
-) -> None:
+def _born(bound: BoundTransfer, side: Side, row: Row) -> dict[str, FieldState]:
+    """Give what is remembered of a record's lines until its counterpart is made."""
+    fields: dict[str, FieldState] = {}
+    for name, line in bound.lines.items():
+        value = row[line.field(side)]
+        fields[name] = FieldState(
+            # How it compares with a new record in which it is blank; a line that is sent settles by what is kept of it.
+            rel=Relation.AGREED if line.agree(*_beside_blank(side, value)) else Relation.REWRITTEN,
+            seen=(value, UNSET) if side is Side.SALESFORCE else (UNSET, value),
+            version=line.version,
+            group=line.mapping.group_name if len(bound.groups[line.mapping.group_name]) > 1 else None,
+        )
+    return fields
+
+
+def _append_create(work: Workspace, ref: RowRef, target: Side, changes: list[Change]) -> None:
     key = work.key_text(ref)
-    link = attrs.evolve(new_link(work, key, {ref.side: ref, target: None}), fields=fields)
+    born = LazyFields(functools.partial(_born, work.bound, ref.side, ref.row))
+    link = new_link(work, key, {ref.side: ref, target: None}).with_fields(born)
     link = link.with_side(ref.side, as_of=ref.as_of)
     constants = [c for c in work.bound.transfer.constants if c.side is target]
     changes += [Change(c.field, UNSET, c.value, "constant", "", UNSET) for c in constants]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
 
@@ -44,8 +44,13 @@ def normal_id(side: Side, record_id: Value | UnsetType) -> str | None:
     return (record_id_18(written) or written) if side is Side.SALESFORCE and len(written) == 15 else written
 
 
+_SOUND: Final = frozenset({type(None), str, int, bool, date, datetime, UnsetType})
+
+
 def value_flaw(value: object) -> str:
     """Give the code of what makes something in a row no value at all, whatever its converter; empty where it is one."""
+    if type(value) in _SOUND:
+        return ""  # sooner told than by the questions below
     if value is None or value is UNSET or isinstance(value, (str, int, date)):
         return ""
     if isinstance(value, float):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import marshal
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from di_salesforce.engine._memory import FieldState, Relation
     from di_salesforce.records import Side
 
-__all__ = ["PLAIN", "PackedFields", "Shape", "Traits", "pack", "pack_special", "repacked", "same", "states_of", "tight", "unpack", "with_states"]
+__all__ = ["PLAIN", "LazyFields", "PackedFields", "Shape", "Traits", "pack", "pack_special", "repacked", "same", "states_of", "tight", "unpack", "with_states"]
 
 PLAIN: Final = frozenset({type(None), bool, int, float, str})
 """Types that go into the bytes as they are; of subclasses nothing is known."""
@@ -224,12 +224,14 @@ class PackedFields(Mapping[str, "FieldState"]):
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, PackedFields) and (
-            self.shape is other.shape
+            self.shape.names == other.shape.names
             and self.salesforce == other.salesforce
             and self.dialog_insight == other.dialog_insight
-            and self.loose == other.loose
         ):
-            return True
+            if self.shape is other.shape:
+                return self.loose == other.loose
+            names = {*(self.loose or ()), *(other.loose or ())}
+            return _same_traits(self.shape, other.shape, names) and self.states(names) == other.states(names)
         if not isinstance(other, Mapping):
             return NotImplemented
         # Bytes that differ may hold values that Python calls equal: 1 and 1.0.
@@ -241,7 +243,36 @@ class PackedFields(Mapping[str, "FieldState"]):
         return f"<PackedFields: {len(self)}>"
 
 
+def _same_traits(one: Shape, other: Shape, but: Collection[str]) -> bool:
+    return all(
+        own is theirs or name in but for name, own, theirs in zip(one.names, one.traits, other.traits, strict=True)
+    )
+
+
 _UNSEEN: Final = (UNSET, UNSET)
+
+
+class LazyFields(Mapping[str, "FieldState"]):
+    """States of a link's lines that are worked out when somebody asks: most plans are looked at before they are done."""
+
+    def __init__(self, work_out: Callable[[], dict[str, FieldState]]) -> None:
+        self._work_out = work_out
+
+    @functools.cached_property
+    def _states(self) -> dict[str, FieldState]:
+        return self._work_out()
+
+    def __getitem__(self, name: str) -> FieldState:
+        return self._states[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._states)
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def __repr__(self) -> str:
+        return "<LazyFields>"
 
 
 def states_of(fields: Mapping[str, FieldState], names: Iterable[str]) -> dict[str, FieldState]:
