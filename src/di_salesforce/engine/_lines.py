@@ -37,6 +37,8 @@ class Undefined:
 
 def normal_id(side: Side, record_id: Value | UnsetType) -> str | None:
     """Give a record id as text in its one form, or None where there is none."""
+    if type(record_id) is str and len(record_id) not in (0, 15):
+        return record_id  # as below, and sooner: so it is nearly always
     if isinstance(record_id, UnsetType) or is_blank(record_id):
         return None
     written = str(int(record_id)) if isinstance(record_id, Decimal) and record_id == int(record_id) else str(record_id)

@@ -6,6 +6,7 @@ side, or None to hold the conflict for a person.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
@@ -44,6 +45,10 @@ class GroupCase:
 
     def differing(self) -> tuple[BoundLine, ...]:
         """The lines whose two values are not the same one."""
+        return self._differing
+
+    @functools.cached_property
+    def _differing(self) -> tuple[BoundLine, ...]:
         return tuple(
             line for line in self.lines if not line.agree(self.salesforce[line.name], self.dialog_insight[line.name])
         )

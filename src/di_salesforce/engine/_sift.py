@@ -11,13 +11,15 @@ What may not go in here: deciding.  With `IN_USE` off the plans are the same, le
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from di_salesforce._lenses import AsIs, EMail, Text
 from di_salesforce.engine._lines import BoundLine, BoundTransfer, normal_id
-from di_salesforce.engine._memory import KeyText, Life, LinkRecord, Relation, digest
-from di_salesforce.engine._packed import PLAIN, PackedFields, Shape, Traits, pack, pack_special, repacked, same, unpack
+from di_salesforce.engine._memory import SIDES, KeyText, Life, LinkRecord, Relation, digest
+from di_salesforce.engine._packed import PLAIN, PackedFields, Shape, Traits, pack, pack_special, repacked, same, tight, unpack
 from di_salesforce.engine._snapshot import Coverage
 from di_salesforce.records import Row, Side
 
@@ -45,12 +47,11 @@ class _RowBytes:
         """Give the row's fields as bytes; None where one was not read, or is no value that is known."""
         try:
             values = list(self._read(row))
+            if self._special:
+                pack_special(values, self._special)
+            return repacked(values)
         except KeyError:
             return None
-        if self._special:
-            pack_special(values, self._special)
-        try:
-            return repacked(values)
         except ValueError:
             values = list(self._read(row))
             places = {place for place, value in enumerate(values) if type(value) not in PLAIN}
@@ -65,7 +66,7 @@ class Sieve:
         self._lines = bound.lines
         # A lookup's translation may have moved: such transfers are compared in full.
         self.is_open = all(line.mapping.references is None for line in bound.lines.values())
-        self._bytes = {side: _RowBytes(tuple(line.field(side) for line in bound.lines.values())) for side in Side}
+        self._bytes = [_RowBytes(tuple(line.field(side) for line in bound.lines.values())) for side in SIDES]
         self._groups = {
             line.name: name if len(lines) > 1 else None for name, lines in bound.groups.items() for line in lines
         }
@@ -75,22 +76,17 @@ class Sieve:
 
     def passes(self, link: LinkRecord, salesforce: Row | None, dialog_insight: Row | None) -> bool:
         """Tell whether a link remembers plain agreement, and each row that was read holds just that."""
-        fields = link.fields
-        if not isinstance(fields, PackedFields):
-            fields = link.tight().fields
-            assert isinstance(fields, PackedFields)  # noqa: S101 - what `tight` gives
+        fields = tight(link.fields)
         shape = fields.shape
         places = self._places[shape] if shape in self._places else self._place(shape)
         if places is None:
             return False
-        if salesforce is not None:
-            kept = fields.salesforce if places is _AS_IT_IS else _picked(fields.salesforce, shape, places)
-            if self._bytes[Side.SALESFORCE].of(salesforce) != kept:
-                return False
-        if dialog_insight is not None:
-            kept = fields.dialog_insight if places is _AS_IT_IS else _picked(fields.dialog_insight, shape, places)
-            return self._bytes[Side.DIALOG_INSIGHT].of(dialog_insight) == kept
-        return True
+        kept = fields.salesforce, fields.dialog_insight
+        if places is not _AS_IT_IS:
+            kept = _picked(kept[0], shape, places), _picked(kept[1], shape, places)
+        return (salesforce is None or self._bytes[0].of(salesforce) == kept[0]) and (
+            dialog_insight is None or self._bytes[1].of(dialog_insight) == kept[1]
+        )
 
     def quiet(self, link: LinkRecord, sides: Iterable[tuple[RowRef | None, bool]]) -> frozenset[str]:
         """Give the lines that remember plain agreement, and of which each side is known to hold just that.
@@ -154,10 +150,12 @@ class Sieve:
         return places
 
 
-def _picked(packed: bytes, shape: Shape, places: tuple[int, ...]) -> bytes | None:
+def _picked(packed: bytes, shape: Shape, places: tuple[int, ...]) -> bytes:
     """Give the bytes of some lines of a link that also remembers others, or has them in another order."""
     values = unpack(packed, len(shape.names))
-    return pack(values[place] for place in places)
+    picked = pack(values[place] for place in places)
+    assert picked is not None  # noqa: S101 - they were packed before
+    return picked
 
 
 class Sifted:
@@ -219,24 +217,31 @@ def sift(
     fit = (Coverage.COMPLETE, Coverage.CHANGES)
     if not (IN_USE and sieve.is_open) or any(v.is_old or v.snapshot.coverage not in fit for v in views.values()):
         return Sifted(links, whole)
-    named = {side: _Named(bound, view) for side, view in views.items()}
-    left, right = named[Side.SALESFORCE], named[Side.DIALOG_INSIGHT]
+    left, right = (_Named(bound, views[side]) for side in SIDES)
     open_subjects = set(subjects)
-    for side, each in named.items():
-        start = f"row:{side.value}:"
+    for each in (left, right):
+        start = f"row:{each.side.value}:"
         each.keep({subject.removeprefix(start) for subject in open_subjects if subject.startswith(start)})
     remaining: list[LinkRecord] = []
-    sifted = Sifted(remaining, {side: each.rows for side, each in named.items()})
+    sifted = Sifted(remaining, {each.side: each.rows for each in (left, right)})
     passes, passed = sieve.passes, sifted.passed
+    find_left, find_right, live = left.find, right.find, Life.LIVE
     for link in links:
-        if link.life is Life.LIVE and (not open_subjects or f"link:{link.id}" not in open_subjects):
-            one, other = left.find(link), right.find(link)
-            if one is not _NOT_HERE and other is not _NOT_HERE and passes(link, one, other):
-                left.drop(link)
-                right.drop(link)
-                passed.append((link, one, other))
-                continue
-        remaining.append(link)
+        # The questions that most links answer alike come last.
+        if (
+            link.life is live
+            and (one := find_left(link.salesforce_id, link.salesforce_key)) is not _NOT_HERE
+            and (other := find_right(link.dialog_insight_id, link.dialog_insight_key)) is not _NOT_HERE
+            and passes(link, one, other)
+            and left.is_known(one, link.salesforce_key, link.salesforce_as_of)
+            and right.is_known(other, link.dialog_insight_key, link.dialog_insight_as_of)
+            and not (open_subjects and f"link:{link.id}" in open_subjects)
+        ):
+            passed.append((link, one, other))
+            left.drop(link)
+            right.drop(link)
+        else:
+            remaining.append(link)
     return sifted
 
 
@@ -252,28 +257,23 @@ class _Named:
         self._as_of = view.as_of
         self._filter = bound.transfer.dialog_insight_filter if view.side is Side.DIALOG_INSIGHT else None
         self._reads_all = view.snapshot.coverage is Coverage.COMPLETE
-        self._single: dict[str, Row] = {}
-        self._others: list[Row] = []
-        self._kept: set[str] = {*view.evidence, *view.lookup.ids, *view.found}
-        self._kept.update(map(digest, view.lookup.keys))
         self._key = _key_reader(bound, view.side)
-        field = bound.transfer.id_field(view.side)
-        self._has_ids = field is not None
-        single, again = self._single, set[str]()
-        for row in view.snapshot.rows:
-            if field is not None:
-                name = normal_id(view.side, row.get(field))
-            else:
-                key = bound.key(view.side, row)
-                name = digest(key) if isinstance(key, tuple) else None
-            if name is None:
-                self._others.append(row)
-            elif name in single:
-                again.add(name)
-                self._others.append(row)
-            else:
-                single[name] = row
-        self.keep(again)
+        self._has_ids = bound.transfer.id_field(view.side) is not None
+        self._kept: set[str] = {*view.evidence, *view.lookup.ids, *view.found, *map(digest, view.lookup.keys)}
+        self._others: list[Row] = []
+        self._single = self._by_name(_names(bound, view), view.snapshot.rows)
+
+    def _by_name(self, names: list[str | None], rows: tuple[Row, ...]) -> dict[str, Row]:
+        single: dict[Any, Row] = dict(zip(names, rows, strict=True))  # None, of all that have no name, goes below
+        single.pop(None, None)
+        if len(single) < len(rows):
+            again = {name for name, count in Counter(names).items() if count > 1 or name is None}
+            self._others += [row for name, row in zip(names, rows, strict=True) if name in again]
+            for name in again - {None}:
+                del single[name]
+            self._kept |= {name for name in again if name is not None}
+        self._others += [row for name in self._kept if (row := single.pop(name, None)) is not None]
+        return single
 
     def keep(self, names: set[str]) -> None:
         """Pass over none of these."""
@@ -282,34 +282,59 @@ class _Named:
 
     @property
     def rows(self) -> Iterable[Row]:
-        """The rows that are left, first those whose name was read once; to be asked for when all is sifted."""
+        """The rows that are left, to be asked for when all is sifted."""
         return _Left(self._single, self._others)
 
-    def find(self, link: LinkRecord) -> Row | None:
+    def _name(self, record_id: str | None, key: KeyText | None) -> str | None:
+        if self._has_ids or record_id is not None:
+            return record_id
+        return None if key is None else digest(key)
+
+    def find(self, record_id: str | None, key: KeyText | None) -> Row | None:
         """Give a link's row; None where it is known not to have changed, `_NOT_HERE` where it cannot be passed over."""
-        side = self.side
-        name = link.record_id(side) if self._has_ids else _name_of(link, side)
-        moment = link.as_of(side)
-        if name is None or (moment is not None and self._as_of < moment):
+        name = record_id if self._has_ids else self._name(record_id, key)
+        if name is None:
             return _NOT_HERE
         row = self._single.get(name)
-        if row is None:
-            return _NOT_HERE if self._reads_all or name in self._kept else None
-        if name in self._kept or (self._filter is not None and not self._filter(row)):
+        if row is None and (self._reads_all or name in self._kept):
             return _NOT_HERE
-        # Whoever asks for a key is answered by what the link remembers: it must be the row's.
-        return row if self._key(row) == link.key(side) else _NOT_HERE
+        return row
+
+    def is_known(self, row: Row | None, key: KeyText | None, moment: datetime | None) -> bool:
+        """Tell whether a row is news, is within the transfer's filter, and has the key that the link remembers.
+
+        Whoever asks for a key is answered by what the links remember.
+        """
+        if moment is not None and self._as_of < moment:
+            return False
+        if row is None:
+            return True
+        return self._key(row) == key and (self._filter is None or self._filter(row))
 
     def drop(self, link: LinkRecord) -> None:
-        """Take a link's row out."""
-        self._single.pop(link.record_id(self.side) if self._has_ids else _name_of(link, self.side), None)
+        """Take a link's row out; no other link that names it is passed over."""
+        name = self._name(link.record_id(self.side), link.key(self.side)) or ""
+        self._single.pop(name, None)
+        if not self._reads_all:
+            self._kept.add(name)
+
+
+def _names(bound: BoundTransfer, view: SideView) -> list[str | None]:
+    """Give the names of a snapshot's rows; None for a row that has none."""
+    side, rows, field = view.side, view.snapshot.rows, bound.transfer.id_field(view.side)
+    if field is None:
+        return [digest(key) if isinstance(key := bound.key(side, row), tuple) else None for row in rows]
+    ids: list[Any] = [row.get(field) for row in rows]
+    if side is Side.DIALOG_INSIGHT and set(map(type, ids)) == {int}:
+        return list(map(str, ids))
+    return [normal_id(side, record_id) for record_id in ids]
 
 
 class _Left:
     def __init__(self, single: dict[str, Row], others: list[Row]) -> None:
         self._single, self._others = single, others
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Row]:
         yield from self._single.values()
         yield from self._others
 
