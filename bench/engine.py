@@ -6,7 +6,7 @@ Run `python bench/engine.py [--rows 10000 100000 1000000] [--rounds 3] [--only N
 are not installed are named and left out.
 """
 
-# ruff: noqa: INP001, T201, S603, TID251 - a program: it prints, starts itself anew, and reads the clock
+# ruff: noqa: INP001, T201, S603 - a program: it prints, starts itself anew, and reads the clock
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ import time
 from importlib.metadata import version
 from typing import Any
 
-from engine_changes import changes
 from engine_contestants import CONTESTANTS
 from engine_memory import memory
 from engine_workload import Workload, reference, tally
@@ -80,8 +79,10 @@ def compare(rows: int, names: list[str], rounds: int, *, objects: bool) -> dict[
         for name in names:
             results[name].append(in_a_process("--one", name, "--rows", str(rows), *kind))
     print(f"\n{rows:,} records, {rounds} rounds; the reference decides {right['counts']}")
-    print("| contestant | CPU s, median (least-most) | wall s | records/s of CPU | of diffsync | MiB, inputs / most |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "| contestant | CPU s, median (least-most) | wall s | records/s of CPU | of diffsync | MiB before / most | decided |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     cpu = {name: statistics.median(told["cpu"] for told in several) for name, several in results.items()}
     for name, several in sorted(results.items(), key=lambda each: cpu[each[0]]):
         seconds = sorted(told["cpu"] for told in several)
@@ -90,7 +91,7 @@ def compare(rows: int, names: list[str], rounds: int, *, objects: bool) -> dict[
         before, most = several[-1]["mib"]
         print(
             f"| {name} ({CONTESTANTS[name][2]}) | {cpu[name]:.2f} ({seconds[0]:.2f}-{seconds[-1]:.2f}) | {wall:.2f} "
-            f"| {rows / cpu[name]:,.0f} | {ratio} | {before:,.0f} / {most:,.0f} | {verdict(name, several[0], right)}"
+            f"| {rows / cpu[name]:,.0f} | {ratio} | {before:,.0f} / {most:,.0f} | {verdict(name, several[0], right)} |"
         )
     loops = [cpu[name] for name in names if name.startswith("by hand")]
     if OURS in cpu and loops:
@@ -120,7 +121,6 @@ def main() -> None:
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--reference", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--memory", type=int, help="links for which memory is measured, and nothing else")
-    parser.add_argument("--changes", type=int, help="stored links against which 1,000 changes are planned, only")
     options = parser.parse_args()
     if options.one:
         print(json.dumps(run_one(options.one, options.rows[0], objects=options.objects)))
@@ -129,8 +129,6 @@ def main() -> None:
         print(json.dumps({"counts": counts, "checksum": checksum}))
     elif options.memory is not None:
         print(json.dumps(memory(options.memory)))
-    elif options.changes is not None:
-        print(json.dumps(changes(options.changes)))
     else:
         names = installed(options.only)
         packages = sorted({package for name in names for package in CONTESTANTS[name][1]} | {"di-salesforce"})

@@ -4,7 +4,7 @@ What is prepared before the clock starts is what a program would have at that po
 from its store.  `two-way` contestants never look at the memory: they do less.
 """
 
-# ruff: noqa: INP001, BLE001 - modules of a program in this folder
+# ruff: noqa: INP001 - modules of a program in this folder
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def _by_hand(work: Workload, kept: Callable[[list[Any]], Any], same: Callable[[A
             for index, (b, x, y) in enumerate(zip(before[1], fields(left), fields(right), strict=True)):
                 if x == y:
                     continue
-                if x != b and y != b:
+                if b not in (x, y):
                     held |= 1 << index
                 elif x != b:
                     to_right |= 1 << index
@@ -192,9 +192,7 @@ def _by_hand(work: Workload, kept: Callable[[list[Any]], Any], same: Callable[[A
                     to_left |= 1 << index
             if to_left or to_right or held:
                 decided.append(Decision(key, "change", to_left, to_right, held))
-        decided += [
-            Decision(key, "gone_salesforce" if key in base else "create_salesforce") for key in right_by_key
-        ]
+        decided += [Decision(key, "gone_salesforce" if key in base else "create_salesforce") for key in right_by_key]
         return decided
 
     return run, lambda decided: decided
@@ -321,10 +319,10 @@ def _frames(work: Workload) -> tuple[Rows, Rows, Any]:
 
     base = [dict(zip(NAMES, row, strict=True)) for _, row in work.base()]
     left, right = _rows(work, "salesforce"), _rows(work, "dialog_insight")
-    return left, right, pl.DataFrame(base, infer_schema_length=None, schema=_schema(pl, work.objects))
+    return left, right, pl.DataFrame(base, infer_schema_length=None, schema=_schema(pl, objects=work.objects))
 
 
-def _schema(pl: Any, objects: bool) -> dict[str, Any]:
+def _schema(pl: Any, *, objects: bool) -> dict[str, Any]:
     kinds = [*[pl.String] * TEXTS, *[pl.Int64] * INTS, *[pl.Decimal(18, 2)] * DECIMALS, *[pl.Boolean] * BOOLS]
     times = [pl.Date] * DATES + [pl.Datetime("us", "UTC")] * MOMENTS if objects else [pl.String] * (DATES + MOMENTS)
     return dict(zip(NAMES, [*kinds, *times], strict=True))
@@ -337,10 +335,8 @@ def peer_polars(work: Workload) -> Any:
     left_rows, right_rows, base = _frames(work)
 
     def run() -> Any:
-        schema = _schema(pl, work.objects)
-        left, right = (
-            pl.from_dicts(rows, schema=schema, infer_schema_length=None) for rows in (left_rows, right_rows)
-        )
+        schema = _schema(pl, objects=work.objects)
+        left, right = (pl.from_dicts(rows, schema=schema, infer_schema_length=None) for rows in (left_rows, right_rows))
         joined = (
             base.with_columns(b=pl.lit(1))
             .join(left.with_columns(x=pl.lit(1)), on=KEY, how="full", coalesce=True, suffix="_x")
@@ -406,7 +402,7 @@ def peer_duckdb(work: Workload) -> Any:
     """  # noqa: S608 - names of our own
 
     def run() -> Any:
-        schema = _schema(pl, work.objects)
+        schema = _schema(pl, objects=work.objects)
         frames = [pl.from_dicts(rows, schema=schema, infer_schema_length=None) for rows in (left_rows, right_rows)]
         with duckdb.connect() as db:
             for name, frame in zip("xy", frames, strict=True):

@@ -1,6 +1,6 @@
 """What a link costs that is kept in a memory: bytes in the process, and seconds to read it from plain rows."""
 
-# ruff: noqa: INP001, TID251 - a module of a program in this folder, which reads the clock
+# ruff: noqa: INP001 - a module of a program in this folder, which reads the clock
 
 from __future__ import annotations
 

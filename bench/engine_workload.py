@@ -33,7 +33,7 @@ class Decision(NamedTuple):
     held: int = 0
 
 
-def values(number: int, objects: bool) -> list[Any]:
+def values(number: int, *, objects: bool) -> list[Any]:
     """Give a record's twenty values, as new objects; days and moments as text, as both services send them.
 
     Args:
@@ -52,7 +52,11 @@ def values(number: int, objects: bool) -> list[Any]:
         None if number % 2 else f"a note about {mixed % 100000}",
     ]
     numbers: list[Any] = [mixed % 100, mixed % 1000003, None if number % 5 == 0 else number]
-    exact: list[Any] = [Decimal(f"{mixed % 100000}.{mixed % 90 + 10}"), Decimal(f"{number}.5"), Decimal(mixed % 500) if number % 2 else None]
+    exact: list[Any] = [
+        Decimal(f"{mixed % 100000}.{mixed % 90 + 10}"),
+        Decimal(f"{number}.5"),
+        Decimal(mixed % 500) if number % 2 else None,
+    ]
     days: list[Any] = [moment.date() if objects else f"{moment:%Y-%m-%d}" for moment in moments[MOMENTS:]]
     stamps: list[Any] = [moment if objects else f"{moment:%Y-%m-%dT%H:%M:%S}.000+0000" for moment in moments[:MOMENTS]]
     return [*texts, *numbers, *exact, mixed % 2 == 0, mixed % 5 == 0, *days, *stamps]
@@ -115,7 +119,7 @@ class Workload:
         """Give number and values of every record on which both sides agreed once."""
         for number in self._order(1):
             if kind_of(number) not in ("create_dialog_insight", "create_salesforce"):
-                yield number, values(number, self.objects)
+                yield number, values(number, objects=self.objects)
 
     def side(self, name: str) -> Iterator[tuple[int, list[Any]]]:
         """Give number and values of every record of a side ("salesforce" or "dialog_insight") as it is now."""
@@ -125,7 +129,7 @@ class Workload:
             kind = kind_of(number)
             if kind in missing:
                 continue
-            row = values(number, self.objects)
+            row = values(number, objects=self.objects)
             first, second = touched(number)
             if kind in (f"{name}_changed", "same"):
                 row[first] = changed(first, row[first], 1)
@@ -143,7 +147,7 @@ def reference(work: Workload) -> Iterable[Decision]:
     base = dict(work.base())
     salesforce, dialog_insight = dict(work.side("salesforce")), dict(work.side("dialog_insight"))
     for number in range(work.count):
-        key = values(number, work.objects)[0]
+        key = values(number, objects=work.objects)[0]
         left, right, before = salesforce.get(number), dialog_insight.get(number), base.get(number)
         if left is None and right is None:
             continue

@@ -182,7 +182,7 @@ class Baseline:
         stones.update({stone.id: stone for stone in settlement.tombstones})
         coverages = {**self._coverages, **{coverage.side: coverage for coverage in settlement.coverages}}
         baseline = Baseline((), items.values(), stones.values(), coverages.values())
-        baseline._links = links  # noqa: SLF001 - of its own class; most links are as they were, and packed already
+        baseline._links = links
         return baseline
 
     def distrust(self) -> Baseline:

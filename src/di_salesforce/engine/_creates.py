@@ -77,16 +77,7 @@ def new_link(work: Workspace, key: KeyText, refs: dict[Side, RowRef | None]) -> 
 
 
 def create(work: Workspace, ref: RowRef, target: Side) -> None:
-    row, unclear = ref.row, ref.unclear
-    flaws: dict[str, str] = {}
-    missing: list[str] = []
-    for line in work.bound.lines.values():
-        field = line.field(ref.side)
-        if field not in row:
-            missing.append(field)
-        elif code := "value.unclear" if field in unclear else value_flaw(row[field]):
-            flaws[field] = code
-    flaws.update(dict.fromkeys(missing, "value.not_read"))
+    flaws = _flaws(work, ref)
     if any(code in _LOOKED_UP for code in flaws.values()) and not work.asked(ref):
         work.need_ref(ref)
         return
@@ -97,7 +88,7 @@ def create(work: Workspace, ref: RowRef, target: Side) -> None:
     causes: list[tuple[str, str]] = []
     reasons: set[str] = set()
     for name, line in work.bound.lines.items():
-        value = row[line.field(ref.side)]
+        value = ref.row[line.field(ref.side)]
         if not line.flows.allows(target):
             if line.mapping.key:
                 causes.append((line.field(ref.side), "key.not_creatable"))
@@ -107,8 +98,7 @@ def create(work: Workspace, ref: RowRef, target: Side) -> None:
         if isinstance(converted, Undefined):
             causes.append((line.field(ref.side), converted.code))
             reasons.add(_refusal(converted, is_key=line.mapping.key))
-            continue
-        if not is_blank(converted):
+        elif not is_blank(converted):
             changes.append(Change(line.field(target), UNSET, converted, "create.new", name, value))
         elif not isinstance(default := line.mapping.default(target), UnsetType):
             changes.append(Change(line.field(target), UNSET, default, "default", name, value))
@@ -120,6 +110,19 @@ def create(work: Workspace, ref: RowRef, target: Side) -> None:
         )  # one about the key, if there is one: `key` sorts before `value`
     else:
         _append_create(work, ref, target, changes)
+
+
+def _flaws(work: Workspace, ref: RowRef) -> dict[str, str]:
+    """Give the fields of which no value was read, each with its code: first those that hold something else."""
+    flaws: dict[str, str] = {}
+    missing: list[str] = []
+    for line in work.bound.lines.values():
+        field = line.field(ref.side)
+        if field not in ref.row:
+            missing.append(field)
+        elif code := "value.unclear" if field in ref.unclear else value_flaw(ref.row[field]):
+            flaws[field] = code
+    return flaws | dict.fromkeys(missing, "value.not_read")
 
 
 def _beside_blank(side: Side, value: Value) -> tuple[Value, Value]:

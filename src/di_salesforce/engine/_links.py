@@ -75,9 +75,7 @@ def _identified(link: LinkRecord, seen: Mapping[Side, Observation]) -> LinkRecor
     return link
 
 
-def _decided(
-    work: Workspace, link: LinkRecord, seen: Mapping[Side, Observation], quiet: frozenset[str]
-) -> LinkRecord:
+def _decided(work: Workspace, link: LinkRecord, seen: Mapping[Side, Observation], quiet: frozenset[str]) -> LinkRecord:
     """Give the link as it is to be remembered."""
     where = {side: whereabouts(link, side, seen[side]) for side in Side}
     for side in Side:

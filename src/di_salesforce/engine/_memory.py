@@ -169,19 +169,25 @@ class LinkRecord:
         as_of: datetime | UnsetType | None = UNSET,
     ) -> LinkRecord:
         """Give the same link with other words about one side."""
-        ids = [self.salesforce_id, self.dialog_insight_id]
-        keys = [self.salesforce_key, self.dialog_insight_key]
-        moments = [self.salesforce_as_of, self.dialog_insight_as_of]
-        at = 0 if side is Side.SALESFORCE else 1
-        if not isinstance(record_id, UnsetType):
-            ids[at] = record_id
-        if not isinstance(key, UnsetType):
-            keys[at] = key
-        if not isinstance(as_of, UnsetType):
-            moments[at] = as_of
+        is_salesforce = side is Side.SALESFORCE
+        own_id = self.record_id(side) if isinstance(record_id, UnsetType) else record_id
+        own_key = self.key(side) if isinstance(key, UnsetType) else key
+        own_as_of = self.as_of(side) if isinstance(as_of, UnsetType) else as_of
         # Not `attrs.evolve`, which is slow, here and below.
         return LinkRecord(
-            self.transfer, self.id, *ids, *keys, self.fields, self.life, self.gone, self.cause, *moments, self.rev
+            self.transfer,
+            self.id,
+            own_id if is_salesforce else self.salesforce_id,
+            self.dialog_insight_id if is_salesforce else own_id,
+            own_key if is_salesforce else self.salesforce_key,
+            self.dialog_insight_key if is_salesforce else own_key,
+            self.fields,
+            self.life,
+            self.gone,
+            self.cause,
+            own_as_of if is_salesforce else self.salesforce_as_of,
+            self.dialog_insight_as_of if is_salesforce else own_as_of,
+            self.rev,
         )
 
     def with_fields(self, fields: Mapping[str, FieldState]) -> LinkRecord:

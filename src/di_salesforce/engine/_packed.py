@@ -1,8 +1,8 @@
 """The lines of a link in little room: one string of bytes per side, and one shape that many links share.
 
-Most links of most runs did not change, and are kept by the hundred thousand: a mapping of twenty states takes
-kilobytes, their values as bytes take a few hundred, and a row is compared with them in one step.  Equal bytes mean equal
-values of equal types, down to a decimal's last zero; unequal bytes mean nothing and are looked into.
+Most links of most runs did not change, and are kept by the hundred thousand: a mapping of twenty states
+takes kilobytes, their values as bytes take a few hundred, and a row is compared with them in one step.  Equal bytes
+mean equal values of equal types, down to a decimal's last zero; unequal bytes mean nothing and are looked into.
 
 What may not go in here: deciding, and anything that is stored: the bytes are this process's own.
 """
@@ -26,7 +26,21 @@ if TYPE_CHECKING:
     from di_salesforce.engine._memory import FieldState, Relation
     from di_salesforce.records import Side
 
-__all__ = ["PLAIN", "LazyFields", "PackedFields", "Shape", "Traits", "pack", "pack_special", "repacked", "same", "states_of", "tight", "unpack", "with_states"]
+__all__ = [
+    "PLAIN",
+    "LazyFields",
+    "PackedFields",
+    "Shape",
+    "Traits",
+    "pack",
+    "pack_special",
+    "repacked",
+    "same",
+    "states_of",
+    "tight",
+    "unpack",
+    "with_states",
+]
 
 PLAIN: Final = frozenset({type(None), bool, int, float, str})
 """Types that go into the bytes as they are; of subclasses nothing is known."""
@@ -44,7 +58,7 @@ def _read_moment(text: str) -> datetime:
     return datetime.fromisoformat(text.removesuffix("f")).replace(fold=int(text.endswith("f")))
 
 
-_SPECIAL: Final[Mapping[type, tuple[int, Callable[[Any], str]]]] = {  # each writer is given its own type
+_SPECIAL: Final[Mapping[type[Any], tuple[int, Callable[[Any], str]]]] = {  # each writer is given its own type
     Decimal: (1, str),
     date: (2, date.isoformat),
     datetime: (3, _moment),
@@ -55,7 +69,7 @@ _READERS: Final[Sequence[Callable[[str], Value]]] = (str, Decimal, date.fromisof
 def pack_special(values: list[Any], places: Iterable[int]) -> None:  # values of a row, whatever they are
     """Turn values at some places into text, in place, and mark behind the values what they were; places ascend."""
     for place in places:
-        known = _SPECIAL.get(type(values[place]))
+        known = _SPECIAL.get(values[place].__class__)
         if known is not None:
             code, text = known
             values[place] = text(values[place])
@@ -115,9 +129,7 @@ class Shape:
         """Give the shape in which these lines' states are the link's own."""
         known = self._without.get(names)
         if known is None:
-            own = (
-                None if name in names else traits for name, traits in zip(self.names, self.traits, strict=True)
-            )
+            own = (None if name in names else traits for name, traits in zip(self.names, self.traits, strict=True))
             known = self._without[names] = Shape.of(self.names, tuple(own))
         return known
 
@@ -253,7 +265,7 @@ _UNSEEN: Final = (UNSET, UNSET)
 
 
 class LazyFields(Mapping[str, "FieldState"]):
-    """States of a link's lines that are worked out when somebody asks: most plans are looked at before they are done."""
+    """States of a link's lines that are worked out when somebody asks: nobody does before the plan is carried out."""
 
     def __init__(self, work_out: Callable[[], dict[str, FieldState]]) -> None:
         self._work_out = work_out
@@ -286,13 +298,15 @@ def with_states(fields: Mapping[str, FieldState], changed: Mapping[str, FieldSta
     return fields.with_states(changed) if isinstance(fields, PackedFields) else {**fields, **changed}
 
 
-def same(one: object, other: object) -> bool:
+def same(one: Any, other: Any) -> bool:  # whatever a row holds
     """Tell whether two values are the same in value and type, down to a decimal's last zero."""
     if one is other:
         return True
     if type(one) is not type(other) or one != other:
         return False
-    special = _SPECIAL.get(type(one))
+    if type(one) is float:
+        return repr(one) == repr(other)  # zero has two signs
+    special = _SPECIAL.get(one.__class__)
     return type(one) in PLAIN or (special is not None and special[1](one) == special[1](other))
 
 
@@ -309,9 +323,7 @@ def tight(fields: Mapping[str, FieldState]) -> PackedFields:
     loose: dict[str, FieldState] = {}
     for name, state in fields.items():
         if state.base is not None and _fits(state):
-            traits.append(
-                _traits(state.rel, state.bounce, state.wrote, state.unverified, state.version, state.group)
-            )
+            traits.append(_traits(state.rel, state.bounce, state.wrote, state.unverified, state.version, state.group))
             salesforce.append(state.base[0])
             dialog_insight.append(state.base[1])
         else:

@@ -12,7 +12,7 @@ import attrs
 
 from di_salesforce.engine._actions import Change
 from di_salesforce.engine._lines import BoundLine
-from di_salesforce.engine._memory import SIDES, FieldState, LinkRecord, Relation, digest
+from di_salesforce.engine._memory import SIDES, FieldState, LinkRecord, digest
 from di_salesforce.engine._observe import Observation, Presence, RowRef
 from di_salesforce.engine._packed import states_of, with_states
 from di_salesforce.engine._policies import GroupCase
@@ -103,9 +103,7 @@ class Pair:
     undecided: set[str] = attrs.field(factory=set[str])  # groups that wait for a row, or of which too little is known
 
     @classmethod
-    def of(
-        cls, work: Workspace, link: LinkRecord, observed: Mapping[Side, Observation], quiet: frozenset[str]
-    ) -> Self:
+    def of(cls, work: Workspace, link: LinkRecord, observed: Mapping[Side, Observation], quiet: frozenset[str]) -> Self:
         """Lay a link out: what is remembered of each line but quiet ones, and each side's effective value."""
         keys = {line.name for line in work.bound.key_lines}
         lines = {name: line for name, line in work.bound.lines.items() if name not in quiet or name in keys}

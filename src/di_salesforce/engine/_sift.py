@@ -19,7 +19,18 @@ from typing import TYPE_CHECKING, Any, Final
 from di_salesforce._lenses import AsIs, EMail, Text
 from di_salesforce.engine._lines import BoundLine, BoundTransfer, normal_id
 from di_salesforce.engine._memory import SIDES, KeyText, Life, LinkRecord, Relation, digest
-from di_salesforce.engine._packed import PLAIN, PackedFields, Shape, Traits, pack, pack_special, repacked, same, tight, unpack
+from di_salesforce.engine._packed import (
+    PLAIN,
+    PackedFields,
+    Shape,
+    Traits,
+    pack,
+    pack_special,
+    repacked,
+    same,
+    tight,
+    unpack,
+)
 from di_salesforce.engine._snapshot import Coverage
 from di_salesforce.records import Row, Side
 
@@ -39,8 +50,10 @@ class _RowBytes:
     """Packs one side's fields of a row in the order of the transfer's lines."""
 
     def __init__(self, fields: tuple[str, ...]) -> None:
-        many = operator.itemgetter(*fields)
-        self._read: Callable[[Row], Iterable[Any]] = many if len(fields) > 1 else lambda row: (row[fields[0]],)
+        # Of a single field `itemgetter` would give the bare value.
+        self._read: Callable[[Row], Iterable[Any]] = (
+            operator.itemgetter(*fields) if len(fields) > 1 else lambda row: [row[field] for field in fields]
+        )
         self._special: list[int] = []  # places where a value was found that does not go into the bytes as it is
 
     def of(self, row: Row) -> bytes | None:
@@ -164,7 +177,8 @@ class Sifted:
     def __init__(self, links: Iterable[LinkRecord], rows: Mapping[Side, Iterable[Row]]) -> None:
         self.links = links  # that are left
         self.rows = rows
-        self.passed: list[tuple[LinkRecord, Row | None, Row | None]] = []
+        self.passed: list[LinkRecord] = []
+        self.passed_rows: Mapping[Side, list[Row | None]] = {side: [] for side in SIDES}
         self._by_name: dict[Side, dict[str, Row]] = {}
         self._by_key: dict[Side, dict[KeyText, list[LinkRecord]]] = {}
 
@@ -173,10 +187,8 @@ class Sifted:
         if not self.passed:
             return None
         if side not in self._by_name:
-            at = 1 if side is Side.SALESFORCE else 2
-            self._by_name[side] = {
-                _name_of(each[0], side): row for each in self.passed if (row := each[at]) is not None
-            }
+            found = zip(self.passed, self.passed_rows[side], strict=True)
+            self._by_name[side] = {_name_of(link, side): row for link, row in found if row is not None}
         return self._by_name[side].get(name)
 
     def holders(self, side: Side, key: KeyText) -> list[LinkRecord]:
@@ -185,7 +197,7 @@ class Sifted:
             return []
         if side not in self._by_key:
             held: dict[KeyText, list[LinkRecord]] = {}
-            for link, _, _ in self.passed:
+            for link in self.passed:
                 own = link.key(side)
                 if own is not None:
                     held.setdefault(own, []).append(link)
@@ -224,7 +236,8 @@ def sift(
         each.keep({subject.removeprefix(start) for subject in open_subjects if subject.startswith(start)})
     remaining: list[LinkRecord] = []
     sifted = Sifted(remaining, {each.side: each.rows for each in (left, right)})
-    passes, passed = sieve.passes, sifted.passed
+    passes = sieve.passes
+    keep_left, keep_right = (sifted.passed_rows[side].append for side in SIDES)
     find_left, find_right, live = left.find, right.find, Life.LIVE
     for link in links:
         # The questions that most links answer alike come last.
@@ -237,7 +250,9 @@ def sift(
             and right.is_known(other, link.dialog_insight_key, link.dialog_insight_as_of)
             and not (open_subjects and f"link:{link.id}" in open_subjects)
         ):
-            passed.append((link, one, other))
+            sifted.passed.append(link)
+            keep_left(one)
+            keep_right(other)
             left.drop(link)
             right.drop(link)
         else:

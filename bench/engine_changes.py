@@ -1,1 +1,0 @@
-def changes(links): raise NotImplementedError

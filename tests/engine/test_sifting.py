@@ -1,0 +1,218 @@
+"""Laws of the sieve: passing over what did not change changes no plan, and takes nothing for the same that is not."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from di_salesforce import FieldMapping, ObjectTransfer, converters
+from di_salesforce.engine import Baseline, FieldState, LinkRecord, Plan, Snapshot, _sift, reconcile
+from di_salesforce.engine._packed import PackedFields, pack, same, tight, unpack
+from di_salesforce.exceptions import DISalesforceError
+from di_salesforce.records import UNSET, Row, Side, Value
+from di_salesforce.testing.strategies import change_something, coverages, fates, live_one_round, transfers, worlds
+from di_salesforce.testing.world import START, World
+from di_salesforce.triggers import Trigger
+
+S, D = Side.SALESFORCE, Side.DIALOG_INSIGHT
+
+
+@pytest.fixture(autouse=True)
+def _sieve_in_use() -> Iterator[None]:
+    assert _sift.IN_USE
+    yield
+    _sift.IN_USE = True
+
+
+def planned(world: World, snapshots: dict[Side, Snapshot], *, sifted: bool) -> dict[str, Any] | str:
+    """Plan from the same looks with or without the sieve, look-ups included; an error counts by its words."""
+    _sift.IN_USE = sifted
+    try:
+        plan = world.plan(snapshots[S], snapshots[D])
+    except DISalesforceError as error:
+        return str(error)
+    finally:
+        _sift.IN_USE = True
+    return plan.to_dict()
+
+
+@given(st.data())
+def test_a_sieve_changes_no_plan(data: st.DataObject) -> None:
+    """Letter by letter the same plan, whatever happened before, whatever was read, look-ups included."""
+    transfer = data.draw(transfers())
+    world = data.draw(worlds(transfer, rekeys=True))
+    for _ in range(data.draw(st.integers(1, 2))):
+        live_one_round(data.draw, world, fates(sure=True), rekeys=True)
+    snapshots = {side: world.snapshot(side, data.draw(coverages())) for side in Side}
+    assert planned(world, snapshots, sifted=True) == planned(world, snapshots, sifted=False)
+
+
+@given(st.data())
+def test_a_sieve_passes_over_what_is_at_rest(data: st.DataObject) -> None:
+    """Of a world that came to rest, the links that no person touched are passed over, and its plan is the same."""
+    transfer = data.draw(transfers(triggers=st.just(Trigger.ALL), first_match=st.just(None)))
+    world = data.draw(worlds(transfer, honest=True, past=False))
+    for _ in range(3):
+        if all(world.rows(side) for side in Side):
+            world.apply(world.plan())
+            world.rest()
+    for side in Side:
+        for name in sorted(world.rows(side))[:1]:
+            change_something(data.draw, world, side, name)
+    snapshots = {side: world.snapshot(side) for side in Side}
+    assert planned(world, snapshots, sifted=True) == planned(world, snapshots, sifted=False)
+
+
+# ---------------------------------------------------------------------------------------------------------- traps
+
+_TRAPS: tuple[Value, ...] = (
+    *(1, True, 1.0, Decimal(1), Decimal("1.0"), "1", "1.0"),
+    *(0, False, 0.0, -0.0, Decimal(0), Decimal("-0"), None, ""),
+    *("é", "e\u0301", "\ud800", "a\x00b", 2**70, 2**70 + 1),
+    *(date(2026, 5, 1), "2026-05-01", datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 5, 1)),
+    *(datetime(2026, 5, 1, 2, tzinfo=timezone(timedelta(hours=2))), datetime(2026, 5, 1, fold=1)),
+)
+
+
+def _exact(value: Value) -> tuple[type, str, int]:
+    return type(value), repr(value), getattr(value, "fold", 0)
+
+
+@pytest.mark.parametrize(("one", "other"), list(itertools.product(_TRAPS, repeat=2)))
+def test_bytes_tell_apart_what_python_calls_equal(one: Value, other: Value) -> None:
+    """Packed values are equal exactly where type and every digit are, and read back as they were."""
+    is_same = _exact(one) == _exact(other)
+    assert (pack([one, "x"]) == pack([other, "x"])) is is_same
+    assert same(one, other) is is_same
+    packed = pack([one, other])
+    assert packed is not None
+    assert list(map(_exact, unpack(packed, 2))) == [_exact(one), _exact(other)]
+
+
+class _Text(str):
+    __slots__ = ()
+
+
+@pytest.mark.parametrize("value", [float("nan"), Decimal("NaN"), _Text("a"), ["a"], ("a",), {"a": 1}, b"a", 1j])
+def test_what_is_no_known_value_is_never_passed_over(value: Any) -> None:
+    """Values that are not equal to themselves, or of a type of which nothing is known, are looked at."""
+    fields = tight({"A": FieldState(base=("a", value), version="v"), "B": FieldState(base=("b", "b"), version="v")})
+    assert fields.loose is not None
+    assert set(fields.loose) == {"A"}
+    assert fields["A"].base == ("a", value)
+
+
+TRANSFER = ObjectTransfer(
+    "t",
+    sobject="T",
+    fields=[FieldMapping("Key", "key", key=True), FieldMapping("A", "a"), FieldMapping("N", "n")],
+    triggers=Trigger.ALL,
+)
+
+
+def link(number: int, *base: Value, transfer: ObjectTransfer = TRANSFER, **more: Any) -> LinkRecord:
+    fields = {
+        line.name: FieldState(base=(value, value), version=(line.converter or converters.AS_IS).version)
+        for line, value in zip(transfer.lines, base, strict=True)
+    }
+    key = (str(base[0]),)
+    return LinkRecord("t", f"link{number}", f"00{number}", str(number), key, key, fields, **more)
+
+
+def compared(salesforce: list[Row], dialog_insight: list[Row], *links: LinkRecord) -> Plan:
+    """Plan with and without the sieve, and give the one plan that both are."""
+    plans: list[Plan] = []
+    for _sift.IN_USE in (True, False):
+        plans.append(
+            reconcile(
+                TRANSFER,
+                salesforce=Snapshot.complete(salesforce),
+                dialog_insight=Snapshot.complete(dialog_insight),
+                baseline=Baseline(links),
+                now=START,
+            )
+        )
+    assert plans[0].to_dict() == plans[1].to_dict()
+    return plans[0]
+
+
+@pytest.mark.parametrize(("base", "now"), list(itertools.product(_TRAPS[:15], repeat=2)))
+def test_an_edit_that_python_calls_equal_is_decided_as_ever(base: Value, now: Value) -> None:
+    """A truth value that became 1, or 1.10 that became 1.1, is what the converter says: never overlooked."""
+    row = {"Id": "001", "Key": "k", "A": base, "N": base}
+    compared([{**row, "N": now}], [{"idContact": 1, "key": "k", "a": base, "n": base}], link(1, "k", base, base))
+
+
+def test_a_truth_value_is_no_number() -> None:
+    """1 that became true is an edit, though Python calls them equal."""
+    plan = compared(
+        [{"Id": "001", "Key": "k", "A": True, "N": 1}],
+        [{"idContact": 1, "key": "k", "a": 1, "n": 1}],
+        link(1, "k", 1, 1),
+    )
+    assert [(write.side, dict(write.values)) for write in plan.writes] == [(D, {"a": True})]
+
+
+ROW_S: Row = {"Id": "001", "Key": "k", "A": "a", "N": 1}
+ROW_D: Row = {"idContact": 1, "key": "k", "a": "a", "n": 1}
+
+
+@pytest.mark.parametrize(
+    ("salesforce", "dialog_insight", "links", "kinds"),
+    [
+        ([ROW_S], [ROW_D], [link(1, "k", "a", 1)], []),
+        # A second row with the key of a link that is at rest is a duplicate, on either side.
+        ([ROW_S, {**ROW_S, "Id": "002"}], [ROW_D], [link(1, "k", "a", 1)], ["reject"]),
+        ([ROW_S], [ROW_D, {**ROW_D, "idContact": 2}], [link(1, "k", "a", 1)], ["reject"]),
+        # A row that was read twice, differently, is asked for.
+        ([ROW_S, {**ROW_S, "A": "b"}], [ROW_D], [link(1, "k", "a", 1)], []),
+        # Twice the same is once.
+        ([ROW_S, ROW_S], [ROW_D], [link(1, "k", "a", 1)], []),
+        # A key that moves onto one that is held by a link at rest is held.
+        (
+            [ROW_S, {"Id": "002", "Key": "k", "A": "b", "N": 2}],
+            [ROW_D, {"idContact": 2, "key": "j", "a": "b", "n": 2}],
+            [link(1, "k", "a", 1), link(2, "j", "b", 2)],
+            ["conflict"],
+        ),
+        # The memory's key is not the row's: a link is not known by what it does not hold.
+        ([ROW_S, {**ROW_S, "Id": "002", "Key": "z"}], [ROW_D],
+         [attrs.evolve(link(1, "k", "a", 1), salesforce_key=("z",), dialog_insight_key=("z",))], ["create"]),
+        # Two links of one record: neither is passed over in the other's name.
+        ([ROW_S], [ROW_D], [link(1, "k", "a", 1), attrs.evolve(link(1, "k", "a", 1), id="again")], []),
+    ],
+)  # fmt: skip
+def test_what_touches_a_link_at_rest_is_decided_with_it(
+    salesforce: list[Row], dialog_insight: list[Row], links: list[LinkRecord], kinds: list[str]
+) -> None:
+    """Rows that share a key, an id or a link with what is at rest are decided as if it had not been passed over."""
+    assert [action.kind for action in compared(salesforce, dialog_insight, *links).actions] == kinds
+
+
+def test_what_is_packed_is_a_mapping_of_states() -> None:
+    """A packed link is equal to an unpacked one, whichever of its lines are loose, and packs again to the same."""
+    states = {
+        "A": FieldState(base=("a", "b"), version="v"),
+        "B": FieldState(seen=("x", UNSET)),
+        "C": FieldState(base=(1, 1), version="w", wrote=S, unverified=True),
+    }
+    packed = tight(states)
+    assert packed == states and states == packed and dict(packed) == states and len(packed) == 3
+    assert list(packed) == ["A", "B", "C"] and "B" in packed and "Z" not in packed
+    assert packed["C"] == states["C"] and packed["B"] == states["B"]
+    moved = attrs.evolve(states["A"], base=("c", "d"))
+    other = packed.with_states({"A": moved})
+    assert other != packed and other == {**states, "A": moved} and tight(other) == {**states, "A": moved}
+    assert packed.with_states({"A": states["A"]}) == packed and packed.with_states({}) is packed
+    assert packed.with_states({"New": moved}) == {**states, "New": moved}
+    assert isinstance(tight(other), PackedFields) and "A" not in (tight(other).loose or {})
+    assert packed != {"A": states["A"]} and packed != 1
+    assert (repr(packed), repr(tight({}))) == ("<PackedFields: 3>", "<PackedFields: 0>")
