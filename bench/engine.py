@@ -80,7 +80,7 @@ def compare(rows: int, names: list[str], rounds: int, *, objects: bool) -> dict[
             results[name].append(in_a_process("--one", name, "--rows", str(rows), *kind))
     print(f"\n{rows:,} records, {rounds} rounds; the reference decides {right['counts']}")
     print(
-        "| contestant | CPU s, median (least-most) | wall s | records/s of CPU | of diffsync | MiB before / most | decided |"
+        "| contestant | CPU s (least-most) | wall s | records/s of CPU | of diffsync | MiB before / most | decided |"
     )
     print("|---|---|---|---|---|---|---|---|")
     cpu = {name: statistics.median(told["cpu"] for told in several) for name, several in results.items()}
