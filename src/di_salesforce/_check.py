@@ -1,8 +1,8 @@
 """`check`: a declaration against both schemas and real rows, before the first write.
 
-What may not go in here: the rules themselves; each depth has its rooms: `_check_fields.py`, `_check_limits.py` and
-`_check_transfer.py` for schemas, `_topology.py` for several transfers, `_check_rows.py` for rows.  What a declaration
-alone shows to be wrong is refused where it is made (`_declared.py`) and not repeated here.
+What may not go in here: the rules themselves; each depth has its rooms: `_check_fields.py`, `_check_limits.py`,
+`_check_transfer.py` and `_check_traps.py` for schemas, `_topology.py` for several transfers, `_check_rows.py` for rows.
+What a declaration alone shows to be wrong is refused where it is made (`_declared.py`) and not repeated here.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from di_salesforce._check_ground import Ground, Known, listed
 from di_salesforce._check_limits import LIMIT_RULES
 from di_salesforce._check_rows import row_findings
 from di_salesforce._check_transfer import TRANSFER_RULES
+from di_salesforce._check_traps import TRAP_RULES
 from di_salesforce._compatibility import converter_for
 from di_salesforce._findings import FINDING_CODES, Finding, Findings, Severity
 from di_salesforce._inferred import InferredSchema
@@ -96,7 +97,7 @@ def check(
 
 
 def _of_transfer(ground: Ground, *, show_values: bool) -> Iterator[Finding]:
-    for rule in (*FIELD_RULES, *LIMIT_RULES, *TRANSFER_RULES):
+    for rule in (*FIELD_RULES, *LIMIT_RULES, *TRANSFER_RULES, *TRAP_RULES):
         yield from rule(ground)
     yield from row_findings(ground, show_values=show_values)
 

@@ -1,6 +1,7 @@
-"""The rules of `check` for one transfer as a whole: its key, required fields, triggers, lookups, zone, traps.
+"""The rules of `check` for one transfer as a whole: its key, required fields, triggers, lookups, zone.
 
-What may not go in here: rules for single lines (`_check_fields.py`), and for several transfers (`_topology.py`).
+What may not go in here: rules for single lines (`_check_fields.py`), what Salesforce alone trips over
+(`_check_traps.py`), and rules for several transfers (`_topology.py`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from di_salesforce._time_lenses import Instant
 from di_salesforce.mapping import CONTACT_TABLE, FieldMapping
 from di_salesforce.records import UNSET, Side, is_blank
 from di_salesforce.schema import FieldType
-from di_salesforce.triggers import Deletes, Direction, Trigger
+from di_salesforce.triggers import Direction, Trigger
 
 __all__ = ["TRANSFER_RULES"]
 
@@ -233,7 +234,7 @@ def _triggers(ground: Ground) -> Found:
             )
 
 
-# Lookups, zone, traps -----------------------------------------------------------------------------------------------
+# Lookups, zone ------------------------------------------------------------------------------------------------------
 def _lookups(ground: Ground) -> Found:
     for path, line in ground.transfer.placed:
         field = ground.field(line, Side.SALESFORCE)
@@ -271,71 +272,7 @@ def _time_zone(ground: Ground) -> Found:
             )
 
 
-# In an org with person accounts [seen in other integrations' threads]: the sObject and the field that is written, the
-# code, why it fails, the remedy.
-_PERSON_TRAPS: Final = (
-    (
-        *("account", "Name", "person_account.name"),
-        "the Name of a person account cannot be written",
-        "leave them out (salesforce_filter='IsPersonAccount = false'), or map their FirstName and LastName",
-    ),
-    (
-        *("account", "RecordTypeId", "person_account.fixed"),
-        "a record type that makes an account a person's, or a business's, cannot be changed together with other fields",
-        "give it to new records only, with a Constant, and never let it flow",
-    ),
-    (
-        *("contact", "AccountId", "person_account.fixed"),
-        "the AccountId of a person account's contact cannot be written",
-        "leave them out (salesforce_filter='IsPersonAccount = false'), or let the lookup flow to Dialog Insight only",
-    ),
-    (
-        *("contact", "RecordTypeId", "person_account.fixed"),
-        "the record type of a person account's contact cannot be written",
-        "leave them out (salesforce_filter='IsPersonAccount = false'), or let it flow to Dialog Insight only",
-    ),
-)
-
-
-def _person_accounts(ground: Ground) -> Found:
-    schema = ground.schema(Side.SALESFORCE)
-    if schema is None or "IsPersonAccount" not in schema:
-        return
-    flowing = [(path, line.salesforce) for path, line in ground.transfer.placed if ground.flows(line, Side.SALESFORCE)]
-    given = [(path, one.field) for path, one in ground.transfer.placed_constants if one.side is Side.SALESFORCE]
-    for sobject, field, code, why, remedy in _PERSON_TRAPS:
-        # A new record is given its record type; it is a later change of it that fails.
-        written = flowing if field == "RecordTypeId" else [*flowing, *given]
-        if ground.transfer.sobject.casefold() != sobject:
-            continue
-        for path, name in written:
-            if name == field:
-                yield ground.found(code, path, f"this org has person accounts, and {why}", remedy, side=Side.SALESFORCE)
-
-
-# Rights, and what is new --------------------------------------------------------------------------------------------
-def _rights(ground: Ground) -> Found:
-    for side in Side:
-        schema = ground.schema(side)
-        wanted = {
-            "read": ("table.not_readable", True),
-            "create": ("table.not_creatable", ground.creates(side)),
-            "update": ("table.not_updatable", ground.updates(side)),
-            "delete": ("table.not_deletable", ground.transfer.deletes is Deletes.DELETE),
-        }
-        for deed in schema.closed_to if schema is not None else ():
-            code, needed = wanted[deed]
-            if needed:
-                yield ground.found(
-                    code,
-                    "sobject" if side is Side.SALESFORCE else "table",
-                    f"the user may not {deed} records of {ground.where(side)}",
-                    "let an administrator give the right (profile, permission set), or do not allow such writes "
-                    "(triggers=, deletes=)",
-                    side=side,
-                )
-
-
+# What is new ---------------------------------------------------------------------------------------------------------
 def _new_lines(ground: Ground) -> Found:
     for path, line in ground.transfer.placed:
         if ground.settled and line.name not in ground.settled:
@@ -350,5 +287,5 @@ def _new_lines(ground: Ground) -> Found:
 
 TRANSFER_RULES: Final[tuple[Rule, ...]] = (
     _schemas, _salesforce_key, _dialog_insight_key, _key_is_written, _key_may_be_blank, _recommended_key, _required,
-    _triggers, _lookups, _time_zone, _person_accounts, _rights, _new_lines,
+    _triggers, _lookups, _time_zone, _new_lines,
 )  # fmt: skip

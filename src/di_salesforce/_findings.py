@@ -84,6 +84,7 @@ FINDING_CODES: Final[Mapping[str, FindingCode]] = {
             "key.not_unique": "the key's Salesforce field is neither unique nor an external id nor a look-up field",
             "key.not_written": "new records on one side would have no key",
             "key.nullable": "the key may be blank where records are created from",
+            "lead.converted": "converted leads can no longer be changed",
             "number.rounded": "the source keeps more digits behind the point than the target",
             "number.too_large": "the source keeps more digits before the point than the target",
             "opt_in.polarity": "an opt-in flows into a field that reads like an opt-out, without negation",
@@ -121,6 +122,7 @@ FINDING_CODES: Final[Mapping[str, FindingCode]] = {
         Severity.INFO,
         {
             "constant.unused": "a constant or default belongs to a side where nothing is created",
+            "field.moves_silently": "changes of the field do not move the record's time of modification",
             "key.fixed": "a changed key is held, since it cannot be written",
             "key.lookup_first": "creates in Salesforce look the key up first",
             "key.not_recommended": "the project's type recommends another key",

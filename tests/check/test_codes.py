@@ -143,6 +143,10 @@ NOTES: dict[str, tuple[Case, Case]] = {
         Case(transfer(Constant("S", "x", side=Side.SALESFORCE), triggers=UPDATES), salesforce(F("S"))),
         Case(transfer(Constant("S", "x", side=Side.SALESFORCE)), salesforce(F("S"))),
     ),
+    "field.moves_silently": (
+        Case(transfer(FieldMapping("Account.Name", "D"))),
+        Case(transfer(FieldMapping("Account.Name", "D"), triggers=Trigger.DIALOG_INSIGHT_CREATED)),
+    ),
     "key.fixed": (
         Case(transfer(), dialog_insight=dialog_insight(key=attrs.evolve(DI_KEY, updatable=False))),
         Case(transfer()),
@@ -224,6 +228,13 @@ WARNINGS: dict[str, tuple[Case, Case]] = {
     "key.nullable": (
         Case(transfer(), salesforce(key=attrs.evolve(SF_KEY, nullable=True))),
         Case(transfer(salesforce_filter="Code__c != null"), salesforce(key=attrs.evolve(SF_KEY, nullable=True))),
+    ),
+    "lead.converted": (
+        Case(transfer(sobject="Lead"), salesforce(F("IsConverted", T.BOOLEAN), name="Lead")),
+        Case(
+            transfer(sobject="Lead", salesforce_filter="IsConverted = false"),
+            salesforce(F("IsConverted", T.BOOLEAN), name="Lead"),
+        ),
     ),
     "number.rounded": (
         ends(F("S", T.DECIMAL, precision=18, scale=4), F("D", T.DECIMAL, precision=18, scale=2)),
