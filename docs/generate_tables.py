@@ -12,6 +12,7 @@ from typing import Final
 
 from di_salesforce._drift import CHANGE_CODES
 from di_salesforce._findings import FINDING_CODES, Severity
+from di_salesforce.dialog_insight._verifying import VERIFY_CODES
 from di_salesforce.engine import FIELD_TABLE, GATES, REASONS
 from di_salesforce.salesforce import _auth
 from di_salesforce.triggers import TYPE_TABLE
@@ -144,6 +145,10 @@ def codes() -> str:
         )
         for severity, (title, what) in SEVERITIES.items()
     )
+    verified = table(
+        ("code", "severity", "meaning"),
+        ((f"`{name}`", found.severity.value, found.meaning) for name, found in sorted(VERIFY_CODES.items())),
+    )
     return f"""{NOTE}
 
 # Codes
@@ -158,6 +163,11 @@ How to read them: [Read what check says](../how-to/read-check.md). A code never 
 What a run does about them: [When a table changes](../how-to/when-a-table-changes.md).
 
 {changes()}
+## Findings of verify
+
+What `client.table(id).verify(schema)` says: [Declare a relational table](../how-to/declare-a-table.md).
+
+{verified}
 ## Exit codes
 
 Of the example, of `python -m di_salesforce`, and of the [nightly job](../how-to/run-nightly.md).

@@ -107,7 +107,14 @@ EXPECTED: Final[Mapping[Question, Any]] = {
 
 OPEN: Final = (
     *("clauseless_get", "past_max_rows_per_get", "clause_list", "operators", "row_order", "max_rows_on_get"),
-    *("null_comparison", "clause_value_case_sensitive", "boolean_rendering", "number_rendering", "date_rendering"),
+    *(
+        "unknown_clause_field",
+        "null_comparison",
+        "clause_value_case_sensitive",
+        "boolean_rendering",
+        "number_rendering",
+        "date_rendering",
+    ),
     *("null_rendering", "body_layout", "trace", "unknown_field", "codes_case_sensitive", "members_case_sensitive"),
     *("over_length", "null_in_data", "blank_text", "email_syntax", "email_lower_casing", "optin_date_on_change"),
     *("email_key_case_sensitive", "key_change_through_data", "insert_only_hit", "update_only_miss"),

@@ -189,6 +189,7 @@ LAWS: dict[str, tuple[Probe, dict[Any, Any]]] = {
     "clause_list": (count(Clause=[OSLO]), {"accept": 9, "refuse": None}),
     "clause_type_first": (count(Clause=NO_TYPE_FIRST), {"demand": None, "ignore": 9}),
     "operators": (count(Clause=clause("f_Visits", 6, "Greater")), {"equal_only": None, "also_guessed": 1}),
+    "unknown_clause_field": (count(Clause=clause("f_Nothing", 6)), {"refuse": None, "no_rows": 0}),
     "null_comparison": (count(Clause=clause("f_Visits", None)), {"matches_nothing": 0, "matches_null": 9}),
     "clause_value_case_sensitive": (count(Clause=clause("f_EMail", ADA.lower())), {False: 1, True: 0}),
     "max_rows_on_get": (count(MaxRows=3), {"honour": 3, "ignore": 10}),

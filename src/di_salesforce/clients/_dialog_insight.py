@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
+from di_salesforce._findings import Findings
 from di_salesforce.dialog_insight import (
     DEFAULT_HOST,
     Capabilities,
@@ -28,6 +29,7 @@ from di_salesforce.dialog_insight import (
 )
 from di_salesforce.dialog_insight import _flows as flows
 from di_salesforce.dialog_insight._discovering import discover
+from di_salesforce.dialog_insight._verifying import verify
 from di_salesforce.exceptions import ConfigurationError, Problem
 from di_salesforce.records import Row, Side, Value
 from di_salesforce.retry import RetryPolicy
@@ -155,6 +157,27 @@ class Records:
             ApiError, TransportError: the service refused, or did not answer; a delete is never repeated by itself.
         """
         return self._client.run(flows.delete_rows(*self._client.context, self.target, equal=equal, max_rows=max_rows))
+
+    def verify(self, schema: TableSchema, *, row: Row | None = None) -> Findings:
+        """Hold the declared schema of a relational table against what the service accepts.
+
+        Dialog Insight does not describe relational tables, so their schemas are declared.  Each declared column is
+        asked for with a value that no record is likely to have; of rows that are seen, names and types are compared.
+        Nothing is written unless you give a test record.
+
+        Args:
+            schema: as you declare it in `DestinationProject(tables=...)`.
+            row: a test record with a key that is in use nowhere: it is created, compared with what was kept, and
+                deleted where the key is one field and `Capabilities(delete=True)`.  None: nothing is written.
+
+        Returns:
+            Findings whose paths are columns; errors are what the service refuses.
+
+        Raises:
+            ConfigurationError: the row has not the whole key, or names what is not declared; nothing was sent.
+            ApiError, TransportError: the table cannot be reached.
+        """
+        return self._client.run(verify(*self._client.context, self.target, schema, row=row))
 
 
 class Project:

@@ -109,6 +109,9 @@ def _read_condition(clause: Json, layout: Layout, switches: Switches) -> Conditi
         return CallRefusal(CallCause.BAD_CLAUSE, "TypeOperator is not known.")
     slot = _read_field(clause.get("Field"), layout)
     if isinstance(slot, CallRefusal):
+        if slot.cause is CallCause.UNKNOWN_FIELD and switches.unknown_clause_field == "no_rows":
+            # Equal to nothing, where nothing matches nothing: no row meets it.
+            return Condition(layout.slots[0], _EQUAL, None, folds=False, null_matches=False)
         return slot
     if "ComparisonValue" not in clause:
         return CallRefusal(CallCause.BAD_CLAUSE, "ComparisonValue is missing.")

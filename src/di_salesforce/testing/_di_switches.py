@@ -159,6 +159,8 @@ class Switches:
     """Whether `$type` must be the first member of a clause. [inferred] from the habits of the .NET reader"""
     operators: Literal["equal_only", "also_guessed"] = "equal_only"
     """`Equal` is the only operator [seen]; all other names are [unknown], those of `GUESSED_OPERATORS` invented."""
+    unknown_clause_field: Literal["refuse", "no_rows"] = "refuse"
+    """Whether a clause about a field that does not exist is refused, or finds nothing. [unknown]"""
     null_comparison: Literal["matches_null", "matches_nothing"] = "matches_nothing"
     """Whether `Equal` with null finds rows without a value. [unknown]; SQL's own rule is the default"""
     clause_value_case_sensitive: bool = False
