@@ -28,7 +28,7 @@ from di_salesforce.mapping import (
 from di_salesforce.protocols import named
 from di_salesforce.records import UNSET, Side
 from di_salesforce.schema import FieldSchema, FieldType, TableSchema, infer_schema
-from di_salesforce.triggers import ConflictPolicy, Deletes, Direction, ProjectType, Trigger
+from di_salesforce.triggers import ConflictPolicy, Deletes, Direction, Drift, ProjectType, Rewritten, Trigger
 
 if TYPE_CHECKING:
     from di_salesforce.clients import (
@@ -56,6 +56,7 @@ __all__ = [
     "DestinationProject",
     "DialogInsightClient",
     "Direction",
+    "Drift",
     "FieldMapping",
     "FieldSchema",
     "FieldType",
@@ -69,6 +70,7 @@ __all__ = [
     "PostgresStore",
     "ProjectType",
     "RetryPolicy",
+    "Rewritten",
     "SQLiteStore",
     "SalesforceClient",
     "Settlement",

@@ -10,11 +10,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
+from di_salesforce._time_lenses import CalendarDate, Instant
 from di_salesforce.exceptions import Problem
 from di_salesforce.records import UNSET, Side
-from di_salesforce.triggers import ConflictPolicy, Deletes, Direction, Trigger
+from di_salesforce.triggers import ConflictPolicy, Deletes, Direction, Drift, Rewritten, Trigger
 
 if TYPE_CHECKING:
+    from di_salesforce._line import FieldMapping
     from di_salesforce.mapping import Integration, ObjectTransfer
 
 Problems = Iterator[Problem]
@@ -27,6 +29,8 @@ _LINE_KINDS: Final[Mapping[str, tuple[type, ...]]] = {
     "first_match": (ConflictPolicy, type(None)),
     "references": (str, type(None)),
     "group": (str, type(None)),
+    "drift": (Drift,),
+    "rewritten": (Rewritten,),
 }
 _TRANSFER_KINDS: Final[Mapping[str, tuple[type, ...]]] = {
     "name": (str,),
@@ -145,6 +149,53 @@ def _policies(transfer: ObjectTransfer) -> Problems:
                 )
     if transfer.first_match is ConflictPolicy.MOST_RESTRICTIVE:
         yield Problem("first_match", "the most restrictive value is defined for opt-ins only", "policy.not_consent")
+    if transfer.first_match is ConflictPolicy.NEWEST:
+        yield Problem(
+            "first_match",
+            "the newest value is known of groups with a date only: set it on their lines",
+            "policy.no_date",
+        )
+
+
+def _newest(transfer: ObjectTransfer) -> Problems:
+    """Hold `NEWEST` to groups that map one date of their own; consent is joined restrictively, whatever its date."""
+    for path, line in transfer.placed:
+        for name, policy in (("conflict", line.conflict), ("first_match", line.first_match)):
+            if policy is not ConflictPolicy.NEWEST:
+                continue
+            if line.is_consent:
+                yield Problem(
+                    f"{path}.{name}", "which consent is the newer is not asked: the stricter holds", "policy.consent"
+                )
+            elif len([each for each in transfer.groups[line.group_name] if tells_when(each)]) != 1:
+                yield Problem(
+                    f"{path}.{name}",
+                    "which value is newer only a date says that is mapped with it: give the line a group=, and one "
+                    "line of that group converter=converters.datetime(...) or date()",
+                    "policy.no_date",
+                )
+
+
+_DATED: Final = frozenset({CalendarDate.kind, Instant.kind})
+
+
+def tells_when(line: FieldMapping) -> bool:
+    """Tell whether a line maps a date, by the converter that was declared for it."""
+    return getattr(line.converter, "kind", "") in _DATED
+
+
+def _settings(transfer: ObjectTransfer) -> Problems:
+    """Find settings that would never have an effect."""
+    for path, line in transfer.placed:
+        both = line.flows is Direction.BOTH
+        if line.drift is Drift.ENFORCE and both:
+            yield Problem(
+                f"{path}.drift", f"{line.name} flows both ways, so that no side of it can drift", "setting.unused"
+            )
+        if line.rewritten is Rewritten.ADOPT and not both:
+            yield Problem(
+                f"{path}.rewritten", f"{line.name} flows one way, so that nothing can flow back", "setting.unused"
+            )
 
 
 def _groups(transfer: ObjectTransfer) -> Problems:
@@ -157,6 +208,10 @@ def _groups(transfer: ObjectTransfer) -> Problems:
         if len({str(line.conflict) for line in lines}) > 1:
             yield Problem(
                 places[id(lines[-1])], f"the lines of group {name!r} have different conflict policies", "group.policies"
+            )
+        if len({(line.drift, line.rewritten) for line in lines}) > 1:
+            yield Problem(
+                places[id(lines[-1])], f"the lines of group {name!r} differ in drift= or rewritten=", "group.policies"
             )
         if len(lines) > 1 and any(line.references for line in lines):
             yield Problem(places[id(lines[-1])], f"a lookup cannot be in a group ({name!r})", "group.reference")
@@ -249,7 +304,7 @@ def _two_writers_across(integration: Integration) -> Problems:
 
 
 TRANSFER_RULES: Final[tuple[Callable[[ObjectTransfer], Problems], ...]] = (
-    _names, _key, _one_writer, _directions, _policies, _groups, _constants, _project,
+    _names, _key, _one_writer, _directions, _policies, _newest, _settings, _groups, _constants, _project,
 )  # fmt: skip
 INTEGRATION_RULES: Final[tuple[Callable[[Integration], Problems], ...]] = (
     _transfer_names, _references, _projects, _two_writers_across,

@@ -12,7 +12,7 @@ import attrs
 
 from di_salesforce.protocols import ConflictResolver, Converter, NamedFunction
 from di_salesforce.records import UNSET, Side, UnsetType, Value
-from di_salesforce.triggers import ConflictPolicy, Direction
+from di_salesforce.triggers import ConflictPolicy, Direction, Drift, Rewritten
 
 __all__ = ["Constant", "FieldMapping", "OptIn", "OptInDate"]
 
@@ -63,11 +63,15 @@ class FieldMapping:
         converter: How values read on each side (`di_salesforce.converters`); None: filled in by
             `ObjectTransfer.resolved`, and until then values compare as they are.
         conflict: Who wins when both sides changed the field: a policy, or a pure function (`ConflictResolver`).
+            `NEWEST` compares the one date that the line's group maps.
         first_match: Who wins when two records meet for the first time; None: the transfer's.
         salesforce_default, dialog_insight_default: What a record created on that side gets where the other side's field
             is blank.  A default never travels back as data.
         references: Name of the transfer whose links translate the lookup.
         group: Lines of one group are compared and decided as one value.
+        drift: What becomes of a change on the side to which a one-way field flows.
+        rewritten: What becomes of a value that a service keeps otherwise than it was sent, on a line that flows both
+            ways.
 
     Example:
         >>> FieldMapping("Email", "EMail", key=True).name
@@ -85,6 +89,8 @@ class FieldMapping:
     dialog_insight_default: Value | UnsetType = attrs.field(default=UNSET, kw_only=True)
     references: str | None = attrs.field(default=None, kw_only=True)
     group: str | None = attrs.field(default=None, kw_only=True)
+    drift: Drift = attrs.field(default=Drift.LEAVE, kw_only=True)
+    rewritten: Rewritten = attrs.field(default=Rewritten.KEEP, kw_only=True)
 
     @property
     def name(self) -> str:

@@ -12,7 +12,7 @@ from typing import Final
 
 from di_salesforce.records import Side
 
-__all__ = ["TYPE_TABLE", "ConflictPolicy", "Deletes", "Direction", "ProjectType", "Trigger"]
+__all__ = ["TYPE_TABLE", "ConflictPolicy", "Deletes", "Direction", "Drift", "ProjectType", "Rewritten", "Trigger"]
 
 
 class Trigger(enum.Flag):
@@ -126,6 +126,7 @@ class ConflictPolicy(enum.StrEnum):
     DIALOG_INSIGHT_WINS = "dialog_insight_wins"
     FILL_BLANKS = "fill_blanks"
     MOST_RESTRICTIVE = "most_restrictive"
+    NEWEST = "newest"  # by the one date that the field's group maps: clocks of records are no evidence
 
 
 class Deletes(enum.StrEnum):
@@ -134,3 +135,17 @@ class Deletes(enum.StrEnum):
     REPORT = "report"
     UNLINK = "unlink"
     DELETE = "delete"
+
+
+class Drift(enum.StrEnum):
+    """What becomes of a value that was changed on the side to which a one-way field flows."""
+
+    LEAVE = "leave"  # it stands there, and each plan says so
+    ENFORCE = "enforce"  # the truth is written over it, under the trigger for updates
+
+
+class Rewritten(enum.StrEnum):
+    """What becomes of a value that a service keeps otherwise than it was sent (cut short, in capitals)."""
+
+    KEEP = "keep"  # the two are known to differ from then on
+    ADOPT = "adopt"  # it counts as that side's own change, and flows back

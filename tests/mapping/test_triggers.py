@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from di_salesforce.records import Side
-from di_salesforce.triggers import TYPE_TABLE, ConflictPolicy, Deletes, Direction, ProjectType, Trigger
+from di_salesforce.triggers import (
+    TYPE_TABLE,
+    ConflictPolicy,
+    Deletes,
+    Direction,
+    Drift,
+    ProjectType,
+    Rewritten,
+    Trigger,
+)
 
 SINGLE = tuple(Trigger)
 """The four triggers themselves, without `NONE` and `ALL`."""
@@ -48,8 +57,13 @@ def test_the_names_on_disk_never_change() -> None:
         (Side, ["salesforce", "dialog_insight"]),
         (Direction, ["both", "to_dialog_insight", "to_salesforce"]),
         (ProjectType, ["A", "B"]),
-        (ConflictPolicy, ["hold", "salesforce_wins", "dialog_insight_wins", "fill_blanks", "most_restrictive"]),
+        (
+            ConflictPolicy,
+            ["hold", "salesforce_wins", "dialog_insight_wins", "fill_blanks", "most_restrictive", "newest"],
+        ),
         (Deletes, ["report", "unlink", "delete"]),
+        (Drift, ["leave", "enforce"]),
+        (Rewritten, ["keep", "adopt"]),
     )
     for kind, expected in words:
         assert [member.value for member in kind] == expected

@@ -58,6 +58,8 @@ class Context:
         bounce_limit: After how many rounds a field that both sides keep rewriting is held.
         allow_empty: Sides that may answer with no record at all although some are linked.
         retry_refused: Whether a write that was refused is tried again although nothing of it has changed.
+        tombstone_retention: How long at least the memory of a deleted record is kept once no row has its name any more;
+            a record that is undeleted later than that is a new one.  That of an erased person is kept for good.
     """
 
     links: Mapping[str, BaselineLike] = attrs.field(factory=dict[str, BaselineLike])
@@ -71,6 +73,9 @@ class Context:
     bounce_limit: int = BOUNCE_LIMIT
     allow_empty: frozenset[Side] = frozenset()
     retry_refused: bool = False
+    tombstone_retention: timedelta = timedelta(
+        days=30
+    )  # twice as long as Salesforce's recycle bin keeps a record [seen]
 
     def __repr__(self) -> str:
         return f"<Context: links of {len(self.links)} transfers, {len(self.claims)} claims>"

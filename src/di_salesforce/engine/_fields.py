@@ -21,6 +21,7 @@ from di_salesforce.engine._pair import Pair, has_moved
 from di_salesforce.engine._policies import GroupCase, choose, choose_first_match, is_consent, more_restrictive
 from di_salesforce.engine._workspace import Workspace
 from di_salesforce.records import UNSET, Side, UnsetType
+from di_salesforce.triggers import Drift
 
 __all__ = ["decide_fields"]
 
@@ -169,7 +170,7 @@ def _differ(
     """Carry out a line of the table on which the two values differ, or cannot be compared."""
     if decision is Decision.WAIT:
         _skip(pair, group, case, "reference.waiting", None)
-    elif decision is Decision.DRIFT:
+    elif decision is Decision.DRIFT and case.lines[0].mapping.drift is Drift.LEAVE:
         _skip(pair, group, case, "direction.one_way", side)
     else:
         winner, reason = _choice(case, decision, side)
@@ -186,8 +187,9 @@ def _choice(case: GroupCase, decision: Decision, side: Side) -> tuple[Side | Non
         case Decision.PROPOSE:
             return side, "update.changed"
         case Decision.OVERRULE:
-            is_loosened = is_consent(case.lines) and more_restrictive(case) not in (None, side)
-            return (None, "conflict.consent") if is_loosened else (side, "update.overruled")
+            return _truth(case, side, "update.overruled")
+        case Decision.DRIFT:
+            return _truth(case, side.other, "update.enforced")
         case Decision.POLICY:
             winner = choose(case)
             return winner, "conflict.both_changed" if winner is None else "update.policy"
@@ -200,6 +202,12 @@ def _choice(case: GroupCase, decision: Decision, side: Side) -> tuple[Side | Non
             return None, "conflict.mapping_changed"
         case _:
             raise AssertionError(decision)  # the callers have handled the rest
+
+
+def _truth(case: GroupCase, keep: Side, rule: str) -> tuple[Side | None, str]:
+    """Let the side to which a one-way field belongs win over what the other holds, unless that would loosen consent."""
+    is_loosened = is_consent(case.lines) and more_restrictive(case) not in (None, keep)
+    return (None, "conflict.consent") if is_loosened else (keep, rule)
 
 
 def _propose(pair: Pair, group: str, case: GroupCase, keep: Side, rule: str, before: Mapping[str, FieldState]) -> None:

@@ -17,6 +17,7 @@ from di_salesforce.engine._memory import FieldState
 from di_salesforce.engine._pair import Pair, has_moved
 from di_salesforce.engine._policies import GroupCase, is_consent, loosens_unasked
 from di_salesforce.records import Side, Value
+from di_salesforce.triggers import Drift
 
 __all__ = ["Stopped", "proposal", "through_gates"]
 
@@ -100,7 +101,10 @@ def proposal(pair: Pair, case: GroupCase, keep: Side, before: Mapping[str, Field
 
 def _bounced(state: FieldState, line: BoundLine, keep: Side, case: GroupCase) -> int:
     """Count a round in which the side that changed is the one that we wrote last."""
-    ours = state.wrote is keep and has_moved(line, keep, state, case.value(keep, line))
+    side = state.wrote
+    # Where the truth of a one-way field is enforced, it is the other side that changed.
+    asked = side is keep or (side is not None and line.mapping.drift is Drift.ENFORCE)
+    ours = asked and side is not None and has_moved(line, side, state, case.value(side, line))
     return state.bounce + (1 if ours else 0)
 
 

@@ -16,8 +16,9 @@ from di_salesforce.records import Side
 
 __all__ = ["LineWords", "Part"]
 
-LineWords = tuple[str, str, str]
-"""What settling needs to know of a line: its name in Salesforce's rows and in Dialog Insight's, and its version."""
+LineWords = tuple[str, str, str, bool]
+"""What settling needs to know of a line: its name in Salesforce's rows and in Dialog Insight's, its version, and
+whether a rewritten value is adopted."""
 
 
 @attrs.frozen(repr=False)
@@ -34,6 +35,7 @@ class Part:
     version: str = ""  # of the mapping: a plan of another mapping is refused
     keyed: frozenset[Side] = frozenset()  # sides whose rows have no record id, only their key
     lines: Mapping[str, LineWords] = attrs.field(factory=dict[str, LineWords])
+    expired: tuple[str, ...] = ()  # ids of tombstones that have served their time
 
     def to_dict(self) -> dict[str, Any]:  # JSON-safe data
         """Give the part as plain data."""
@@ -48,6 +50,7 @@ class Part:
             "version": self.version,
             "keyed": sorted(side.value for side in self.keyed),
             "lines": {name: list(words) for name, words in self.lines.items()},
+            "expired": list(self.expired),
         }
 
     @classmethod
@@ -64,5 +67,6 @@ class Part:
             data["active"],
             data["version"],
             frozenset(map(Side, data["keyed"])),
-            {name: (words[0], words[1], words[2]) for name, words in data["lines"].items()},
+            {name: (*words[:3], words[3:] == [True]) for name, words in data["lines"].items()},  # three, in older plans
+            tuple(data.get("expired", ())),  # likewise
         )

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Final, TypeAlias
 
 import attrs
 
-from di_salesforce.engine._lines import BoundLine
+from di_salesforce._declared import tells_when
+from di_salesforce.engine._lines import BoundLine, Undefined
 from di_salesforce.mapping import OptIn
 from di_salesforce.protocols import FieldCase
 from di_salesforce.records import Side, UnsetType, Value, is_blank
@@ -100,6 +102,22 @@ def _restrictive(case: GroupCase) -> Side | None:
     return next((side for side in Side if all(line.flows.allows(side.other) for line in case.lines)), None)
 
 
+def _newest(case: GroupCase) -> Side | None:
+    """Give the side whose date is the later one; nobody wins where one is missing or cannot be compared."""
+    line = next((line for line in case.lines if tells_when(line.mapping)), None)
+    if line is None:
+        return None
+    salesforce, dialog_insight = case.both(line)
+    # Both as Salesforce would write them: it has no local times, of which two may have the same name.
+    there = line.convert(dialog_insight, to=Side.SALESFORCE)
+    if isinstance(there, Undefined):
+        return None
+    ours, theirs = line.normal(Side.SALESFORCE, salesforce), line.normal(Side.SALESFORCE, there)
+    if not isinstance(ours, date) or not isinstance(theirs, date) or ours == theirs:
+        return None
+    return Side.SALESFORCE if ours > theirs else Side.DIALOG_INSIGHT
+
+
 _Rule: TypeAlias = Callable[[GroupCase], Side | None]
 POLICIES: Final[Mapping[ConflictPolicy, _Rule]] = {
     ConflictPolicy.HOLD: _hold,
@@ -107,6 +125,7 @@ POLICIES: Final[Mapping[ConflictPolicy, _Rule]] = {
     ConflictPolicy.DIALOG_INSIGHT_WINS: lambda case: Side.DIALOG_INSIGHT,
     ConflictPolicy.FILL_BLANKS: _fill_blanks,
     ConflictPolicy.MOST_RESTRICTIVE: _restrictive,
+    ConflictPolicy.NEWEST: _newest,
 }
 
 

@@ -16,6 +16,7 @@ REASONS: Final[Mapping[str, str]] = {
     "create.new": "the record exists on one side only",
     "update.changed": "one side changed, the other did not",
     "update.overruled": "both sides changed; the field flows one way, so its source decides",
+    "update.enforced": "the receiving side of a one-way field changed it; the field's truth is enforced",
     "update.policy": "both sides changed; the field's conflict policy decides",
     "update.first_match": "the two met for the first time and differ; the field's first-match rule decides",
     "update.person": "a person decided",
@@ -60,6 +61,7 @@ REASONS: Final[Mapping[str, str]] = {
     "value.unclear": "the record was read twice, with different values",
     "value.not_read": "the record was looked up and came without a field that is mapped",
     # what became of a write
+    "rewritten.adopt": "the service kept another value than it was sent; that counts as its own change",
     "outcome.refused": "the service refused the write",
     "outcome.stale": "the record moved since the plan was made",
     "outcome.unknown": "the answer was lost; the write may or may not have been carried out",

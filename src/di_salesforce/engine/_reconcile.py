@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from typing import Any, Final
 
 import attrs
 
+from di_salesforce._lenses import function_name
 from di_salesforce.engine._actions import Action, Key, key_parts
 from di_salesforce.engine._baseline import BaselineLike
 from di_salesforce.engine._context import Context
 from di_salesforce.engine._lines import BoundTransfer
 from di_salesforce.engine._links import decide_link, observe_link
-from di_salesforce.engine._memory import CoverageRecord, Life, LinkRecord, OpenItem, digest
+from di_salesforce.engine._memory import ERASED, CoverageRecord, Life, LinkRecord, OpenItem, digest
 from di_salesforce.engine._needs import Need, Needs
 from di_salesforce.engine._observe import Lookup, SideView
 from di_salesforce.engine._part import Part
@@ -26,8 +28,9 @@ from di_salesforce.engine._sift import Sieve, Sifted, sift
 from di_salesforce.engine._snapshot import Coverage, Snapshot
 from di_salesforce.engine._workspace import Workspace
 from di_salesforce.exceptions import ConfigurationError, EmptySideError, Problem
-from di_salesforce.mapping import ObjectTransfer
+from di_salesforce.mapping import Constant, FieldMapping, ObjectTransfer
 from di_salesforce.records import Row, Side
+from di_salesforce.triggers import Rewritten
 
 __all__ = ["mapping_version", "reconcile"]
 
@@ -89,10 +92,28 @@ def mapping_version(transfer: ObjectTransfer) -> str:
     return _version(BoundTransfer.of(transfer, Context()))
 
 
+_NOT_DECIDING: Final = frozenset({"active", "fields", "project", "triggers", "converter"})
+"""Settings that decide nothing, or are told in another form: a line's converter by its version."""
+
+
 def _version(bound: BoundTransfer) -> str:
     transfer = bound.transfer
-    lines = tuple(f"{line.name}|{line.version}|{line.flows.value}|{line.mapping.key}" for line in bound.lines.values())
-    return digest(transfer.name, transfer.sobject, transfer.table, lines, bound.allowed.names)
+    project = transfer.project.name if transfer.project is not None else ""
+    lines = tuple(f"{line.version}|{_told(line.mapping)}" for line in bound.lines.values())
+    constants = tuple(map(_told, transfer.constants))
+    return digest(_told(transfer), project, bound.allowed.names, lines, constants)
+
+
+def _told(declared: ObjectTransfer | FieldMapping | Constant) -> str:
+    """Give every setting of a part of a declaration as text; a function by its name."""
+    settings: dict[str, Any] = {  # members of many types
+        field.name: getattr(declared, field.name)
+        for field in attrs.fields(type(declared))
+        if field.name not in _NOT_DECIDING
+    }
+    return "|".join(
+        f"{name}={function_name(value) if callable(value) else repr(value)}" for name, value in sorted(settings.items())
+    )
 
 
 @attrs.frozen(repr=False)
@@ -127,7 +148,11 @@ class _Inputs:
             transfer.active,
             work.version,
             frozenset(side for side in Side if transfer.id_field(side) is None),
-            {name: (*line.fields, line.version) for name, line in self.bound.lines.items()},
+            {
+                name: (*line.fields, line.version, line.mapping.rewritten is Rewritten.ADOPT)
+                for name, line in self.bound.lines.items()
+            },
+            tuple(sorted(_expired(work))),
         )
 
         def again(found: Mapping[Side, tuple[Row, ...]]) -> Plan:
@@ -227,6 +252,17 @@ def _touched(work: Workspace) -> Iterator[LinkRecord]:
 def _found(link: LinkRecord | None) -> Iterator[LinkRecord]:
     if link is not None:
         yield link
+
+
+def _expired(work: Workspace) -> Iterator[str]:
+    """Give the tombstones that keep nothing from being created any more: old, and no row has their name."""
+    for stone_id, stone in work.baseline.tombstones.items():
+        view = work.views[stone.side]
+        is_old = work.now - stone.since > work.context.tombstone_retention
+        if is_old and stone.cause != ERASED and view.proves_absence:
+            name = stone.record_id or digest(stone.key or ())
+            if name not in view.rows and name not in view.found:
+                yield stone_id
 
 
 def _coverage(work: Workspace, side: Side, *, is_finished: bool) -> CoverageRecord:

@@ -28,7 +28,7 @@ from di_salesforce.engine._actions import (
     write_fingerprint,
 )
 from di_salesforce.engine._lines import BoundLine, normal_id
-from di_salesforce.engine._memory import CoverageRecord, Life, LinkRecord, OpenItem, Relation, Tombstone
+from di_salesforce.engine._memory import CoverageRecord, FieldState, Life, LinkRecord, OpenItem, Relation, Tombstone
 from di_salesforce.engine._part import Part
 from di_salesforce.engine._plan import Plan
 from di_salesforce.engine._report import ReportLine, SyncReport
@@ -190,6 +190,7 @@ def settle(plan: Plan, outcomes: Mapping[str, Outcome], *, now: datetime) -> Set
         open_items=tuple(_counted(item, prior.get(item.id)) for _, item in sorted(ledger.items.items())),
         closed_items=tuple(sorted(set(prior) - set(ledger.items))),
         tombstones=tuple(stone for _, stone in sorted(ledger.stones.items())),
+        removed_tombstones=tuple(sorted({stone for part in plan.parts for stone in part.expired} - set(ledger.stones))),
         coverages=tuple(coverage for part in plan.parts for coverage in part.coverages),
     )
 
@@ -281,6 +282,13 @@ def _open(ledger: _Ledger, part: Part, action: Action, reason: str, detail: str)
     ledger.items[item.id] = item
 
 
+def _open_adopted(ledger: _Ledger, action: Write, name: str, state: FieldState) -> None:
+    """Keep open what a service made of a value, so that the next plan looks at it even where nothing tells of it."""
+    subject, key = f"link:{action.link}", key_parts(action.key)
+    item = OpenItem(action.transfer, subject, state.group or name, "rewritten.adopt", ledger.now, key=key)
+    ledger.items[item.id] = item
+
+
 def _tell(ledger: _Ledger, action: Action, outcome: str, told: Outcome | None = None, **more: Any) -> None:
     fields: tuple[str, ...] = ()
     match action:
@@ -336,7 +344,10 @@ def _done(ledger: _Ledger, plan: Plan, part: Part, action: Write, outcome: Outco
         line = WrittenLine(part.lines[name], bound_lines.get(name), action.side, outcome.stored)
         if name in changes:
             fields[name] = written(state, changes[name], line)
-            if fields[name].rel is Relation.REWRITTEN:
+            is_adopted = any(value is not UNSET for value in fields[name].seen)
+            if is_adopted:
+                _open_adopted(ledger, action, name, fields[name])
+            if is_adopted or fields[name].rel is Relation.REWRITTEN:
                 rewritten.append(changes[name].field)
         elif isinstance(action, Create):
             fields[name] = born(state, line)

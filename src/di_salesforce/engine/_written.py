@@ -30,14 +30,23 @@ class WrittenLine:
         return self.words[2]
 
     @property
+    def adopts(self) -> bool:
+        """Whether what a service makes of a value counts as its own change."""
+        return self.words[3]
+
+    @property
     def kept(self) -> Value | UnsetType:
         """What the service keeps now, where it told that."""
         stored = self.stored or {}
-        value = stored.get(self.words[0 if self.side is Side.SALESFORCE else 1], UNSET)
+        name = self.words[0] if self.side is Side.SALESFORCE else self.words[1]
+        value = stored.get(name, UNSET)
         return UNSET if value_flaw(value) else value
 
     def pair(self, target: Value, source: Value) -> tuple[Value, Value]:
         return (target, source) if self.side is Side.SALESFORCE else (source, target)
+
+    def seeing(self, target: Value) -> tuple[Value | UnsetType, Value | UnsetType]:
+        return (target, UNSET) if self.side is Side.SALESFORCE else (UNSET, target)
 
     def relation(self, target: Value, source: Value, sent: Value) -> Relation:
         """Tell whether source and stored value agree: by the line's rule, or (for a plan read back) by equality."""
@@ -54,11 +63,14 @@ def written(state: FieldState, change: Change, line: WrittenLine) -> FieldState:
     source = None if isinstance(change.source, UnsetType) else change.source
     # A default is known to differ from birth: it is no data of the other side.
     told = change.rule != "default" and line.kept is not UNSET
+    rel = line.relation(kept, source, change.after) if told else _untold(change)
+    adopted = told and rel is Relation.REWRITTEN and line.adopts
     return attrs.evolve(
         state,
-        base=line.pair(kept, source),
-        rel=line.relation(kept, source, change.after) if told else _untold(change),
-        seen=(UNSET, UNSET),
+        # As if the service had taken the value as it was sent, and somebody there had changed it then.
+        base=line.pair(change.after if adopted else kept, source),
+        rel=Relation.AGREED if adopted else rel,
+        seen=line.seeing(kept) if adopted else (UNSET, UNSET),
         bounce=change.bounce,
         wrote=line.side,
         unverified=line.kept is UNSET,

@@ -46,6 +46,10 @@ class _Mirrored:
     inner: Converter
 
     @property
+    def kind(self) -> str:
+        return getattr(self.inner, "kind", "")
+
+    @property
     def version(self) -> str:
         return self.inner.version
 

@@ -15,6 +15,7 @@ import attrs
 from hypothesis import strategies as st
 
 from di_salesforce import converters
+from di_salesforce._declared import tells_when
 from di_salesforce._lenses import (
     AsIs,
     Boolean,
@@ -34,7 +35,7 @@ from di_salesforce.mapping import Constant, FieldMapping, ObjectTransfer, OptIn,
 from di_salesforce.protocols import Converter
 from di_salesforce.records import UNSET, Row, Side, UnsetType, Value
 from di_salesforce.testing.world import Fate, Saving, World
-from di_salesforce.triggers import ConflictPolicy, Deletes, Direction, Trigger
+from di_salesforce.triggers import ConflictPolicy, Deletes, Direction, Drift, Rewritten, Trigger
 
 __all__ = ["Pools", "change_something", "coverages", "fates", "live_one_round", "rows", "transfers", "values", "worlds"]
 
@@ -114,8 +115,10 @@ def rows(draw: st.DrawFn, transfer: ObjectTransfer, side: Side, *, pools: Pools 
 
 # ------------------------------------------------------------------------------------------------------- transfers
 
-# The most restrictive value is defined for consent only.
-_FREE: Final = tuple(policy for policy in ConflictPolicy if policy is not ConflictPolicy.MOST_RESTRICTIVE)
+# The most restrictive value is defined for consent only, the newest for groups with a date.
+_FREE: Final = tuple(
+    policy for policy in ConflictPolicy if policy not in (ConflictPolicy.MOST_RESTRICTIVE, ConflictPolicy.NEWEST)
+)
 _KINDS: Final[Sequence[Converter]] = (
     converters.AS_IS,
     converters.text(),
@@ -129,6 +132,7 @@ _KINDS: Final[Sequence[Converter]] = (
     converters.date(),
     converters.datetime(),
 )
+_OF_A_GROUP: Final = ("group", "direction", "conflict", "first_match", "drift", "rewritten")
 _TRIGGERS: Final = st.one_of(st.just(Trigger.ALL), st.integers(0, Trigger.ALL.value).map(Trigger))
 _SOURCE: Final = {Side.SALESFORCE: "Source__c", Side.DIALOG_INSIGHT: "source"}
 _KEY_KINDS: Final[Sequence[Converter]] = (converters.email(), converters.text(), converters.integer())
@@ -138,10 +142,13 @@ _KEY_KINDS: Final[Sequence[Converter]] = (converters.email(), converters.text(),
 def _line(draw: st.DrawFn, number: int, first_match: st.SearchStrategy[ConflictPolicy | None]) -> FieldMapping:
     direction = draw(st.sampled_from([Direction.BOTH, Direction.BOTH, *Direction]))
     converter = draw(st.sampled_from(_KINDS))
+    both = direction is Direction.BOTH
     line = FieldMapping(
         f"F{number}__c",
         f"f{number}",
         direction=direction,
+        drift=Drift.LEAVE if both else draw(st.sampled_from([Drift.LEAVE, *Drift])),
+        rewritten=draw(st.sampled_from([Rewritten.KEEP, *Rewritten])) if both else Rewritten.KEEP,
         converter=converter,
         conflict=draw(st.sampled_from(_FREE)),
         first_match=draw(first_match),
@@ -197,11 +204,14 @@ def transfers(
     lines = draw(st.lists(st.just(None), min_size=1, max_size=most_lines))
     fields = [draw(_line(number, first)) for number in range(len(lines))]
     if len(fields) > 1 and draw(st.booleans()):  # the first two as one group
-        one, two = fields[:2]
-        two = attrs.evolve(
-            two, group="pair", direction=one.direction, conflict=one.conflict, first_match=one.first_match
-        )
-        fields[:2] = [attrs.evolve(one, group="pair"), _with_defaults(two, {side: two.default(side) for side in Side})]
+        one = attrs.evolve(fields[0], group="pair")
+        if not tells_when(one) and draw(st.booleans()):
+            one = attrs.evolve(one, conflict=ConflictPolicy.NEWEST)
+            fields[1] = attrs.evolve(fields[1], converter=converters.datetime())
+        # What a group's lines must have in common.
+        shared = {name: getattr(one, name) for name in _OF_A_GROUP}
+        two = attrs.evolve(fields[1], **shared)
+        fields[:2] = [one, _with_defaults(two, {side: two.default(side) for side in Side})]
     consent = draw(_optin(first)) if optins and draw(st.booleans()) else []
     constants = draw(st.lists(st.sampled_from(Side), unique=True, max_size=2))
     return ObjectTransfer(
