@@ -14,7 +14,10 @@ import attrs
 from di_salesforce.engine._baseline import BaselineLike
 from di_salesforce.records import Side
 
-__all__ = ["BOUNCE_LIMIT", "Context", "EngineCapabilities", "Limits"]
+__all__ = ["BOUNCE_LIMIT", "ERASED", "Context", "EngineCapabilities", "Limits"]
+
+ERASED: Final = "erased"
+"""The cause of a tombstone of somebody who asked to be forgotten: it never expires."""
 
 BOUNCE_LIMIT: Final = 3
 """Rounds after which a field that two systems keep rewriting is held (ENGINE: law 9)."""

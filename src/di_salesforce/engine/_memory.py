@@ -20,7 +20,6 @@ from di_salesforce.records import UNSET, Side, UnsetType, Value, from_plain, to_
 
 __all__ = [
     "DAMAGE",
-    "ERASED",
     "FORMAT",
     "SIDES",
     "CoverageRecord",
@@ -44,9 +43,6 @@ FORMAT: Final = 1
 
 DAMAGE: Final = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError)
 """What reading plain data that is not what it should be may raise."""
-
-ERASED: Final = "erased"
-"""The cause of a tombstone of somebody who asked to be forgotten: it never expires."""
 
 KeyText = tuple[str, ...]
 """A normalised key: one text per key field."""

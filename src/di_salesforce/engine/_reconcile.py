@@ -14,10 +14,10 @@ import attrs
 from di_salesforce._lenses import function_name
 from di_salesforce.engine._actions import Action, Key, key_parts
 from di_salesforce.engine._baseline import BaselineLike
-from di_salesforce.engine._context import Context
+from di_salesforce.engine._context import ERASED, Context
 from di_salesforce.engine._lines import BoundTransfer
 from di_salesforce.engine._links import decide_link, observe_link
-from di_salesforce.engine._memory import ERASED, CoverageRecord, Life, LinkRecord, OpenItem, digest
+from di_salesforce.engine._memory import CoverageRecord, Life, LinkRecord, OpenItem, digest
 from di_salesforce.engine._needs import Need, Needs
 from di_salesforce.engine._observe import Lookup, SideView
 from di_salesforce.engine._part import Part
