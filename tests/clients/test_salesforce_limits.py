@@ -186,3 +186,38 @@ def test_a_page_that_fails_ahead_is_asked_for_again(fake: FakeSalesforce, make: 
     fake.inject(SERVER_BUSY, path="*-30", times=4)  # as often as one call is tried
     rows = make(prefetch=5).query_all("SELECT Id FROM Contact ORDER BY Id")
     assert [row["Id"] for row in rows] == ids
+
+
+# Ranges of ids ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [0, 10, 11, 137])
+def test_ranges_of_ids_give_the_same_rows(fake: FakeSalesforce, make: Make, count: int) -> None:
+    """Read in ranges side by side or page after page, a query gives the same rows."""
+    ids = fake.load("Contact", [{"LastName": f"N{number}"} for number in range(count)])
+    client = make(ranges=4)
+    rows = client.query_all("SELECT Id FROM Contact WHERE LastName LIKE 'N%'")
+    assert sorted(row["Id"] for row in rows) == sorted(ids)
+    assert len(fake.requests) <= -(-count // 10) + 9
+
+
+@pytest.mark.parametrize("kind", [SalesforceClient, AsyncSalesforceClient])
+def test_the_way_of_reading_is_told(kind: Any) -> None:
+    """A client says how it would read a query, and why, without sending anything."""
+    auth = AccessToken("http://127.0.0.1:1", "token")
+    assert "switched off" in str(kind(auth=auth).reading_way("SELECT Id FROM Contact"))
+    client = kind(auth=auth, ranges=4)
+    assert client.reading_way("SELECT Id FROM Contact").by_ranges
+    assert str(client.reading_way("SELECT Id FROM Contact LIMIT 1")).startswith("page after page")
+
+
+def test_rows_of_ranges_come_lazily(fake: FakeSalesforce) -> None:
+    """Going through rows holds the pages of one step: nothing is asked for that is not needed yet."""
+    fake.load("Contact", [{"LastName": f"N{number}"} for number in range(100)])
+    auth = AccessToken(fake.url, fake.access_token())
+    with SalesforceClient(auth=auth, ranges=3) as client:
+        rows = client.query("SELECT Id FROM Contact")
+        assert not fake.requests
+        next(rows)
+        assert len(fake.requests) == 1
+        assert len({row["Id"] for row in rows}) == 99

@@ -18,8 +18,10 @@ from di_salesforce.records import Side
 from di_salesforce.retry import RetryPolicy
 from di_salesforce.runners import AsyncRunner, Observer
 from di_salesforce.salesforce import _flows as flows
+from di_salesforce.salesforce import _query_flows as query_flows
 from di_salesforce.salesforce._auth import Auth
 from di_salesforce.salesforce._calls import HEADERS
+from di_salesforce.salesforce._ranges import ReadingWay
 from di_salesforce.salesforce._rows import record_reader
 from di_salesforce.salesforce._settings import Budget, Identity, Limit, Page, Settings, Usage
 from di_salesforce.salesforce._soql import Soql
@@ -48,6 +50,8 @@ class AsyncSalesforceClient(AsyncSalesforceChanges):
         retry: when and how often a call is repeated.
         parallel: calls in flight at once for work on many records.
         prefetch: pages of a query that are asked for at once; 1: each when the rows before it are used up.
+        ranges: ranges of record ids in which a query is read side by side, where `reading_way` says that it may be; 1:
+            one page after another.  Rows come in no certain order then.
         allow_duplicates: save records although a duplicate rule of the org warns of them (not in bulk).
         budget: how many calls this client may make, or up to which share of the org's daily allowance; then it stops
             with a `RateLimitError` whose `exhausted` is true.
@@ -68,6 +72,7 @@ class AsyncSalesforceClient(AsyncSalesforceChanges):
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - a frozen value
         parallel: int = 8,
         prefetch: int = 1,
+        ranges: int = 1,
         allow_duplicates: bool = False,
         budget: Budget | None = None,
         http_client: AsyncHttpClient | None = None,
@@ -79,6 +84,7 @@ class AsyncSalesforceClient(AsyncSalesforceChanges):
             retry=retry,
             parallel=parallel,
             prefetch=prefetch,
+            ranges=ranges,
             allow_duplicates=allow_duplicates,
         )
         self._meter = UsageMeter(budget)
@@ -263,12 +269,9 @@ class AsyncSalesforceClient(AsyncSalesforceChanges):
         include_deleted: bool,  # noqa: FBT001 - private
         batch_size: int | None,
     ) -> AsyncIterator[Any]:  # whatever was asked for
-        first = flows.first_page(*self.context, question, include_deleted=include_deleted, batch_size=batch_size)
-        page = await self.run(first)
-        for row in read(page):
-            yield row
-        while page.next_path is not None:
-            pages = await self.run(flows.following_pages(*self.context, page))
+        reading = query_flows.begin(self.settings, question, include_deleted=include_deleted, batch_size=batch_size)
+        while not reading.done:
+            pages, reading = await self.run(query_flows.next_pages(*self.context, reading))
             for page in pages:
                 for row in read(page):
                     yield row
@@ -294,6 +297,18 @@ class AsyncSalesforceClient(AsyncSalesforceChanges):
         return await self.run(
             flows.query_rows(*self.context, with_values(soql, **(params or {})), include_deleted=include_deleted)
         )
+
+    def reading_way(self, soql: LiteralString | Soql, params: Mapping[str, object] | None = None) -> ReadingWay:
+        """Tell how this client would read a query, in ranges of ids or page after page, and why; sends nothing.
+
+        Args:
+            soql: as for `query`.
+            params: as for `query`.
+
+        Raises:
+            ConfigurationError: text and values do not fit together.
+        """
+        return query_flows.chosen_way(self.settings, with_values(soql, **(params or {})))
 
     async def request(
         self,

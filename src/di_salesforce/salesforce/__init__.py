@@ -15,6 +15,7 @@ from di_salesforce.salesforce._bulk import Bulk, BulkJob, BulkResults
 from di_salesforce.salesforce._bulk_csv import CsvForm
 from di_salesforce.salesforce._changes import ChangeCursor, Changes, Deletions, Updates
 from di_salesforce.salesforce._events import ChangeEvent, ChangeKind, change_event
+from di_salesforce.salesforce._ranges import ReadingWay, reading_way
 from di_salesforce.salesforce._settings import Budget, Identity, Limit, Operation, RowError, RowResult, Settings, Usage
 from di_salesforce.salesforce._soql import Identifier, Soql, chunked_in, select, soql
 
@@ -37,6 +38,7 @@ __all__ = [
     "JWTBearer",
     "Limit",
     "Operation",
+    "ReadingWay",
     "RefreshToken",
     "RowError",
     "RowResult",
@@ -47,6 +49,7 @@ __all__ = [
     "UsernamePassword",
     "change_event",
     "chunked_in",
+    "reading_way",
     "select",
     "soql",
 ]

@@ -1,4 +1,4 @@
-"""Salesforce's work of one step and of several: questions, queries with their pages, single records.
+"""Salesforce's work of one step and of several: questions and single records.
 
 What may not go in here: sockets, sleeping, and anything that differs between the blocking and the async world.  Every
 flow takes the settings and the name of the connection first, so that any runner can carry it out.
@@ -6,8 +6,7 @@ flow takes the settings and the name of the connection first, so that any runner
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -22,21 +21,18 @@ from di_salesforce.exceptions import (
 from di_salesforce.records import Row, Side
 from di_salesforce.retry import with_retry
 from di_salesforce.salesforce import _calls as calls
-from di_salesforce.salesforce._many import all_or_raise, retrieve_many, write_collection
-from di_salesforce.salesforce._rows import parent_paths, plain_rows
+from di_salesforce.salesforce._many import retrieve_many, write_collection
+from di_salesforce.salesforce._query_flows import query_by_key, query_rows
+from di_salesforce.salesforce._rows import plain_rows
 from di_salesforce.salesforce._settings import Identity, Limit, Page, RowError, RowResult, Settings
-from di_salesforce.salesforce._soql import Soql, chunked_in, field_path, select
 from di_salesforce.schema import TableSchema
-from di_salesforce.wire import Call, Flow, HttpResponse, SendAll
+from di_salesforce.wire import Call, Flow, HttpResponse
 
 __all__ = [
     "check_access",
     "create",
     "delete",
     "describe",
-    "first_page",
-    "following_page",
-    "following_pages",
     "get",
     "identity",
     "limits",
@@ -141,106 +137,6 @@ def request(
     """Make any call, with the same log-in, retry and errors as all others."""
     call = calls.raw_call(settings, method, path, query=query, content=content, headers=headers, repeatable=repeatable)
     return _call(settings, connection, call)
-
-
-# Queries ----------------------------------------------------------------------------------------------------------
-
-
-def first_page(
-    settings: Settings,
-    connection: str,
-    query: Soql,
-    *,
-    include_deleted: bool = False,
-    batch_size: int | None = None,
-) -> Flow[Page]:
-    """Run a query and get its first page, with its child queries whole."""
-    call = calls.query_page(settings, query, include_deleted=include_deleted, batch_size=batch_size)
-    page = yield from _call(settings, connection, call)
-    return (yield from _with_children(settings, connection, page))
-
-
-def following_page(settings: Settings, connection: str, path: str) -> Flow[Page]:
-    """Get the page that an earlier one named, with its child queries whole."""
-    page = yield from _call(settings, connection, calls.next_page(path))
-    return (yield from _with_children(settings, connection, page))
-
-
-def following_pages(settings: Settings, connection: str, page: Page) -> Flow[list[Page]]:
-    """Get the page after one, and with `prefetch` some of those behind it, side by side, as long as they join up.
-
-    A page's name ends in the number of its first row, so the names of later pages can be guessed while all pages are of
-    one size.  Each page says where the next one begins: where that is not the guess, the rest is thrown away.
-    """
-    paths = _likely_paths(page, settings.prefetch)
-    answers: list[Page | DISalesforceError] = yield SendAll(
-        [following_page(settings, connection, path) for path in paths], at_most=settings.prefetch
-    )
-    pages: list[Page] = []
-    expected = page.next_path
-    for path, answer in zip(paths, answers, strict=True):
-        if path != expected:
-            break
-        if isinstance(answer, DISalesforceError):
-            if not pages:
-                raise answer
-            break  # it will be asked for by itself, and raise then if need be
-        pages.append(answer)
-        expected = answer.next_path
-    return pages
-
-
-def _likely_paths(page: Page, at_most: int) -> list[str]:
-    path = page.next_path or ""
-    found = re.fullmatch(r"(.*-)(\d+)", path)
-    if found is None or not page.records:
-        return [path]
-    offsets = range(int(found[2]), max(page.total, int(found[2]) + 1), len(page.records))
-    return [f"{found[1]}{offset}" for offset in offsets[:at_most]]
-
-
-def _with_children(settings: Settings, connection: str, page: Page) -> Flow[Page]:
-    """Fetch what did not fit into the page of the results of child queries, at every depth."""
-    open_results = list(calls.child_results(page.records)) if page.nested else []
-    while open_results:
-        result = open_results.pop()
-        while path := result.get("nextRecordsUrl"):
-            more = yield from _call(settings, connection, calls.next_page(path))
-            result["records"].extend(more.records)
-            result["nextRecordsUrl"] = more.next_path
-        open_results.extend(calls.child_results(result["records"]))
-    return page
-
-
-def query_rows(
-    settings: Settings, connection: str, query: Soql, *, include_deleted: bool = False
-) -> Flow[list[dict[str, Any]]]:  # rows, see `_rows.flat`
-    """Run a query to its end and give all of its rows."""
-    paths = parent_paths(query.text)
-    page = yield from first_page(settings, connection, query, include_deleted=include_deleted)
-    rows = [*plain_rows(page, paths)]  # a list of its own: it grows
-    while page.next_path is not None:
-        pages = yield from following_pages(settings, connection, page)
-        for page in pages:
-            rows += plain_rows(page, paths)
-    return rows
-
-
-def query_by_key(
-    settings: Settings,
-    connection: str,
-    sobject: str,
-    fields: Iterable[str],
-    *,
-    key: str,
-    values: Iterable[object],
-    where: Iterable[Soql] = (),
-) -> Flow[list[dict[str, Any]]]:  # rows, see `_rows.flat`
-    """Read the records whose key field holds one of many values, in queries that fit into a URL, side by side."""
-    text = select(sobject, fields, where=[Soql.trusted(f"{field_path(key)} IN :keys"), *where])
-    queries = chunked_in(text, "keys", values)
-    parts = yield SendAll([query_rows(settings, connection, query) for query in queries], at_most=settings.parallel)
-    return [row for part in all_or_raise(parts) for row in part]
 
 
 # Single records ---------------------------------------------------------------------------------------------------

@@ -49,6 +49,8 @@ class Settings:
         slice_size: records in one write, at most 200.
         prefetch: pages of a query that are asked for at once; 1: one after the other.  More than one guesses the names
             of pages, whose form is recorded but not documented [R]; a wrong guess costs a call, never a row.
+        ranges: ranges of ids in which a query that allows it (`reading_way`) is read side by side; 1: none.  Its rows
+            come in no certain order then, and it costs a call or two more.
         allow_duplicates: save records one by one and in collections although a duplicate rule of the org warns of them;
             a rule that blocks still does [D].
     """
@@ -61,6 +63,7 @@ class Settings:
     )
 
     prefetch: int = attrs.field(default=1, validator=attrs.validators.ge(1))
+    ranges: int = attrs.field(default=1, validator=attrs.validators.ge(1))
     allow_duplicates: bool = False
 
     def path(self, below: str) -> str:
