@@ -15,6 +15,7 @@
     │   ├── NotFoundError
     │   ├── InvalidRequestError             the request as a whole was refused
     │   ├── AmbiguousKeyError               an external id that several records hold; .matches
+    │   ├── StaleRecordError                the record changed since it was read; nothing was written
     │   ├── RecordLockedError               retryable
     │   ├── RateLimitError                  .retry_after; retryable unless the day's allowance is gone (.exhausted)
     │   ├── ServerError                     retryable
@@ -58,6 +59,7 @@ __all__ = [
     "RecordLockedError",
     "SchemaChangedError",
     "ServerError",
+    "StaleRecordError",
     "StoreError",
     "TimedOutError",
     "TransportError",
@@ -198,6 +200,10 @@ class AmbiguousKeyError(ApiError):
     def __init__(self, sentence: str, *, matches: Iterable[str] = (), **rest: Any) -> None:  # passed on to ApiError
         super().__init__(sentence, **rest)
         self.matches = tuple(matches)
+
+
+class StaleRecordError(ApiError):
+    """A conditional write came too late: the record was changed since it was read, and nothing was written."""
 
 
 class RecordLockedError(ApiError):

@@ -7,6 +7,7 @@ which decides.  The two loops differ by `await` and by how they do several thing
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -18,15 +19,18 @@ from typing import Any, Final, Protocol, TypeAlias, TypeVar, assert_never
 import attrs
 
 from di_salesforce.exceptions import ConfigurationError, DISalesforceError
+from di_salesforce.pacing import Pace, Turns
 from di_salesforce.wire import Flow, HttpRequest, HttpResponse, Local, Now, Renew, Send, SendAll, Sleep, Step, Ticks
 
 __all__ = [
     "AsyncConnection",
+    "AsyncPacedConnection",
     "AsyncRunner",
     "Clock",
     "Connection",
     "Exchange",
     "Observer",
+    "PacedConnection",
     "SyncRunner",
     "awaited_clock",
     "blocking_clock",
@@ -128,6 +132,79 @@ def _named(connections: Mapping[str, T], name: str) -> T:
     except KeyError:
         known = ", ".join(sorted(connections)) or "none"
         raise ConfigurationError(f"there is no connection named {name!r} (there are: {known})") from None
+
+
+class PacedConnection:
+    """A connection that keeps to a pace; for several threads.
+
+    Args:
+        connection: what it sends through.
+        pace: what may be asked of the service.
+        sleep: called with seconds.
+        clock: gives seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        pace: Pace,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._connection = connection
+        self._places = threading.Semaphore(pace.at_once) if pace.at_once is not None else contextlib.nullcontext()
+        self._turns, self._lock = Turns(pace.per_second), threading.Lock()
+        self._sleep, self._clock = sleep, clock
+
+    def send(self, request: HttpRequest, /) -> HttpResponse:
+        """Send a request when there is a place and it is its turn."""
+        with self._places:
+            with self._lock:
+                seconds = self._turns.wait(self._clock())
+            if seconds > 0:
+                self._sleep(seconds)
+            return self._connection.send(request)
+
+    def renew(self, stale: int, /) -> bool:
+        """Log in again; a log-in waits for no place."""
+        return self._connection.renew(stale)
+
+
+class AsyncPacedConnection:
+    """The same for asyncio.
+
+    Args:
+        connection: what it sends through.
+        pace: what may be asked of the service.
+        sleep: called with seconds, and awaited.
+        clock: gives seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        pace: Pace,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._connection = connection
+        self._places = asyncio.Semaphore(pace.at_once) if pace.at_once is not None else contextlib.nullcontext()
+        self._turns = Turns(pace.per_second)
+        self._sleep, self._clock = sleep, clock
+
+    async def send(self, request: HttpRequest, /) -> HttpResponse:
+        """Send a request when there is a place and it is its turn."""
+        async with self._places:
+            seconds = self._turns.wait(self._clock())
+            if seconds > 0:
+                await self._sleep(seconds)
+            return await self._connection.send(request)
+
+    async def renew(self, stale: int, /) -> bool:
+        """Log in again; a log-in waits for no place."""
+        return await self._connection.renew(stale)
 
 
 class _Stopped(BaseException):

@@ -29,11 +29,15 @@ class Credential(Protocol):
 
 @attrs.frozen
 class Session:
-    """A base URL without a slash at its end, and the credential for it; `renewal` replaces the log-in that made it."""
+    """A base URL without a slash at its end, and the credential for it.
+
+    `renewal` replaces the log-in that made it; `opened` is called once, when the connection has taken the session over.
+    """
 
     base_url: str
     credential: Credential = attrs.field(repr=False)
     renewal: LogIn | None = attrs.field(default=None, repr=False)
+    opened: Callable[[], None] | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen

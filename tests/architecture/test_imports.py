@@ -68,7 +68,10 @@ ROOMS = {
     ),
     "engine": Room(("engine",), rooms=PURE, outside=VALUES),
     "protocol": Room(
-        ("wire", "retry", "session", "_json_text"), rooms=PURE, outside=(*VALUES, "cattrs"), on_use=("msgspec",)
+        ("wire", "retry", "session", "pacing", "_json_text"),
+        rooms=PURE,
+        outside=(*VALUES, "cattrs"),
+        on_use=("msgspec",),
     ),
     "salesforce": Room(("salesforce",), rooms=(*PURE, "protocol"), outside=(*VALUES, "cattrs")),
     "dialog_insight": Room(("dialog_insight",), rooms=(*PURE, "protocol"), outside=(*VALUES, "cattrs")),

@@ -304,7 +304,7 @@ def test_a_key_that_is_refused_is_an_error() -> None:
     with (
         in_process.dialog_insight_client(fake) as known,
         DialogInsightClient(
-            id_key=fake.id_key, key="wrong", host="https://x.invalid", http_client=known.connection._given
+            id_key=fake.id_key, key="wrong", host="https://x.invalid", http_client=known._transport._given
         ) as client,
         pytest.raises(AuthenticationError),
     ):

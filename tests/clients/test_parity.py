@@ -15,6 +15,7 @@ TWINS = [
     ("di_salesforce.clients._dialog_insight", "Records", "di_salesforce.clients._dialog_insight_async:AsyncRecords"),
     ("di_salesforce.transports._httpx", "HttpxConnection", "AsyncHttpxConnection"),
     ("di_salesforce.runners", "SyncRunner", "AsyncRunner"),
+    ("di_salesforce.runners", "PacedConnection", "AsyncPacedConnection"),
 ]
 """Module, blocking class, async class (of the same module, or `module:class`)."""
 
@@ -48,7 +49,7 @@ def plain(value: Any) -> Any:
 def parameters(function: Any) -> list[tuple[str, Any, Any]]:
     found = inspect.signature(function).parameters.values()
     # The other world's clients, connections and ways to sleep are of another type by nature.
-    typed = {"client", "connections", "http_client", "sleep"}
+    typed = {"client", "connection", "connections", "http_client", "sleep"}
     return [(one.name, one.kind, None if one.name in typed else (one.default, str(one.annotation))) for one in found]
 
 

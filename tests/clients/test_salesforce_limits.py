@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from di_salesforce.clients import AsyncSalesforceClient, SalesforceClient
-from di_salesforce.exceptions import InvalidRequestError, RateLimitError, TransportError
+from di_salesforce.exceptions import InvalidRequestError, RateLimitError, StaleRecordError, TransportError
 from di_salesforce.retry import RetryPolicy
 from di_salesforce.salesforce import AccessToken, Budget
 from di_salesforce.testing._faults import LostAnswer, Meanwhile
@@ -120,9 +120,9 @@ def test_a_record_that_changed_since_is_not_written(make: Make) -> None:
         client.update("Contact", record_id, {"FirstName": "B"}, unchanged_since=NOON)
         now += timedelta(seconds=1)
         org.edit("Contact", record_id, FirstName="C")
-        with pytest.raises(InvalidRequestError) as caught:
+        with pytest.raises(StaleRecordError) as caught:
             client.update("Contact", record_id, {"FirstName": "D"}, unchanged_since=NOON)
-        assert caught.value.status == 412
+        assert (caught.value.status, caught.value.retryable) == (412, False)
         assert org.row("Contact", record_id)["FirstName"] == "C"
         client.update("Contact", record_id, {"FirstName": "E"}, unchanged_since=now)
         assert org.row("Contact", record_id)["FirstName"] == "E"

@@ -31,9 +31,10 @@ from di_salesforce.dialog_insight import _flows as flows
 from di_salesforce.dialog_insight._discovering import discover
 from di_salesforce.dialog_insight._verifying import verify
 from di_salesforce.exceptions import ConfigurationError, Problem
+from di_salesforce.pacing import Pace
 from di_salesforce.records import Row, Side, Value
 from di_salesforce.retry import RetryPolicy
-from di_salesforce.runners import Observer, SyncRunner
+from di_salesforce.runners import Connection, Observer, PacedConnection, SyncRunner
 from di_salesforce.schema import TableSchema
 from di_salesforce.session import Session, base_url
 from di_salesforce.transports._httpx import DEFAULT_TIMEOUT, HttpClient, HttpxConnection
@@ -216,6 +217,7 @@ class DialogInsightClient:
         host: `app.dialoginsight.com`, or `app.mydialoginsight.com` for accounts in France; a name or a base URL.
         capabilities: what is known of this account's service; the defaults claim nothing.
         retry: when and how often a call is repeated.
+        pace: how many requests may be under way at once, and how many may begin in a second.
         http_client: your own `httpx.Client` (or `AsyncClient`), with its proxies and certificates; you close it.
         timeout: seconds without a byte before a call is given up.
         observer: told of every exchange.
@@ -232,14 +234,16 @@ class DialogInsightClient:
         host: str = DEFAULT_HOST,
         capabilities: Capabilities | None = None,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - a frozen value
+        pace: Pace = Pace(),  # noqa: B008 - a frozen value
         http_client: HttpClient | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         observer: Observer | None = None,
     ) -> None:
         self.settings = Settings(capabilities or Capabilities(), retry)
-        self.connection = HttpxConnection(
+        self._transport = HttpxConnection(
             Side.DIALOG_INSIGHT, session(id_key, key, host), http_client=http_client, timeout=timeout
         )
+        self.connection: Connection = PacedConnection(self._transport, pace)
         self._runner = SyncRunner({CONNECTION: self.connection}, observer=observer)
 
     @classmethod
@@ -256,7 +260,7 @@ class DialogInsightClient:
         return cls(**{**environment(environ), **options})
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.connection!r})"
+        return f"{type(self).__name__}({self._transport!r})"
 
     @property
     def context(self) -> tuple[Settings, str]:
@@ -346,7 +350,7 @@ class DialogInsightClient:
 
     def close(self) -> None:
         """Close the connections to the service, unless they belong to an `http_client` of yours."""
-        self.connection.close()
+        self._transport.close()
 
     def __enter__(self) -> Self:
         return self

@@ -29,9 +29,10 @@ from di_salesforce.dialog_insight import (
 from di_salesforce.dialog_insight import _flows as flows
 from di_salesforce.dialog_insight._discovering import discover
 from di_salesforce.dialog_insight._verifying import verify
+from di_salesforce.pacing import Pace
 from di_salesforce.records import Row, Side, Value
 from di_salesforce.retry import RetryPolicy
-from di_salesforce.runners import AsyncRunner, Observer
+from di_salesforce.runners import AsyncConnection, AsyncPacedConnection, AsyncRunner, Observer
 from di_salesforce.schema import TableSchema
 from di_salesforce.transports._httpx import DEFAULT_TIMEOUT, AsyncHttpClient, AsyncHttpxConnection
 from di_salesforce.wire import Flow
@@ -196,6 +197,7 @@ class AsyncDialogInsightClient:
         host: `app.dialoginsight.com`, or `app.mydialoginsight.com` for accounts in France; a name or a base URL.
         capabilities: what is known of this account's service; the defaults claim nothing.
         retry: when and how often a call is repeated.
+        pace: how many requests may be under way at once, and how many may begin in a second.
         http_client: your own `httpx.Client` (or `AsyncClient`), with its proxies and certificates; you close it.
         timeout: seconds without a byte before a call is given up.
         observer: told of every exchange.
@@ -212,14 +214,16 @@ class AsyncDialogInsightClient:
         host: str = DEFAULT_HOST,
         capabilities: Capabilities | None = None,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - a frozen value
+        pace: Pace = Pace(),  # noqa: B008 - a frozen value
         http_client: AsyncHttpClient | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         observer: Observer | None = None,
     ) -> None:
         self.settings = Settings(capabilities or Capabilities(), retry)
-        self.connection = AsyncHttpxConnection(
+        self._transport = AsyncHttpxConnection(
             Side.DIALOG_INSIGHT, session(id_key, key, host), http_client=http_client, timeout=timeout
         )
+        self.connection: AsyncConnection = AsyncPacedConnection(self._transport, pace)
         self._runner = AsyncRunner({CONNECTION: self.connection}, observer=observer)
 
     @classmethod
@@ -236,7 +240,7 @@ class AsyncDialogInsightClient:
         return cls(**{**environment(environ), **options})
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.connection!r})"
+        return f"{type(self).__name__}({self._transport!r})"
 
     @property
     def context(self) -> tuple[Settings, str]:
@@ -326,7 +330,7 @@ class AsyncDialogInsightClient:
 
     async def close(self) -> None:
         """Close the connections to the service, unless they belong to an `http_client` of yours."""
-        await self.connection.close()
+        await self._transport.close()
 
     async def __aenter__(self) -> Self:
         return self

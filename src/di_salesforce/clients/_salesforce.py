@@ -15,9 +15,10 @@ from typing import Any, Final, LiteralString, Self, TypeVar, overload
 
 from di_salesforce.clients._salesforce_budget import SalesforceConnection, UsageMeter
 from di_salesforce.clients._salesforce_changes import SalesforceChanges
+from di_salesforce.pacing import Pace
 from di_salesforce.records import Side
 from di_salesforce.retry import RetryPolicy
-from di_salesforce.runners import Observer, SyncRunner
+from di_salesforce.runners import Connection, Observer, PacedConnection, SyncRunner
 from di_salesforce.salesforce import _flows as flows
 from di_salesforce.salesforce import _query_flows as query_flows
 from di_salesforce.salesforce._auth import AccessToken, Auth, RefreshToken, auth_from_env
@@ -82,9 +83,11 @@ class SalesforceClient(SalesforceChanges):
         prefetch: pages of a query that are asked for at once; 1: each when the rows before it are used up.
         ranges: ranges of record ids in which a query is read side by side, where `reading_way` says that it may be; 1:
             one page after another.  Rows come in no certain order then.
+        bulk_from: records from which on `write` makes bulk jobs of them; None: never.
         allow_duplicates: save records although a duplicate rule of the org warns of them (not in bulk).
         budget: how many calls this client may make, or up to which share of the org's daily allowance; then it stops
             with a `RateLimitError` whose `exhausted` is true.
+        pace: how many requests may be under way at once, and how many may begin in a second.
         http_client: your own `httpx.Client`, with its proxies and certificates; you close it.  Log-ins through
             simple-salesforce do not use it.
         timeout: seconds without a byte before a call is given up.
@@ -103,8 +106,10 @@ class SalesforceClient(SalesforceChanges):
         parallel: int = 8,
         prefetch: int = 1,
         ranges: int = 1,
+        bulk_from: int | None = 10_000,
         allow_duplicates: bool = False,
         budget: Budget | None = None,
+        pace: Pace = Pace(),  # noqa: B008 - a frozen value
         http_client: HttpClient | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         observer: Observer | None = None,
@@ -115,11 +120,12 @@ class SalesforceClient(SalesforceChanges):
             parallel=parallel,
             prefetch=prefetch,
             ranges=ranges,
+            bulk_from=bulk_from,
             allow_duplicates=allow_duplicates,
         )
         self._meter = UsageMeter(budget)
         self._timeout = timeout
-        self.connection = SalesforceConnection(
+        self._transport = SalesforceConnection(
             Side.SALESFORCE,
             opening(auth, self.settings, timeout),
             http_client=http_client,
@@ -127,6 +133,7 @@ class SalesforceClient(SalesforceChanges):
             headers=HEADERS,
             meter=self._meter,
         )
+        self.connection: Connection = PacedConnection(self._transport, pace)
         self._runner = SyncRunner({CONNECTION: self.connection}, observer=observer)
 
     @classmethod
@@ -168,10 +175,10 @@ class SalesforceClient(SalesforceChanges):
         Raises:
             AuthenticationError: the log-in was refused.
         """
-        return guests.guest(self.connection.session(), self.settings.api_version, self._timeout)
+        return guests.guest(self._transport.session(), self.settings.api_version, self._timeout)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.connection!r}, api_version={self.settings.api_version!r})"
+        return f"{type(self).__name__}({self._transport!r}, api_version={self.settings.api_version!r})"
 
     @property
     def context(self) -> tuple[Settings, str]:
@@ -377,7 +384,7 @@ class SalesforceClient(SalesforceChanges):
 
     def close(self) -> None:
         """Close the connections to the service, unless they belong to an `http_client` of yours."""
-        self.connection.close()
+        self._transport.close()
 
     def __enter__(self) -> Self:
         return self

@@ -14,9 +14,10 @@ from typing import Any, LiteralString, Self, TypeVar, overload
 from di_salesforce.clients._salesforce import CONNECTION, adopted, environment, opening
 from di_salesforce.clients._salesforce_budget import AsyncSalesforceConnection, UsageMeter
 from di_salesforce.clients._salesforce_changes_async import AsyncSalesforceChanges
+from di_salesforce.pacing import Pace
 from di_salesforce.records import Side
 from di_salesforce.retry import RetryPolicy
-from di_salesforce.runners import AsyncRunner, Observer
+from di_salesforce.runners import AsyncConnection, AsyncPacedConnection, AsyncRunner, Observer
 from di_salesforce.salesforce import _flows as flows
 from di_salesforce.salesforce import _query_flows as query_flows
 from di_salesforce.salesforce._auth import Auth
@@ -52,9 +53,11 @@ class AsyncSalesforceClient(AsyncSalesforceChanges):
         prefetch: pages of a query that are asked for at once; 1: each when the rows before it are used up.
         ranges: ranges of record ids in which a query is read side by side, where `reading_way` says that it may be; 1:
             one page after another.  Rows come in no certain order then.
+        bulk_from: records from which on `write` makes bulk jobs of them; None: never.
         allow_duplicates: save records although a duplicate rule of the org warns of them (not in bulk).
         budget: how many calls this client may make, or up to which share of the org's daily allowance; then it stops
             with a `RateLimitError` whose `exhausted` is true.
+        pace: how many requests may be under way at once, and how many may begin in a second.
         http_client: your own `httpx.AsyncClient`, with its proxies and certificates; you close it.  Log-ins through
             simple-salesforce do not use it.
         timeout: seconds without a byte before a call is given up.
@@ -73,8 +76,10 @@ class AsyncSalesforceClient(AsyncSalesforceChanges):
         parallel: int = 8,
         prefetch: int = 1,
         ranges: int = 1,
+        bulk_from: int | None = 10_000,
         allow_duplicates: bool = False,
         budget: Budget | None = None,
+        pace: Pace = Pace(),  # noqa: B008 - a frozen value
         http_client: AsyncHttpClient | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         observer: Observer | None = None,
@@ -85,11 +90,12 @@ class AsyncSalesforceClient(AsyncSalesforceChanges):
             parallel=parallel,
             prefetch=prefetch,
             ranges=ranges,
+            bulk_from=bulk_from,
             allow_duplicates=allow_duplicates,
         )
         self._meter = UsageMeter(budget)
         self._timeout = timeout
-        self.connection = AsyncSalesforceConnection(
+        self._transport = AsyncSalesforceConnection(
             Side.SALESFORCE,
             opening(auth, self.settings, timeout),
             http_client=http_client,
@@ -97,6 +103,7 @@ class AsyncSalesforceClient(AsyncSalesforceChanges):
             headers=HEADERS,
             meter=self._meter,
         )
+        self.connection: AsyncConnection = AsyncPacedConnection(self._transport, pace)
         self._runner = AsyncRunner({CONNECTION: self.connection}, observer=observer)
 
     @classmethod
@@ -138,10 +145,10 @@ class AsyncSalesforceClient(AsyncSalesforceChanges):
         Raises:
             AuthenticationError: the log-in was refused.
         """
-        return guests.guest(await self.connection.session(), self.settings.api_version, self._timeout)
+        return guests.guest(await self._transport.session(), self.settings.api_version, self._timeout)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.connection!r}, api_version={self.settings.api_version!r})"
+        return f"{type(self).__name__}({self._transport!r}, api_version={self.settings.api_version!r})"
 
     @property
     def context(self) -> tuple[Settings, str]:
@@ -348,7 +355,7 @@ class AsyncSalesforceClient(AsyncSalesforceChanges):
 
     async def close(self) -> None:
         """Close the connections to the service, unless they belong to an `http_client` of yours."""
-        await self.connection.close()
+        await self._transport.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -12,11 +12,13 @@ from typing import Any, LiteralString
 from di_salesforce.clients._salesforce_records import SalesforceRecords
 from di_salesforce.records import Row
 from di_salesforce.salesforce import _bulk_flows as flows
+from di_salesforce.salesforce import _write_flows as write_flows
 from di_salesforce.salesforce._bulk import Bulk, BulkJob, BulkPage, BulkResults, reader_of
 from di_salesforce.salesforce._bulk_flows import OnJob
 from di_salesforce.salesforce._settings import Operation, RowResult
 from di_salesforce.salesforce._soql import Soql
 from di_salesforce.salesforce._soql import soql as with_values
+from di_salesforce.salesforce._write_flows import WriteReport
 from di_salesforce.schema import TableSchema
 from di_salesforce.wire import Flow
 
@@ -25,6 +27,44 @@ __all__ = ["SalesforceBulk"]
 
 class SalesforceBulk(SalesforceRecords):
     """What a Salesforce client does through Bulk API 2.0."""
+
+    def write(
+        self,
+        sobject: str,
+        operation: Operation,
+        rows: Iterable[Row],
+        *,
+        key: str = "",
+        bulk: Bulk = Bulk(),  # noqa: B008 - a frozen value
+        together: str = "",
+        on_job: OnJob | None = None,
+    ) -> WriteReport:
+        """Write any number of records the way that their number asks for: by collections, or in bulk jobs.
+
+        From `bulk_from` records on (a setting of the client) they go in bulk, as far as that can tie results to rows.
+
+        Args:
+            sobject: their object's API name.
+            operation: "create", "update", "upsert" or "delete".
+            rows: by API name; an update and a delete need `Id`.
+            key: of an upsert its external id; of a create a column with a value of its own in each row, without which
+                none is made in bulk.
+            bulk: how bulk work is cut into jobs and waited for.
+            together: a lookup; rows that share it go into the same job.
+            on_job: told of each job as soon as it is made.
+
+        Returns:
+            A result for each row, in order, the way that was taken and the reason.
+
+        Raises:
+            ConfigurationError: an upsert without a key; nothing was sent.
+            ApiError, TransportError: nothing was accepted, and no record is in doubt.
+        """
+        return self.run(
+            write_flows.write(
+                *self.context, sobject, operation, rows, key=key, bulk=bulk, together=together, on_job=on_job
+            )
+        )
 
     def bulk_ingest(
         self,

@@ -79,7 +79,7 @@ class AsyncSalesforceRecords(ABC):
         Raises:
             ConversionError: a value has no form in JSON; nothing was sent.
             NotFoundError: the record is not there any more.
-            InvalidRequestError: with status 412, the record was changed since; nothing was written.
+            StaleRecordError: the record was changed since; nothing was written.
             ApiError, TransportError: the service refused, or did not answer (see `.may_have_applied`).
         """
         await self.run(flows.update(*self.context, sobject, record_id, values, unchanged_since=unchanged_since))

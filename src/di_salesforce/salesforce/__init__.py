@@ -18,6 +18,7 @@ from di_salesforce.salesforce._events import ChangeEvent, ChangeKind, change_eve
 from di_salesforce.salesforce._ranges import ReadingWay, reading_way
 from di_salesforce.salesforce._settings import Budget, Identity, Limit, Operation, RowError, RowResult, Settings, Usage
 from di_salesforce.salesforce._soql import Identifier, Soql, chunked_in, select, soql
+from di_salesforce.salesforce._write_flows import WriteReport, WriteWay
 
 __all__ = [
     "AccessToken",
@@ -47,6 +48,8 @@ __all__ = [
     "Updates",
     "Usage",
     "UsernamePassword",
+    "WriteReport",
+    "WriteWay",
     "change_event",
     "chunked_in",
     "reading_way",

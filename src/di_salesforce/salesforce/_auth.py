@@ -6,6 +6,7 @@ What may not go in here: sockets, files and the process environment.  What needs
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 from urllib.parse import urlencode
@@ -158,19 +159,24 @@ class _Form:
 class RefreshToken:
     """A token that buys access tokens: for applications to which a person once gave access.
 
-    A new refresh token that comes with an answer replaces the old one for as long as the client lives.
+    A new refresh token that comes with an answer replaces the old one for as long as the client lives; `on_rotation`
+    is how it outlives the client.
 
     Args:
         refresh_token: the token.
         client_id: the app's consumer key.
         client_secret: its consumer secret, where it has one.
         domain: `login.salesforce.com`, `test.salesforce.com` or the org's My Domain host.
+        on_rotation: given each new refresh token, to be kept in place of the old one, which may be good no longer;
+            called from the thread that logged in (for async clients: in one).  What it raises reaches whoever made the
+            call; the client goes on with the new token.
     """
 
     refresh_token: str = attrs.field(repr=False, validator=_filled)
     client_id: str = attrs.field(repr=False, validator=_filled)
     client_secret: str = attrs.field(default="", repr=False)
     domain: str = attrs.field(default=_LOG_IN_HOST, converter=_host)
+    on_rotation: Callable[[str], None] | None = attrs.field(default=None, repr=False, eq=False, kw_only=True)
 
     def log_in(self) -> LogInCall:
         """Give the call that buys an access token."""
@@ -194,9 +200,12 @@ class RefreshToken:
         token, instance, fresh = (known.get(name) for name in ("access_token", "instance_url", "refresh_token"))
         if not isinstance(token, str) or not isinstance(instance, str):
             raise unreadable(request, response, "no access token in it")
-        renewal = attrs.evolve(self, refresh_token=fresh).log_in() if isinstance(fresh, str) and fresh.strip() else None
+        renewal, opened = None, None
+        if isinstance(fresh, str) and fresh.strip() not in ("", self.refresh_token):
+            renewal = attrs.evolve(self, refresh_token=fresh).log_in()
+            opened = functools.partial(self.on_rotation, fresh) if self.on_rotation is not None else None
         try:
-            return Session(base_url(instance), Bearer(token), renewal)
+            return Session(base_url(instance), Bearer(token), renewal, opened)
         except ConfigurationError:
             pass
         raise unreadable(request, response, "its instance is no host")
@@ -240,7 +249,7 @@ _ENV_FORMS: Final = (
     _EnvForm(
         ("SALESFORCE_REFRESH_TOKEN", "SALESFORCE_CLIENT_ID"),
         ("SALESFORCE_CLIENT_SECRET", "SALESFORCE_DOMAIN"),
-        lambda given: RefreshToken(**given),
+        lambda given: RefreshToken(**given, on_rotation=None),
     ),
     _EnvForm(
         ("SALESFORCE_USERNAME", "SALESFORCE_CLIENT_ID", "SALESFORCE_PRIVATE_KEY"),

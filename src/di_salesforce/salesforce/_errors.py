@@ -23,6 +23,7 @@ from di_salesforce.exceptions import (
     RateLimitError,
     RecordLockedError,
     ServerError,
+    StaleRecordError,
     UnexpectedResponseError,
 )
 from di_salesforce.records import Side
@@ -103,7 +104,9 @@ _BY_STATUS: Final[Mapping[int, _Meaning]] = {
     401: _Meaning(AuthenticationError, "the session has ended or the token is wrong; log in again"),
     403: _Meaning(PermissionDeniedError, "the user may not do this; check the user's permissions"),
     404: _Meaning(NotFoundError, "there is no such record, object or resource; check the name and the API version"),
-    412: _Meaning(InvalidRequestError, "the record has changed since (a precondition of the request does not hold)"),
+    412: _Meaning(
+        StaleRecordError, "the record has changed since (a precondition of the request does not hold); read it again"
+    ),
     414: _Meaning(InvalidRequestError, "the query is too long for a URL; split it (`chunked_in`)"),
     420: _Meaning(NotFoundError, "the org is gone: a deleted or expired scratch org answers so"),
     429: _Meaning(RateLimitError, "too many calls at once"),

@@ -38,6 +38,14 @@ def _version(value: str) -> str:
     return text
 
 
+_BULK_FROM: Final[int | None] = 10_000  # fifty calls of collections: about where a job's own overhead is made up for
+
+
+def _at_least_one(_: object, attribute: attrs.Attribute[int | None], value: int | None) -> None:
+    if value is not None and value < 1:
+        raise ConfigurationError(f"{attribute.name} must be at least 1, not {value}")
+
+
 @attrs.frozen(kw_only=True)
 class Settings:
     """How calls are made: the API version, what is repeated, and how many slices travel at once.
@@ -51,6 +59,8 @@ class Settings:
             of pages, whose form is recorded but not documented [R]; a wrong guess costs a call, never a row.
         ranges: ranges of ids in which a query that allows it (`reading_way`) is read side by side; 1: none.  Its rows
             come in no certain order then, and it costs a call or two more.
+        bulk_from: records from which on `write` makes bulk jobs of them; 10,000 are 50 calls of collections.  None: in
+            no case.
         allow_duplicates: save records one by one and in collections although a duplicate rule of the org warns of them;
             a rule that blocks still does [D].
     """
@@ -64,6 +74,7 @@ class Settings:
 
     prefetch: int = attrs.field(default=1, validator=attrs.validators.ge(1))
     ranges: int = attrs.field(default=1, validator=attrs.validators.ge(1))
+    bulk_from: int | None = attrs.field(default=_BULK_FROM, validator=_at_least_one)
     allow_duplicates: bool = False
 
     def path(self, below: str) -> str:

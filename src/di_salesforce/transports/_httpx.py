@@ -255,7 +255,10 @@ class HttpxConnection(_Common):
         except DISalesforceError as error:
             self._failed(error)
             raise
-        return self._opened(session)
+        state = self._opened(session)
+        if session.opened is not None:
+            session.opened()
+        return state
 
     def _exchange(self, request: HttpRequest, session: Session) -> httpx.Response:
         arguments = self._arguments(request, session)
@@ -364,7 +367,10 @@ class AsyncHttpxConnection(_Common):
         except DISalesforceError as error:
             self._failed(error)
             raise
-        return self._opened(session)
+        state = self._opened(session)
+        if session.opened is not None:
+            await asyncio.to_thread(session.opened)
+        return state
 
     async def _exchange(self, request: HttpRequest, session: Session) -> httpx.Response:
         arguments = self._arguments(request, session)
