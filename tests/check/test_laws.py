@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import tomllib
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -216,7 +218,10 @@ def test_check_answers_for_any_integration(
 def test_resolved_leaves_no_line_without_a_converter(
     transfer: ObjectTransfer, salesforce: TableSchema | None, dialog_insight: TableSchema | None
 ) -> None:
-    """Every line but a translated lookup gets a converter, declared ones stay, and resolving again changes nothing."""
+    """Every line but a translated lookup gets a converter, declared ones stay, and resolving again changes nothing.
+
+    What was filled in is saved and read again exactly, as data, as JSON and as TOML.
+    """
     if transfer.project is not None and transfer.project.time_zone == "Mars/Olympus":
         transfer = attrs.evolve(transfer, project=attrs.evolve(transfer.project, time_zone="UTC"))
     resolved = transfer.resolved(salesforce, dialog_insight)
@@ -226,6 +231,11 @@ def test_resolved_leaves_no_line_without_a_converter(
         assert before.converter in (None, after.converter)
     assert resolved.resolved(salesforce, dialog_insight) == resolved
     assert resolved.resolved() == resolved
+    if any(getattr(line.converter, "kind", "") == "pair" for line in transfer.lines):
+        return  # functions without a registered name cannot be saved, which is told
+    whole = Integration([resolved])
+    assert Integration.from_dict(json.loads(json.dumps(whole.to_dict()))) == whole
+    assert Integration.from_dict(tomllib.loads(whole.to_toml())) == whole
 
 
 NATIVE: dict[tuple[Side, FieldType], list[Value]] = {
