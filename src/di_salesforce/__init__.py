@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from di_salesforce import converters, exceptions
 from di_salesforce._check import check
 from di_salesforce._drift import schema_changes
+from di_salesforce._findings import Finding, Findings, Severity
 from di_salesforce._suggest import suggest_transfer
 from di_salesforce._typed_module import typed_module
 from di_salesforce.engine import Baseline, Outcome, Plan, Settlement, Snapshot, SyncReport, reconcile, settle
@@ -60,6 +61,8 @@ __all__ = [
     "FieldMapping",
     "FieldSchema",
     "FieldType",
+    "Finding",
+    "Findings",
     "Integration",
     "MemoryStore",
     "ObjectTransfer",
@@ -74,6 +77,7 @@ __all__ = [
     "SQLiteStore",
     "SalesforceClient",
     "Settlement",
+    "Severity",
     "Side",
     "Snapshot",
     "SyncReport",
