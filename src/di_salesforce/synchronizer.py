@@ -7,16 +7,18 @@ method over the flows of `synchronizing`; they differ by `await`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from di_salesforce._check import Findings
-from di_salesforce.engine import Plan, SyncReport
+from di_salesforce.dialog_insight import WebhookEvent
+from di_salesforce.engine import Plan, Snapshot, SyncReport
 from di_salesforce.engine._actions import Key
 from di_salesforce.mapping import Integration
 from di_salesforce.protocols import Progress
+from di_salesforce.records import Side
 from di_salesforce.runners import AsyncRunner, Clock, SyncRunner, awaited_clock, blocking_clock
 from di_salesforce.stores import Store
 from di_salesforce.synchronizing._comparing import Comparison
@@ -50,6 +52,9 @@ class Synchronizer(SynchronizerBase):
         store: Where the memory is kept; it belongs to one org.
         fresh_for: A plan older than this is checked against both services before it is applied.
         lease: How long a run that died without a word keeps others out of the store; a run that lives prolongs it.
+        full_every: How often a side is read in full: one period for both, or by side (a side left out: at every run).
+            In between, Salesforce is asked for what changed since the last run, and Dialog Insight for the contacts
+            that come up by key or by `notify`: there nothing tells what changed.
         clock: A time of its own, for tests and simulations.
 
     Raises:
@@ -69,9 +74,10 @@ class Synchronizer(SynchronizerBase):
         store: Store,
         fresh_for: timedelta = FRESH_FOR,
         lease: timedelta = LEASE,
+        full_every: timedelta | Mapping[Side, timedelta] = timedelta(0),
         clock: Clock | None = None,
     ) -> None:
-        super().__init__(integration, store, (salesforce, dialog_insight), fresh_for, lease)
+        super().__init__(integration, store, (salesforce, dialog_insight), fresh_for, lease, full_every)
         self._runner = SyncRunner(self._connections, observer=self._calls.note, **blocking_clock(clock))
 
     def _leased(self, do: Callable[[UnderWay], Flow[SyncReport]]) -> SyncReport:
@@ -93,12 +99,22 @@ class Synchronizer(SynchronizerBase):
         """
         return self._runner.run(self._check())
 
-    def plan(self, *transfers: str, keys: Sequence[Key] | None = None, progress: Progress | None = None) -> Plan:
+    def plan(
+        self,
+        *transfers: str,
+        keys: Sequence[Key] | None = None,
+        salesforce: Snapshot | None = None,
+        dialog_insight: Snapshot | None = None,
+        progress: Progress | None = None,
+    ) -> Plan:
         """Read both sides and plan what would bring them into agreement; writes nothing.
 
         Args:
             transfers: Names; none: all.
             keys: Only records with these keys (a value, or a tuple of several).
+            salesforce: Rows of your own in place of a reading, of one transfer: an export, say, as
+                `Snapshot.complete(rows, as_of=...)`; what it does not tell is still looked up.
+            dialog_insight: Likewise.
             progress: Told of the phases: name, done, total (0: not known yet).
 
         Returns:
@@ -109,7 +125,8 @@ class Synchronizer(SynchronizerBase):
             EmptySideError: A side that holds linked records answered with none.
             ApiError, TransportError: A service refused, or did not answer.
         """
-        return self._runner.run(self._plan(transfers, keys, progress))
+        given = {Side.SALESFORCE: salesforce, Side.DIALOG_INSIGHT: dialog_insight}
+        return self._runner.run(self._plan(transfers, keys, progress, given))
 
     def apply(self, plan: Plan, progress: Progress | None = None) -> SyncReport:
         """Carry out exactly this plan, read back what the services kept, and remember it.
@@ -176,6 +193,19 @@ class Synchronizer(SynchronizerBase):
         """
         return self._runner.run(self._compare(transfers, progress))
 
+    def notify(self, events: Iterable[WebhookEvent]) -> int:
+        """Keep what webhooks tell, for the next run to read those contacts again; nothing is asked or trusted.
+
+        Call it from the handler that Dialog Insight posts to, with what `parse_webhook` gave.
+
+        Args:
+            events: In any order; tests and repeated ones do no harm.
+
+        Returns:
+            How many contacts were noted, once for each transfer that they concern.
+        """
+        return self._runner.run(self._notify(events))
+
     def resolved(self) -> Integration:
         """Give the integration with every converter filled in from both live schemas."""
         return self._runner.run(self._resolved())
@@ -235,6 +265,9 @@ class AsyncSynchronizer(SynchronizerBase):
         store: Where the memory is kept; it belongs to one org.
         fresh_for: A plan older than this is checked against both services before it is applied.
         lease: How long a run that died without a word keeps others out of the store; a run that lives prolongs it.
+        full_every: How often a side is read in full: one period for both, or by side (a side left out: at every run).
+            In between, Salesforce is asked for what changed since the last run, and Dialog Insight for the contacts
+            that come up by key or by `notify`: there nothing tells what changed.
         clock: A time of its own, for tests and simulations.
 
     Raises:
@@ -250,9 +283,10 @@ class AsyncSynchronizer(SynchronizerBase):
         store: Store,
         fresh_for: timedelta = FRESH_FOR,
         lease: timedelta = LEASE,
+        full_every: timedelta | Mapping[Side, timedelta] = timedelta(0),
         clock: Clock | None = None,
     ) -> None:
-        super().__init__(integration, store, (salesforce, dialog_insight), fresh_for, lease)
+        super().__init__(integration, store, (salesforce, dialog_insight), fresh_for, lease, full_every)
         self._runner = AsyncRunner(self._connections, observer=self._calls.note, **awaited_clock(clock))
 
     async def _leased(self, do: Callable[[UnderWay], Flow[SyncReport]]) -> SyncReport:
@@ -266,8 +300,16 @@ class AsyncSynchronizer(SynchronizerBase):
     async def check(self) -> Findings:
         return await self._runner.run(self._check())
 
-    async def plan(self, *transfers: str, keys: Sequence[Key] | None = None, progress: Progress | None = None) -> Plan:
-        return await self._runner.run(self._plan(transfers, keys, progress))
+    async def plan(
+        self,
+        *transfers: str,
+        keys: Sequence[Key] | None = None,
+        salesforce: Snapshot | None = None,
+        dialog_insight: Snapshot | None = None,
+        progress: Progress | None = None,
+    ) -> Plan:
+        given = {Side.SALESFORCE: salesforce, Side.DIALOG_INSIGHT: dialog_insight}
+        return await self._runner.run(self._plan(transfers, keys, progress, given))
 
     async def apply(self, plan: Plan, progress: Progress | None = None) -> SyncReport:
         return await self._leased(lambda run: self._apply(run, plan, progress))
@@ -286,6 +328,9 @@ class AsyncSynchronizer(SynchronizerBase):
 
     async def compare(self, *transfers: str, progress: Progress | None = None) -> Comparison:
         return await self._runner.run(self._compare(transfers, progress))
+
+    async def notify(self, events: Iterable[WebhookEvent]) -> int:
+        return await self._runner.run(self._notify(events))
 
     async def resolved(self) -> Integration:
         return await self._runner.run(self._resolved())
@@ -306,5 +351,5 @@ class AsyncSynchronizer(SynchronizerBase):
 
 
 # One text for both twins: a copy would drift.
-for _name in ("check", "plan", "apply", "run", "compare", "resolved", "schema_changes", "accept_schemas"):
+for _name in ("check", "plan", "apply", "run", "compare", "notify", "resolved", "schema_changes", "accept_schemas"):
     getattr(AsyncSynchronizer, _name).__doc__ = getattr(Synchronizer, _name).__doc__

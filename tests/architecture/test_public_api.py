@@ -171,9 +171,9 @@ NAMES = frozenset(
 
 NOT_YET_BUILT = frozenset(
     """
-    AsyncSynchronizer.cost AsyncSynchronizer.failed AsyncSynchronizer.history AsyncSynchronizer.notify
+    AsyncSynchronizer.cost AsyncSynchronizer.failed AsyncSynchronizer.history
     AsyncSynchronizer.status AsyncSynchronizer.undo
-    Synchronizer.cost Synchronizer.failed Synchronizer.history Synchronizer.notify
+    Synchronizer.cost Synchronizer.failed Synchronizer.history
     Synchronizer.status Synchronizer.undo engine.Plan.resolve_matches
     """.split()
 )

@@ -116,6 +116,7 @@ def test_an_older_format_is_migrated(store: PostgresStore, postgres: str) -> Non
     for sql in (
         "DROP TABLE journal",
         "DROP TABLE noted",
+        "DROP TABLE hints",
         "ALTER TABLE runs DROP COLUMN run_id",
         "UPDATE meta SET value = '1' WHERE name = 'format'",
     ):

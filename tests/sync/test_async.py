@@ -74,7 +74,7 @@ def test_a_plan_of_one_can_be_applied_by_the_other(world: World) -> None:
     assert world.sync().plan().writes == ()
 
 
-METHODS = ["check", "plan", "apply", "run", "compare", "resolved", "schema_changes", "accept_schemas"]
+METHODS = ["notify", "check", "plan", "apply", "run", "compare", "resolved", "schema_changes", "accept_schemas"]
 
 
 @pytest.mark.parametrize("name", METHODS)

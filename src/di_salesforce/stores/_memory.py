@@ -6,7 +6,7 @@ What may not go in here: deciding, and what every store must do (`_protocol.py`)
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -35,6 +35,8 @@ class MemoryStore:
         self._runs: dict[str, RunRecord] = {}
         self._intents: dict[str, Intent] = {}
         self._schemas: dict[str, dict[Side, TableSchema]] = {}
+        self._hints: dict[str, dict[int, str]] = {}
+        self._hinted = 0
         self._lease: Lease | None = None
 
     def belong_to(self, owner: Owner, *, claim: bool = True) -> None:
@@ -118,6 +120,24 @@ class MemoryStore:
         """Keep what a transfer's tables look like, for the next run to compare; sides that are not given stay."""
         with self._lock:
             self._schemas[transfer] = {**self._schemas.get(transfer, {}), **schemas}
+
+    def hint(self, transfer: str, ids: Iterable[str]) -> None:
+        """Keep ids of Dialog Insight contacts that the next run is to read again."""
+        with self._lock:
+            for record_id in ids:
+                self._hinted += 1
+                self._hints.setdefault(transfer, {})[self._hinted] = record_id
+
+    def hints(self, transfer: str) -> Mapping[int, str]:
+        """Give the ids that were hinted at and not read since, each under its own number."""
+        with self._lock:
+            return dict(self._hints.get(transfer, {}))
+
+    def heard(self, transfer: str, numbers: Collection[int]) -> None:
+        """Drop the hints of these numbers: their contacts were read."""
+        with self._lock:
+            for number in numbers:
+                self._hints.get(transfer, {}).pop(number, None)
 
     def acquire(self, holder: str, *, now: datetime, until: datetime) -> None:
         """Take the lease, or prolong one's own; raises `AlreadyRunningError` while another holds it."""

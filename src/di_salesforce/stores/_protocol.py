@@ -6,7 +6,7 @@ gives it back as baselines; it never looks into values.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol, Self
 
@@ -289,6 +289,18 @@ class Store(Protocol):
 
     def keep_schemas(self, transfer: str, schemas: Mapping[Side, TableSchema]) -> None:
         """Keep what a transfer's tables look like, for the next run to compare; sides that are not given stay."""
+        ...
+
+    def hint(self, transfer: str, ids: Iterable[str]) -> None:
+        """Keep ids of Dialog Insight contacts that the next run is to read again."""
+        ...
+
+    def hints(self, transfer: str) -> Mapping[int, str]:
+        """Give the ids that were hinted at and not read since, each under its own number."""
+        ...
+
+    def heard(self, transfer: str, numbers: Collection[int]) -> None:
+        """Drop the hints of these numbers: their contacts were read."""
         ...
 
     def acquire(self, holder: str, *, now: datetime, until: datetime) -> None:

@@ -64,7 +64,9 @@ CREATE TABLE journal (
     number {serial}, id TEXT NOT NULL UNIQUE, body TEXT NOT NULL
 ) {strict};
 CREATE TABLE noted (number {serial}, intent TEXT NOT NULL, body TEXT NOT NULL) {strict};
-CREATE INDEX noted_intent ON noted (intent)
+CREATE INDEX noted_intent ON noted (intent);
+CREATE TABLE hints (number {serial}, transfer TEXT NOT NULL, record_id TEXT NOT NULL) {strict};
+CREATE INDEX hints_transfer ON hints (transfer)
 """,
 }
 
@@ -285,6 +287,26 @@ class SqlStore(ABC):
         with self._transaction("write") as db:
             for side, schema in schemas.items():
                 self._put_meta(db, _schema_name(transfer, side), schema.to_dict())
+
+    # ----------------------------------------------------------------------------------------------------- hints
+
+    def hint(self, transfer: str, ids: Iterable[str]) -> None:
+        """Keep ids of Dialog Insight contacts that the next run is to read again."""
+        with self._transaction("write") as db:
+            db.executemany("INSERT INTO hints (transfer, record_id) VALUES (?, ?)", [(transfer, each) for each in ids])
+
+    def hints(self, transfer: str) -> Mapping[int, str]:
+        """Give the ids that were hinted at and not read since, each under its own number."""
+        with self._reading("read") as db:
+            rows = db.execute("SELECT number, record_id FROM hints WHERE transfer = ? ORDER BY number", (transfer,))
+            return {int(number): str(record_id) for number, record_id in rows}
+
+    def heard(self, transfer: str, numbers: Collection[int]) -> None:
+        """Drop the hints of these numbers: their contacts were read."""
+        with self._transaction("write") as db:
+            db.executemany(
+                "DELETE FROM hints WHERE transfer = ? AND number = ?", [(transfer, number) for number in numbers]
+            )
 
     # ------------------------------------------------------------------------------------------------- the lease
 

@@ -19,7 +19,8 @@ from di_salesforce.engine._memory import digest
 from di_salesforce.mapping import ObjectTransfer
 from di_salesforce.protocols import Progress
 from di_salesforce.records import Row, Side, Value
-from di_salesforce.synchronizing._planning import both, read_side, transfer_context
+from di_salesforce.synchronizing._planning import transfer_context
+from di_salesforce.synchronizing._reading import both, read_side
 from di_salesforce.synchronizing._setup import Setup
 from di_salesforce.wire import Flow, work
 

@@ -5,15 +5,15 @@ What may not go in here: requests of one service, deciding, carrying a plan out 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
 import attrs
 
-from di_salesforce.engine import Baseline, Plan, SyncReport, settle
+from di_salesforce.engine import Baseline, Plan, Snapshot, SyncReport, settle
 from di_salesforce.engine._actions import Key
-from di_salesforce.exceptions import FirstRunError
+from di_salesforce.exceptions import ConfigurationError, FirstRunError
 from di_salesforce.mapping import ObjectTransfer
 from di_salesforce.protocols import Progress
 from di_salesforce.records import Side
@@ -31,13 +31,22 @@ _MOST_ROUNDS: Final = 60
 
 
 def plan(
-    setup: Setup, transfers: Sequence[ObjectTransfer], *, keys: Sequence[Key] | None, progress: Progress
+    setup: Setup,
+    transfers: Sequence[ObjectTransfer],
+    *,
+    keys: Sequence[Key] | None,
+    progress: Progress,
+    given: Mapping[Side, Snapshot],
 ) -> Flow[Plan]:
     """Plan over several transfers what can be seen now, not what the plan's own writes will cause."""
+    if given and len(transfers) != 1:
+        raise ConfigurationError("rows of one's own are of one transfer: name it")
     plans: list[Plan] = []
     links: dict[str, Baseline] = {}
     for transfer in transfers:
-        planned = yield from plan_transfer(setup, transfer, progress=progress, keys=keys, links=links)
+        planned = (
+            yield from plan_transfer(setup, transfer, progress=progress, keys=keys, links=links, given=given)
+        ).plan
         plans.append(planned)
         name = transfer.name
         if any(line.references == name for other in transfers for line in other.lines):
@@ -104,7 +113,8 @@ def _run_one(
     if not transfer.active or rounds.cut_short:
         return SyncReport(transfers=(transfer.name,))
     yield from under_way.hold.keep()
-    planned = yield from plan_transfer(setup, transfer, progress=progress, keys=keys)
+    found = yield from plan_transfer(setup, transfer, progress=progress, keys=keys)
+    planned = found.plan
     if max_writes is not None and rounds.written + len(planned.writes) > max_writes:
         rounds.cut_short = (
             f"{transfer.name} would make {len(planned.writes):,} writes after {rounds.written:,}; "
@@ -112,6 +122,8 @@ def _run_one(
         )
         return SyncReport(transfers=(transfer.name,))
     report = yield from apply(setup, planned, under_way, progress=progress)
+    if found.heard and not report.cut_short:
+        yield from work("drop the hints", partial(setup.store.heard, transfer.name, found.heard))
     rounds.reports.append(report)
     rounds.cut_short = report.cut_short
     rounds.written += len(report.written)

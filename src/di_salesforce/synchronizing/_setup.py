@@ -69,6 +69,7 @@ class Setup:
     store: Store
     fresh_for: timedelta  # a plan older than this is checked against the services before it is applied
     schemas: Schemas = Schemas()
+    full_every: Mapping[Side, timedelta] = attrs.field(factory=dict[Side, timedelta])  # a side left out: at every run
     piece: int = 2_000  # records that are recorded, written and settled together
     lookups_at_most: int = 20  # rounds of look-ups for one plan: each can ask for what the last one brought up
 

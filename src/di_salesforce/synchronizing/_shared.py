@@ -10,18 +10,21 @@ import os
 import platform
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import attrs
 
 from di_salesforce._check import Findings, check
-from di_salesforce.engine import Plan, SyncReport
+from di_salesforce.dialog_insight import WebhookEvent
+from di_salesforce.engine import Plan, Snapshot, SyncReport
 from di_salesforce.engine._actions import Key
 from di_salesforce.exceptions import ConfigurationError, Problem
 from di_salesforce.mapping import Integration, ObjectTransfer
 from di_salesforce.protocols import Progress
+from di_salesforce.records import Side
 from di_salesforce.runners import Exchange
 from di_salesforce.stores import Owner, Store
 from di_salesforce.synchronizing import _applying as applying
@@ -29,6 +32,7 @@ from di_salesforce.synchronizing import _comparing as comparing
 from di_salesforce.synchronizing import _running as running
 from di_salesforce.synchronizing._comparing import Comparison
 from di_salesforce.synchronizing._drifting import drifted, keep, stop_at
+from di_salesforce.synchronizing._feeds import full_every_side, hints_of
 from di_salesforce.synchronizing._setup import (
     SALESFORCE,
     Setup,
@@ -98,7 +102,13 @@ class SynchronizerBase:
     """What both synchronizers have in common: nothing that waits."""
 
     def __init__(
-        self, integration: Integration, store: Store, clients: tuple[Any, Any], fresh_for: timedelta, lease: timedelta
+        self,
+        integration: Integration,
+        store: Store,
+        clients: tuple[Any, Any],
+        fresh_for: timedelta,
+        lease: timedelta,
+        full_every: timedelta | Mapping[Side, timedelta],
     ) -> None:
         salesforce, dialog_insight = clients  # of either kind
         if lease <= timedelta(0):
@@ -114,6 +124,7 @@ class SynchronizerBase:
             {name: client.settings for name, client in self._clients.items()},
             store,
             fresh_for,
+            full_every=full_every_side(full_every),
         )
         self._connections: dict[str, Any] = {  # connections of either kind
             SALESFORCE: salesforce.connection,
@@ -178,11 +189,29 @@ class SynchronizerBase:
         yield from keep(self._setup, chosen(self._setup.integration, names))
         return changes
 
-    def _plan(self, names: Sequence[str], keys: Sequence[Key] | None, progress: Progress | None) -> Flow[Plan]:
+    def _plan(
+        self,
+        names: Sequence[str],
+        keys: Sequence[Key] | None,
+        progress: Progress | None,
+        given: Mapping[Side, Snapshot | None],
+    ) -> Flow[Plan]:
         setup = yield from self._usable()
         return (
-            yield from running.plan(setup, chosen(setup.integration, names), keys=keys, progress=progress or silent)
+            yield from running.plan(
+                setup,
+                chosen(setup.integration, names),
+                keys=keys,
+                progress=progress or silent,
+                given={side: snapshot for side, snapshot in given.items() if snapshot is not None},
+            )
         )
+
+    def _notify(self, events: Iterable[WebhookEvent]) -> Flow[int]:
+        hints = hints_of(self.integration, events)
+        for name, ids in hints.items():
+            yield from work("keep the hints", partial(self.store.hint, name, ids))
+        return sum(map(len, hints.values()))
 
     def _apply(self, under_way: UnderWay, plan: Plan, progress: Progress | None) -> Flow[SyncReport]:
         setup = yield from self._usable()

@@ -19,7 +19,7 @@ from di_salesforce.mapping import ObjectTransfer
 from di_salesforce.records import Row, Side, Value, record_id_18
 from di_salesforce.salesforce import Operation, RowResult
 from di_salesforce.salesforce import _flows as salesforce_flows
-from di_salesforce.synchronizing._planning import find_by_id, find_by_key
+from di_salesforce.synchronizing._reading import find_by_id, find_by_key
 from di_salesforce.synchronizing._setup import SALESFORCE, Setup
 from di_salesforce.wire import Flow
 

@@ -118,6 +118,21 @@ class RunLaws(ABC):
         store.save(rows.everything("contacts"))
         assert store.runs() == ()
 
+    # hints ----------------------------------------------------------------------------------------------------------
+    def test_hints_wait_until_they_are_heard(self, store: Store, tmp_path: Path) -> None:
+        """A hint is kept per transfer until it was heard; one that comes again meanwhile is another one."""
+        assert store.hints("contacts") == {}
+        store.hint("contacts", ["7", "8"])
+        store.hint("other", ["7"])
+        store = self._again(store, tmp_path)
+        first = store.hints("contacts")
+        assert list(first.values()) == ["7", "8"]
+        store.hint("contacts", ["7"])
+        store.heard("contacts", [*first, 999])
+        assert list(store.hints("contacts").values()) == ["7"]
+        assert list(store.hints("other").values()) == ["7"]
+        assert not set(store.hints("contacts")) & set(first)
+
     # the lease ------------------------------------------------------------------------------------------------------
     def test_a_second_holder_is_told_who_and_since_when(self, store: Store) -> None:
         """While one holds the lease another is refused, and told whom it waits for; the holder keeps it."""

@@ -1,0 +1,283 @@
+"""Feeds: the ways in which a side is read, each saying what it covers and where to go on.
+
+What may not go in here: deciding what to write, and requests (`_reading.py`).  Which feed serves a side follows from
+what is remembered of it (`_due`): what was never read in full, or not for long, is read in full.  A cursor belongs to a
+transfer, and is kept with the settlement of the plan that was made from its rows, never before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import attrs
+
+from di_salesforce.dialog_insight import WebhookEvent
+from di_salesforce.engine import Baseline, Life, Plan, Snapshot
+from di_salesforce.engine._actions import Key, key_parts
+from di_salesforce.exceptions import ConfigurationError
+from di_salesforce.mapping import CONTACT_TABLE, Integration, ObjectTransfer
+from di_salesforce.protocols import Progress
+from di_salesforce.records import Row, Side, record_id_18
+from di_salesforce.salesforce import ChangeCursor, Soql, select
+from di_salesforce.salesforce import _change_flows as change_flows
+from di_salesforce.salesforce import _flows as salesforce_flows
+from di_salesforce.salesforce._changes import moment_of
+from di_salesforce.synchronizing._reading import (
+    STAMP,
+    both,
+    fields_of,
+    find_by_id,
+    find_by_key,
+    read_side,
+    reads_in_full,
+)
+from di_salesforce.synchronizing._setup import SALESFORCE, Setup
+from di_salesforce.wire import Flow, work
+
+__all__ = ["Reading", "full_every_side", "hints_of", "observe", "with_cursors"]
+
+
+# Deleted records can be asked for while they are in the recycle bin, fifteen days [D]: a longer gap needs a full read.
+_RECYCLED_FOR: Final = timedelta(days=14)
+
+
+@attrs.frozen(repr=False)
+class Reading:
+    """What a feed has read: the rows with what they cover, where it goes on, and the hints that it followed."""
+
+    snapshot: Snapshot
+    cursor: str | None = None
+    heard: tuple[int, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Reading {self.snapshot!r}>"
+
+
+def observe(
+    setup: Setup,
+    transfer: ObjectTransfer,
+    baseline: Baseline,
+    now: datetime,
+    progress: Progress,
+    *,
+    keys: Sequence[Key] | None,
+    given: Mapping[Side, Snapshot],
+) -> Flow[dict[Side, Reading]]:
+    """Read both sides at once, each by the feed that serves it now."""
+    if keys is not None:
+        return (yield from _by_key(setup, transfer, now, keys))
+    readings = {side: Reading(snapshot) for side, snapshot in given.items()}
+    flows = {
+        side: _feed(setup, transfer, side, baseline, now, progress, given=bool(given))
+        for side in Side
+        if side not in readings
+    }
+    return {**readings, **(yield from both(flows))}
+
+
+def with_cursors(plan: Plan, readings: Mapping[Side, Reading]) -> Plan:
+    """Let a plan remember, once it is settled, where its feeds go on and which hints they followed."""
+    parts = tuple(
+        attrs.evolve(
+            part,
+            coverages=tuple(
+                attrs.evolve(coverage, cursor=readings[coverage.side].cursor)
+                if readings[coverage.side].cursor is not None
+                else coverage
+                for coverage in part.coverages
+            ),
+        )
+        for part in plan.parts
+    )
+    return attrs.evolve(plan, parts=parts)
+
+
+def _feed(
+    setup: Setup,
+    transfer: ObjectTransfer,
+    side: Side,
+    baseline: Baseline,
+    now: datetime,
+    progress: Progress,
+    *,
+    given: bool,
+) -> Flow[Reading]:
+    """Choose how a side is read, and read it."""
+    is_due = _is_due(setup, transfer, side, baseline, now)
+    if side is Side.SALESFORCE:
+        cursor = _cursor(baseline)
+        if not is_due and cursor is not None and now - cursor.moment < _RECYCLED_FOR:
+            reading = yield from _modified_since(setup, transfer, cursor, baseline, progress)
+            if reading is not None:
+                return reading
+        return (yield from _full_salesforce(setup, transfer, now, progress))
+    if given or not reads_in_full(setup, transfer) or not is_due:
+        return (yield from _hinted(setup, transfer, now))
+    rows = yield from read_side(setup, transfer, side, progress)
+    hints = yield from work("read the hints", lambda: setup.store.hints(transfer.name))
+    return Reading(Snapshot.complete(rows, as_of=now), heard=tuple(hints))
+
+
+def _is_due(setup: Setup, transfer: ObjectTransfer, side: Side, baseline: Baseline, now: datetime) -> bool:
+    """Tell whether a side must be read in full: it never was, not for long, or for other fields or another filter."""
+    known = baseline.coverage(side)
+    if known is None or known.complete_as_of is None:
+        return True
+    scope = transfer.salesforce_filter if side is Side.SALESFORCE else None
+    fields = {line.field(side) for line in transfer.lines}
+    if known.scope != scope or not fields <= set(known.fields):
+        return True
+    return now - known.complete_as_of >= setup.full_every.get(side, timedelta(0))
+
+
+# ----------------------------------------------------------------------------------------------- Salesforce
+
+
+def _cursor(baseline: Baseline) -> ChangeCursor | None:
+    known = baseline.coverage(Side.SALESFORCE)
+    if known is None or known.cursor is None:
+        return None
+    try:
+        return ChangeCursor.from_dict(json.loads(known.cursor))
+    except (ConfigurationError, ValueError):
+        return None  # of another feed, or of an older release: a full read makes a new one
+
+
+def _written(cursor: ChangeCursor) -> str:
+    return json.dumps(cursor.to_dict())
+
+
+def _full_salesforce(setup: Setup, transfer: ObjectTransfer, now: datetime, progress: Progress) -> Flow[Reading]:
+    """Read all of Salesforce's side; changes are followed from when this began, or from the latest row, if earlier.
+
+    The earlier of the two, since this machine's clock may be ahead of the service's.
+    """
+    rows = yield from read_side(setup, transfer, Side.SALESFORCE, progress)
+    stamps = [moment_of(row[STAMP]) for row in rows if row.get(STAMP)]
+    cursor = _written(ChangeCursor(min(max(stamps), now))) if stamps else None
+    return Reading(Snapshot.complete(rows, scope=transfer.salesforce_filter, as_of=now), cursor)
+
+
+def _modified_since(
+    setup: Setup, transfer: ObjectTransfer, cursor: ChangeCursor, baseline: Baseline, progress: Progress
+) -> Flow[Reading | None]:
+    """Read what changed since the cursor; None where only a full read can tell what happened.
+
+    A linked record that changed and no longer meets the filter has left the scope, which a full read shows.
+    """
+    phase = f"read changes of {transfer.name} from {Side.SALESFORCE.label}"
+    progress(phase, 0, 0)
+    where = [Soql.trusted(transfer.salesforce_filter)] if transfer.salesforce_filter else []
+    changes = yield from change_flows.changed_since(
+        setup.salesforce, SALESFORCE, transfer.sobject, fields_of(transfer), cursor, where=where
+    )
+    rows: dict[str, Row] = {str(row["Id"]): row for row in changes.rows}
+    if where:
+        every = yield from change_flows.changed_since(setup.salesforce, SALESFORCE, transfer.sobject, ["Id"], cursor)
+        left = {str(row["Id"]) for row in every.rows} - rows.keys()
+        if any(_is_live(baseline, record_id) for record_id in left):
+            return None
+    for row in (yield from _of_moved_parents(setup, transfer, cursor.back(change_flows.OVERLAP).moment, where)):
+        rows.setdefault(str(row["Id"]), row)
+    progress(phase, len(rows), len(rows))
+    snapshot = Snapshot.changes(
+        rows.values(),
+        as_of=changes.as_of,
+        deleted=changes.deleted,
+        merged=changes.merged,
+        converted=changes.converted,
+    )
+    return Reading(snapshot, _written(changes.cursor))
+
+
+def _is_live(baseline: Baseline, record_id: str) -> bool:
+    link = baseline.find(Side.SALESFORCE, record_id_18(record_id) or record_id)
+    return link is not None and link.life is Life.LIVE
+
+
+def _of_moved_parents(
+    setup: Setup, transfer: ObjectTransfer, since: datetime, where: Sequence[Soql]
+) -> Flow[Iterable[Row]]:
+    """Read the records whose parents changed: a parent's field, or a formula over it, moves without a new stamp."""
+    found: dict[str, Row] = {}
+    for lookup, parent in _parents(setup, transfer):
+        query = select(parent, ["Id"], where=[ChangeCursor(since).condition()])
+        moved = yield from salesforce_flows.query_rows(setup.salesforce, SALESFORCE, query)
+        if moved:
+            rows = yield from salesforce_flows.query_by_key(
+                setup.salesforce,
+                SALESFORCE,
+                transfer.sobject,
+                fields_of(transfer),
+                key=lookup,
+                values=[row["Id"] for row in moved],
+                where=where,
+            )
+            found |= {str(row["Id"]): row for row in rows}
+    return found.values()
+
+
+# Lookups that every record has: following them would read many records for formulas that rarely look there.
+_NOT_FOLLOWED: Final = frozenset({"OwnerId", "CreatedById", "LastModifiedById", "RecordTypeId"})
+
+
+def _parents(setup: Setup, transfer: ObjectTransfer) -> list[tuple[str, str]]:
+    """List the lookups whose parents a mapped line depends on, each with the parent's object."""
+    schema = setup.schemas.salesforce.get(transfer.name)
+    if schema is None:
+        return []
+    mapped = [line.salesforce for line in transfer.lines]
+    paths = {name.split(".")[0] for name in mapped if "." in name}
+    lookups = {f"{path[:-1]}c" if path.endswith("__r") else f"{path}Id" for path in paths}
+    by_name = {field.name: field for field in schema}
+    if any(name in by_name and by_name[name].calculated for name in mapped):
+        lookups |= {field.name for field in schema if len(field.references) == 1} - _NOT_FOLLOWED
+    return sorted((name, parent) for name in lookups if name in by_name for parent in by_name[name].references)
+
+
+# ------------------------------------------------------------------------------------------- Dialog Insight
+
+
+def _hinted(setup: Setup, transfer: ObjectTransfer, now: datetime) -> Flow[Reading]:
+    """Read the contacts that webhooks named since the last run; what else there is comes up by key."""
+    hints = yield from work("read the hints", lambda: setup.store.hints(transfer.name))
+    ids = sorted(set(hints.values()))
+    rows = yield from find_by_id(setup, transfer, Side.DIALOG_INSIGHT, ids)
+    found = {str(row.get("idContact")) for row in rows}
+    gone = [record_id for record_id in ids if record_id not in found]  # looked up by its number, and not there
+    return Reading(Snapshot.sample(rows, as_of=now, deleted=gone), heard=tuple(hints))
+
+
+def _by_key(setup: Setup, transfer: ObjectTransfer, now: datetime, keys: Sequence[Key]) -> Flow[dict[Side, Reading]]:
+    """Read only the records with these keys on both sides: samples, whose silence says nothing."""
+    wanted = [key_parts(key) for key in keys]
+    parts = len(transfer.key_lines)
+    if wrong := [key for key in wanted if len(key) != parts]:
+        raise ConfigurationError(f"{len(wrong)} keys do not have {parts} parts, as the key of {transfer.name!r} has")
+    rows = yield from both({side: find_by_key(setup, transfer, side, wanted) for side in Side})
+    return {side: Reading(Snapshot.sample(rows[side], as_of=now)) for side in Side}
+
+
+def hints_of(integration: Integration, events: Iterable[WebhookEvent]) -> dict[str, list[str]]:
+    """Give the contacts that webhooks name, by transfer; tests and events without a contact say nothing."""
+    found: dict[str, list[str]] = {}
+    for event in events:
+        if event.is_test or event.id_contact is None:
+            continue
+        for transfer in integration.transfers:
+            project = transfer.project
+            of_project = project is not None and event.id_project in (None, project.id)
+            if of_project and transfer.table == CONTACT_TABLE:
+                found.setdefault(transfer.name, []).append(str(event.id_contact))
+    return {name: list(dict.fromkeys(ids)) for name, ids in found.items()}
+
+
+def full_every_side(given: timedelta | Mapping[Side, timedelta]) -> Mapping[Side, timedelta]:
+    """Give for each side how often it is read in full."""
+    by_side = dict.fromkeys(Side, given) if isinstance(given, timedelta) else dict(given)
+    if any(period < timedelta(0) for period in by_side.values()):
+        raise ConfigurationError("full_every must not be negative")
+    return by_side
