@@ -25,6 +25,7 @@ import time
 from importlib.metadata import version
 from typing import Any
 
+from engine_changes import changes
 from engine_contestants import CONTESTANTS
 from engine_memory import memory
 from engine_workload import Workload, reference, tally
@@ -79,9 +80,7 @@ def compare(rows: int, names: list[str], rounds: int, *, objects: bool) -> dict[
         for name in names:
             results[name].append(in_a_process("--one", name, "--rows", str(rows), *kind))
     print(f"\n{rows:,} records, {rounds} rounds; the reference decides {right['counts']}")
-    print(
-        "| contestant | CPU s (least-most) | wall s | records/s of CPU | of diffsync | MiB before / most | decided |"
-    )
+    print("| contestant | CPU s (least-most) | wall s | records/s of CPU | of diffsync | MiB before / most | decided |")
     print("|---|---|---|---|---|---|---|---|")
     cpu = {name: statistics.median(told["cpu"] for told in several) for name, several in results.items()}
     for name, several in sorted(results.items(), key=lambda each: cpu[each[0]]):
@@ -121,12 +120,15 @@ def main() -> None:
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--reference", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--memory", type=int, help="links for which memory is measured, and nothing else")
+    parser.add_argument("--changes", type=int, help="stored links against which 1,000 changes are planned, only")
     options = parser.parse_args()
     if options.one:
         print(json.dumps(run_one(options.one, options.rows[0], objects=options.objects)))
     elif options.reference:
         counts, checksum = tally(reference(Workload(options.rows[0], objects=options.objects)))
         print(json.dumps({"counts": counts, "checksum": checksum}))
+    elif options.changes is not None:
+        print(json.dumps(changes(options.changes)))
     elif options.memory is not None:
         print(json.dumps(memory(options.memory)))
     else:

@@ -369,11 +369,11 @@ def test_a_process_that_dies_in_the_middle_of_a_save_leaves_none_of_it(file: Pat
 
 
 def test_the_format_that_is_written_is_the_one_that_is_promised(file: Path) -> None:
-    """The file of this version: format 2, five columns of names beside each link's body, bodies in JSON."""
+    """The file of this version: format 3, five columns of names beside each link's body, bodies in JSON."""
     with SQLiteStore(file) as store:
         store.save(saved(link("a")), RunRecord("run", ("contacts",), NOW, NOW, "digest", ok=True))
     with closing(sqlite3.connect(file)) as db:
-        assert db.execute("SELECT value FROM meta WHERE name = 'format'").fetchone() == ("2",)
+        assert db.execute("SELECT value FROM meta WHERE name = 'format'").fetchone() == ("3",)
         (body,) = db.execute("SELECT body FROM links").fetchone()
         assert LinkRecord.from_dict(json.loads(body)) == link("a")
         (run,) = db.execute("SELECT body FROM runs").fetchone()

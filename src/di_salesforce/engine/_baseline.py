@@ -31,10 +31,16 @@ __all__ = ["Baseline", "BaselineLike"]
 
 
 class BaselineLike(Protocol):
-    """What `reconcile` asks of a memory: a `Baseline`, or a store's own implementation."""
+    """What `reconcile` asks of a memory: a `Baseline`, or a store's own implementation.
+
+    Where a side was read completely `links` is walked once.  Where only changes are given it is not touched: links are
+    then asked for one by one, so that a store need not read what did not change.
+    """
 
     @property
     def links(self) -> Iterable[LinkRecord]: ...
+
+    def link(self, link_id: str) -> LinkRecord | None: ...
 
     def find(self, side: Side, record_id: str) -> LinkRecord | None: ...
 
@@ -140,6 +146,10 @@ class Baseline:
     def coverage(self, side: Side) -> CoverageRecord | None:
         """What that side was last read for; None: never."""
         return self._coverages.get(side)
+
+    def link(self, link_id: str) -> LinkRecord | None:
+        """Give a link by its own id."""
+        return self._links.get(link_id)
 
     def find(self, side: Side, record_id: str) -> LinkRecord | None:
         """Give the link of a record by its native id."""

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final, Self, cast
 
 import attrs
 
-from di_salesforce.engine._packed import tight
+from di_salesforce.engine._packed import from_plain_fields, tight
 from di_salesforce.records import UNSET, Side, UnsetType, Value, from_plain, to_plain
 
 __all__ = [
@@ -253,7 +253,7 @@ class LinkRecord:
             gone=None if gone is None else Side(gone),
             cause=cause,
             rev=data["rev"],
-            fields={name: FieldState.from_plain(state) for name, state in data["fields"].items()},
+            fields=from_plain_fields(data["fields"]),
         )
 
 

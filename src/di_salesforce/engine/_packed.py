@@ -20,11 +20,10 @@ from weakref import WeakValueDictionary
 
 import attrs
 
-from di_salesforce.records import UNSET, Value
+from di_salesforce.records import UNSET, Side, Value, from_plain
 
 if TYPE_CHECKING:
     from di_salesforce.engine._memory import FieldState, Relation
-    from di_salesforce.records import Side
 
 __all__ = [
     "PLAIN",
@@ -32,6 +31,7 @@ __all__ = [
     "PackedFields",
     "Shape",
     "Traits",
+    "from_plain_fields",
     "pack",
     "pack_special",
     "repacked",
@@ -332,6 +332,46 @@ def tight(fields: Mapping[str, FieldState]) -> PackedFields:
             dialog_insight.append(None)
             loose[name] = state
     return packed_fields(names, tuple(traits), salesforce, dialog_insight, loose)
+
+
+def from_plain_fields(data: Mapping[str, list[Any]]) -> PackedFields:  # plain data of a store
+    """Read the states of a link's lines as `FieldState.to_plain` gave them, without making most of them."""
+    from di_salesforce.engine._memory import FieldState
+
+    traits: list[Traits | None] = []
+    salesforce: list[Value] = []
+    dialog_insight: list[Value] = []
+    loose: dict[str, FieldState] = {}
+    for name, plain in data.items():
+        base, rel, seen, bounce, wrote, unverified, version, group = plain
+        if base is not None and seen is None:
+            one, other = (value if type(value) in PLAIN else from_plain(value) for value in base)
+            if _is_known(one) and _is_known(other):
+                traits.append(_plain_traits(rel, bounce, wrote, unverified, version, group))
+                salesforce.append(one)
+                dialog_insight.append(other)
+                continue
+        traits.append(None)
+        salesforce.append(None)
+        dialog_insight.append(None)
+        loose[name] = FieldState.from_plain(plain)
+    return packed_fields(tuple(data), tuple(traits), salesforce, dialog_insight, loose)
+
+
+@functools.cache
+def _plain_traits(
+    rel: str,
+    bounce: int,
+    wrote: str | None,
+    unverified: bool,  # noqa: FBT001 - as above
+    version: str,
+    group: str | None,
+) -> Traits:
+    from di_salesforce.engine._memory import Relation
+
+    return _traits(
+        Relation(rel), int(bounce), None if wrote is None else Side(wrote), bool(unverified), str(version), group
+    )
 
 
 def packed_fields(

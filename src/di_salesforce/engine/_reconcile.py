@@ -244,9 +244,9 @@ def _touched(work: Workspace) -> Iterator[LinkRecord]:
                     yield from _found(work.baseline.find_key(each, ref.key))
         for record_id in (*view.evidence, *view.lookup.ids):
             yield from _found(work.baseline.find(side, record_id))
-    wanted = {subject.removeprefix("link:") for subject in work.items if subject.startswith("link:")}
-    if wanted:
-        yield from (link for link in work.baseline.links if link.id in wanted)
+    for subject in work.items:
+        if subject.startswith("link:"):
+            yield from _found(work.baseline.link(subject.removeprefix("link:")))
 
 
 def _found(link: LinkRecord | None) -> Iterator[LinkRecord]:
@@ -287,7 +287,6 @@ def _coverage(work: Workspace, side: Side, *, is_finished: bool) -> CoverageReco
 def _guards(work: Workspace, actions: tuple[Action, ...]) -> Iterator[Problem]:
     """Compare the finished plan with its limits."""
     limits = work.context.limits
-    total = len(work.baseline)
     counted = {
         "creates": sum(action.kind == "create" for action in actions),
         "deletes": sum(action.kind == "delete" for action in actions),
@@ -299,7 +298,7 @@ def _guards(work: Workspace, actions: tuple[Action, ...]) -> Iterator[Problem]:
         if most is not None and count > most:
             yield Problem(work.name, f"{work.name} would make {count:,} {name}; the limit is {most:,}", f"limit.{name}")
         # One is never a share worth stopping for: in a table of four, a single delete is a quarter.
-        if share is not None and count > max(1, share * total):
+        if share is not None and count > 1 and count > share * (total := len(work.baseline)):
             yield Problem(
                 work.name,
                 f"{work.name} would make {count:,} {name} among {total:,} linked records; the limit is {share:.0%}",

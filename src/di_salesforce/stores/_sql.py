@@ -28,10 +28,11 @@ from di_salesforce.stores._protocol import (
     outcomes_to_plain,
     unknown_intent,
 )
+from di_salesforce.stores._stored import StoredBaseline
 
 __all__ = ["ADVICE", "APPLICATION", "FORMAT", "TABLES", "SqlStore", "Statements", "migration"]
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 
 APPLICATION: Final = "di-salesforce"
 
@@ -67,6 +68,10 @@ CREATE TABLE noted (number {serial}, intent TEXT NOT NULL, body TEXT NOT NULL) {
 CREATE INDEX noted_intent ON noted (intent);
 CREATE TABLE hints (number {serial}, transfer TEXT NOT NULL, record_id TEXT NOT NULL) {strict};
 CREATE INDEX hints_transfer ON hints (transfer)
+""",
+    3: """
+CREATE INDEX IF NOT EXISTS links_salesforce_key ON links (transfer, salesforce_key);
+CREATE INDEX IF NOT EXISTS links_dialog_insight_key ON links (transfer, dialog_insight_key)
 """,
 }
 
@@ -192,6 +197,18 @@ class SqlStore(ABC):
             return Baseline.from_dicts([self._read(body) for (body,) in bodies])
         except ConfigurationError as error:
             raise StoreError(f"the store {self._place} is damaged or newer: {error}; {ADVICE}") from None
+
+    def stored_baseline(self, transfer: str) -> StoredBaseline:
+        """Give what is remembered of a transfer without reading it: links are read as they are asked for.
+
+        For a run that looks at changes only, in which nothing else of a large memory need be read.
+        """
+
+        def ask(sql: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:  # columns of any type
+            with self._reading("read") as db:
+                return list(db.execute(sql, values))
+
+        return StoredBaseline(transfer, ask, self._damaged)
 
     def save(
         self,
