@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from di_salesforce._check_ground import Ground, Rule, described, listed, near
+from di_salesforce._check_ground import Found, Ground, Rule, described, listed, near
 from di_salesforce._compatibility import fit
 from di_salesforce._findings import Finding
 from di_salesforce._lenses import Boolean
@@ -19,8 +19,6 @@ from di_salesforce.records import Side, UnsetType, Value
 from di_salesforce.schema import FieldType
 
 __all__ = ["FIELD_RULES"]
-
-Found = Iterator[Finding]
 
 
 # Is it there --------------------------------------------------------------------------------------------------------

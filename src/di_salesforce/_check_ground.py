@@ -20,7 +20,10 @@ from di_salesforce.protocols import Converter
 from di_salesforce.records import Row, Side
 from di_salesforce.schema import FieldSchema, FieldType, TableSchema
 
-__all__ = ["Ground", "Known", "Rule", "described", "listed", "near"]
+__all__ = ["Found", "Ground", "Known", "Rule", "described", "listed", "near"]
+
+Found: TypeAlias = Iterator[Finding]
+"""What a rule gives: it walks what it is about, and yields a finding for each thing that it sees."""
 
 
 @attrs.frozen
@@ -123,7 +126,7 @@ class Ground:
         return found(code, self.place(path), message, remedy, side=side)
 
 
-Rule: TypeAlias = Callable[[Ground], Iterator[Finding]]
+Rule: TypeAlias = Callable[[Ground], Found]
 
 
 def described(field: FieldSchema, side: Side) -> str:

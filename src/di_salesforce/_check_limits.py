@@ -5,20 +5,16 @@ What may not go in here: anything that a field's type alone decides (`_check_fie
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
-from di_salesforce._check_ground import Ground, Rule, described, listed
+from di_salesforce._check_ground import Found, Ground, Rule, described, listed
 from di_salesforce._compatibility import FREE, NUMBERS, STRINGS, kind_of
-from di_salesforce._findings import Finding
 from di_salesforce._lenses import SEPARATORS, Choice, DecimalNumber, MultiChoice, RecordId, Text
 from di_salesforce.mapping import FieldMapping
 from di_salesforce.records import Side
 from di_salesforce.schema import FieldSchema, FieldType
 
 __all__ = ["LIMIT_RULES"]
-
-Found = Iterator[Finding]
 
 
 # Lengths and digits -------------------------------------------------------------------------------------------------

@@ -6,20 +6,16 @@ What may not go in here: rules for single lines (`_check_fields.py`), what Sales
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
-from di_salesforce._check_ground import Ground, Rule, listed
-from di_salesforce._findings import Finding
+from di_salesforce._check_ground import Found, Ground, Rule, listed
 from di_salesforce._time_lenses import Instant
 from di_salesforce.mapping import CONTACT_TABLE, FieldMapping
 from di_salesforce.records import UNSET, Side, is_blank
 from di_salesforce.schema import FieldType
-from di_salesforce.triggers import Direction, Trigger
+from di_salesforce.triggers import Direction, Drift, Rewritten, Trigger
 
 __all__ = ["TRANSFER_RULES"]
-
-Found = Iterator[Finding]
 
 
 def _schemas(ground: Ground) -> Found:
@@ -214,7 +210,7 @@ def _triggers(ground: Ground) -> Found:
         flowing = [line for line in ground.transfer.lines if line.flows.allows(side.other)]
         both = [line.name for line in flowing if line.flows is Direction.BOTH and not line.key]
         once = [line.name for line in flowing if line.flows is not Direction.BOTH and not line.key]
-        trigger = "salesforce.updated" if side is Side.SALESFORCE else "dialog_insight.updated"
+        trigger = _updating(side)
         if both and ground.updates(side):
             yield ground.found(
                 "trigger.update_off",
@@ -232,6 +228,28 @@ def _triggers(ground: Ground) -> Found:
                 "nothing to do if that is meant; else turn the trigger on",
                 side=side,
             )
+
+
+def _settings_without_trigger(ground: Ground) -> Found:
+    for path, line in ground.transfer.placed:
+        for to in Side:
+            if line.drift is Drift.ENFORCE and line.flows is Direction.towards(to) and not ground.updates(to):
+                what, trigger = f"what is changed in {to.label} is never overwritten", _updating(to.other)
+            elif line.rewritten is Rewritten.ADOPT and not ground.updates(to.other) and ground.flows(line, to):
+                what, trigger = f"what {to.label} rewrites never flows back", _updating(to)
+            else:
+                continue
+            yield ground.found(
+                "trigger.setting_unused",
+                path,
+                f"{trigger} is off, so {what}, though the line asks for it",
+                "turn the trigger on, or leave the setting out (drift=, rewritten=)",
+                side=to,
+            )
+
+
+def _updating(side: Side) -> str:
+    return (Trigger.SALESFORCE_UPDATED if side is Side.SALESFORCE else Trigger.DIALOG_INSIGHT_UPDATED).names[0]
 
 
 # Lookups, zone ------------------------------------------------------------------------------------------------------
@@ -287,5 +305,5 @@ def _new_lines(ground: Ground) -> Found:
 
 TRANSFER_RULES: Final[tuple[Rule, ...]] = (
     _schemas, _salesforce_key, _dialog_insight_key, _key_is_written, _key_may_be_blank, _recommended_key, _required,
-    _triggers, _lookups, _time_zone, _new_lines,
+    _triggers, _settings_without_trigger, _lookups, _time_zone, _new_lines,
 )  # fmt: skip

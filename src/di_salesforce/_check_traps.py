@@ -5,17 +5,13 @@ What may not go in here: rules that follow from types and limits (`_check_fields
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
-from di_salesforce._check_ground import Ground, Rule
-from di_salesforce._findings import Finding
+from di_salesforce._check_ground import Found, Ground, Rule
 from di_salesforce.records import Side
 from di_salesforce.triggers import Deletes
 
 __all__ = ["TRAP_RULES"]
-
-Found = Iterator[Finding]
 
 
 # Person accounts ----------------------------------------------------------------------------------------------------

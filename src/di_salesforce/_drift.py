@@ -9,12 +9,12 @@ A field that disappeared is a permission or a removal, never a field whose value
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final, TypeAlias
 
 import attrs
 
-from di_salesforce._check_ground import described, listed, near
+from di_salesforce._check_ground import Found, described, listed, near
 from di_salesforce._findings import Finding, FindingCode, Findings, Severity
 from di_salesforce._schema_data import meant, needs_value
 from di_salesforce.exceptions import ConfigurationError
@@ -77,7 +77,6 @@ CHANGE_CODES: Final[Mapping[str, ChangeCode]] = {
 
 
 # What changed -------------------------------------------------------------------------------------------------------
-Found: TypeAlias = Iterator[Finding]
 Rule: TypeAlias = "Callable[[TableSchema, FieldSchema, FieldSchema], Found]"
 
 

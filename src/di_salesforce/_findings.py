@@ -112,6 +112,7 @@ FINDING_CODES: Final[Mapping[str, FindingCode]] = {
             "topology.parent_inactive": "a lookup is translated by a transfer that is not active",
             "topology.parent_not_created": "records may wait for parents that their transfer never creates",
             "topology.project_twice": "two projects have one id",
+            "trigger.setting_unused": "a line enforces or adopts values, and the trigger that lets it do so is off",
             "trigger.update_off": "edits of one side never flow, and make later edits of the other side conflicts",
             "type.multi_choice": "one end holds several choices, the other end one",
             "type.narrow": "only some values of the one type have a form in the other",

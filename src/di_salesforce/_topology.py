@@ -8,13 +8,13 @@ A transfer that is not active is never applied, so it takes no part, except as a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Final, TypeAlias, TypeVar
 
 import attrs
 
-from di_salesforce._check_ground import Ground, listed
-from di_salesforce._findings import Finding, found
+from di_salesforce._check_ground import Found, Ground, listed
+from di_salesforce._findings import found
 from di_salesforce._lenses import Boolean, DecimalNumber, Text
 from di_salesforce.mapping import FieldMapping, Integration, ObjectTransfer
 from di_salesforce.records import Side
@@ -23,7 +23,6 @@ from di_salesforce.triggers import ConflictPolicy, Direction
 
 __all__ = ["TOPOLOGY_RULES", "beside_findings"]
 
-Found: TypeAlias = Iterator[Finding]
 Grounds: TypeAlias = Mapping[str, Ground]
 N = TypeVar("N", bound=Hashable)
 

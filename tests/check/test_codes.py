@@ -23,7 +23,7 @@ from di_salesforce.records import Row, Side
 from di_salesforce.schema import FieldSchema as F
 from di_salesforce.schema import FieldType as T
 from di_salesforce.schema import TableSchema
-from di_salesforce.triggers import ConflictPolicy, Deletes, Direction, ProjectType, Trigger
+from di_salesforce.triggers import ConflictPolicy, Deletes, Direction, Drift, ProjectType, Rewritten, Trigger
 
 TO_DI, TO_SF = Direction.TO_DIALOG_INSIGHT, Direction.TO_SALESFORCE
 KEY = FieldMapping("Code__c", "Code", key=True)
@@ -122,6 +122,9 @@ CONSENT = FieldMapping("News__c", OptIn("news"), conflict=ConflictPolicy.MOST_RE
 LOOKUP = F("Account__c", T.REFERENCE, references=["Account"])
 CHILD = transfer(FieldMapping("Account__c", "Ref", references="parents"), name="children", project=B, table="R")
 PARENT = transfer(name="parents", sobject="Account", project=B)
+
+
+ENFORCED = FieldMapping("S", "D", direction=TO_DI, drift=Drift.ENFORCE)
 
 
 def ring(**settings: Any) -> tuple[ObjectTransfer, ObjectTransfer]:
@@ -340,6 +343,10 @@ WARNINGS: dict[str, tuple[Case, Case]] = {
         several(transfer(name="one", project=A), transfer(name="two", project=attrs.evolve(B, id=1))),
         several(transfer(name="one", project=A), transfer(name="two", project=B)),
     ),
+    "trigger.setting_unused": (
+        Case(transfer(ENFORCED, triggers=Trigger.SALESFORCE_CREATED), None, None),
+        Case(transfer(ENFORCED), None, None),
+    ),
     "trigger.update_off": (
         Case(transfer(FieldMapping("S", "D"), triggers=Trigger.DIALOG_INSIGHT_UPDATED), None, None),
         Case(transfer(FieldMapping("S", "D", direction=TO_SF), triggers=Trigger.DIALOG_INSIGHT_UPDATED), None, None),
@@ -475,6 +482,14 @@ def test_a_good_declaration_has_neither_errors_nor_warnings() -> None:
     findings = case.findings()
     assert (findings.errors, findings.warnings) == ((), ())
     findings.raise_for_errors()
+
+
+def test_a_line_that_adopts_needs_the_way_back() -> None:
+    """What a service rewrites can flow back only under the trigger of that service's edits."""
+    adopting = FieldMapping("S", "D", rewritten=Rewritten.ADOPT)
+    for triggers, found in ((Trigger.SALESFORCE_UPDATED, 1), (UPDATES, 0), (Trigger.DIALOG_INSIGHT_UPDATED, 1)):
+        codes = [f.code for f in Case(transfer(adopting, triggers=triggers), None, None).findings()]
+        assert codes.count("trigger.setting_unused") == found
 
 
 def test_consent_with_two_writers_is_held_to_the_restrictive_join() -> None:
