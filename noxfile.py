@@ -15,7 +15,10 @@ import nox
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)  # from the classifiers
-TEST_TOOLS = (".[speed,testing,toml,tz,postgres]", "psycopg[binary]", "pytest-timeout", "pytest-xdist", "sybil")
+TEST_TOOLS = (
+    *(".[pandas,polars,postgres,progress,speed,testing,toml,tz]", "psycopg[binary]"),
+    *("pytest-timeout", "pytest-xdist", "sybil", "ipykernel", "nbclient", "nbformat"),
+)
 
 nox.needs_version = ">=2024.10"
 nox.options.default_venv_backend = "venv"

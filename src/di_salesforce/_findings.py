@@ -284,6 +284,11 @@ class Findings(Tabular):
         """Give the findings as flat rows, in their order."""
         return [row for finding in self for row in finding.to_table()]
 
+    def _repr_html_(self) -> str:
+        from di_salesforce import _notebook
+
+        return _notebook.findings(self)
+
     def __str__(self) -> str:
         counts = {severity: len(self.of(severity)) for severity in Severity}
         lines = [", ".join(f"{count} {_HEADINGS[severity][count != 1]}" for severity, count in counts.items())]

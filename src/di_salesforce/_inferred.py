@@ -46,7 +46,7 @@ class InferredSchema(TableSchema):
     def without_limits(self) -> TableSchema:
         """Give what holds for rows to come as well: names and types, without lengths, digits and choices."""
         fields = [attrs.evolve(field, length=None, scale=None, choices=()) for field in self.fields]
-        return TableSchema(self.name, side=self.side, fields=fields, id=self.id, label=self.label)
+        return attrs.evolve(self, fields=fields)
 
 
 # What a value may be ------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 from di_salesforce._cells import neutralised
 from di_salesforce.records import Value
 
-__all__ = ["Listed", "Listing", "Tabular", "as_rows", "table_cell"]
+__all__ = ["HasHtml", "Listed", "Listing", "Tabular", "as_rows", "table_cell"]
 
 
 class Listed(Protocol):
@@ -21,6 +21,12 @@ class Listed(Protocol):
     def to_dict(self) -> dict[str, Any]: ...  # JSON-safe data
 
     def to_table(self) -> list[dict[str, Value]]: ...
+
+
+class HasHtml(Protocol):
+    """What a notebook can display."""
+
+    def _repr_html_(self) -> str: ...
 
 
 R = TypeVar("R")
@@ -55,6 +61,17 @@ class Tabular:
             write(names)
             for row in rows:
                 write([table_cell(row.get(name)) for name in names])
+
+    def _repr_html_(self) -> str:
+        from di_salesforce import _notebook
+
+        return _notebook.table(self.to_table())
+
+    def unmasked(self) -> HasHtml:
+        """Give a notebook's view that shows people's data, which the view of the value itself masks."""
+        from di_salesforce import _notebook
+
+        return _notebook.Html(_notebook.table(self.to_table(), unmasked=True))
 
     def to_pandas(self) -> Any:  # pandas' own class
         """Give the table as a pandas data frame (extra `pandas`): exact decimals, aware times, blanks as missing."""

@@ -20,7 +20,7 @@ from di_salesforce._compatibility import PARTS, converter_for, fit, kind_of
 from di_salesforce._schema_data import needs_value
 from di_salesforce._suggest_likeness import Likeness, named_alike
 from di_salesforce.exceptions import ConfigurationError
-from di_salesforce.mapping import Constant, DestinationProject, FieldMapping, ObjectTransfer, OptIn
+from di_salesforce.mapping import Constant, DestinationProject, FieldMapping, ObjectTransfer, OptIn, OptInDate
 from di_salesforce.records import Side
 from di_salesforce.schema import FieldSchema, FieldType, TableSchema
 from di_salesforce.triggers import Direction
@@ -88,6 +88,9 @@ def _line(salesforce: FieldSchema, dialog_insight: FieldSchema) -> FieldMapping 
         if not (named_so and kind_of(salesforce) is T.BOOLEAN and _writable(salesforce)):
             return None
         return FieldMapping(salesforce.name, OptIn(dialog_insight.name.removeprefix(OptIn.prefix)))
+    if dialog_insight.name.startswith(OptInDate.prefix):  # in the rows of an export
+        date = OptInDate(dialog_insight.name.removeprefix(OptInDate.prefix))
+        return FieldMapping(salesforce.name, date) if _writable(salesforce) else None
     direction = {
         (True, True): Direction.BOTH,
         (True, False): Direction.TO_SALESFORCE,
@@ -253,6 +256,11 @@ class SuggestedTransfer:
         return "\n".join([*shown, f"The key is yours to choose: with_key(...){candidates}"])
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        from di_salesforce import _notebook
+
+        return _notebook.draft(self)
 
 
 def _touched(line: FieldMapping) -> set[tuple[Side, str]]:

@@ -199,6 +199,11 @@ class ObjectTransfer:
             ],
         )
 
+    def _repr_html_(self) -> str:
+        from di_salesforce import _notebook
+
+        return _notebook.transfer(self)
+
     def with_key(self, *salesforce_fields: str) -> ObjectTransfer:
         """Make those lines the key, in that order, and no others.
 
@@ -287,6 +292,14 @@ class Integration:
     def projects(self) -> tuple[DestinationProject, ...]:
         """The destination projects, each once, in order of first use."""
         return tuple({t.project.name: t.project for t in self.transfers if t.project is not None}.values())
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self.names)
+
+    def _repr_html_(self) -> str:
+        from di_salesforce import _notebook
+
+        return _notebook.integration(self)
 
     def in_order(self) -> tuple[ObjectTransfer, ...]:
         """Give the transfers so that each comes after those that its lookups refer to, else as declared."""

@@ -121,6 +121,14 @@ class TableSchema:
             raise KeyError(name)
         return field
 
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self.names)
+
+    def _repr_html_(self) -> str:
+        from di_salesforce import _notebook
+
+        return _notebook.schema(self)
+
     def __contains__(self, name: object) -> bool:
         return any(field.name == name for field in self.fields)
 

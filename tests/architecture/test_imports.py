@@ -143,7 +143,7 @@ EFFECTS = frozenset(
 )
 """Standard modules that reach outside the values given to a function; the others may be imported anywhere."""
 
-UPWARD_ON_USE = frozenset({"to_pandas", "to_polars", "as_rows", "_repr_html_"})
+UPWARD_ON_USE = frozenset({"to_pandas", "to_polars", "as_rows", "_repr_html_", "unmasked"})
 """The only functions in which the display modules may be imported from below."""
 
 FOREIGN_TO_THE_ENGINE = frozenset(

@@ -20,6 +20,7 @@ import attrs
 
 from di_salesforce._cells import masked, restored
 from di_salesforce._inferred import InferredSchema
+from di_salesforce._listing import HasHtml
 from di_salesforce.csvfiles._finding import (
     DELIMITERS,
     dialect_error,
@@ -142,6 +143,17 @@ class CsvRows:
                     yield cells
             except (csv.Error, UnicodeDecodeError) as error:
                 raise ConfigurationError(f"{self.label}, line {lines.line_num}: {dialect_error(error)}") from None
+
+    def _repr_html_(self) -> str:
+        from di_salesforce import _notebook
+
+        return _notebook.csv_rows(self)
+
+    def unmasked(self) -> HasHtml:
+        """Give a notebook's view that shows people's data, which the rows' own view masks."""
+        from di_salesforce import _notebook
+
+        return _notebook.Html(_notebook.csv_rows(self, unmasked=True))
 
     def __repr__(self) -> str:
         found = f"{self.encoding}, {DELIMITERS.get(self.delimiter, repr(self.delimiter))}"

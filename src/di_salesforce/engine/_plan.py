@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 
 import attrs
 
-from di_salesforce._listing import Listing, Tabular
+from di_salesforce._listing import HasHtml, Listing, Tabular
 from di_salesforce.engine._actions import (
     Action,
     Conflict,
@@ -367,6 +367,17 @@ class Plan(Tabular):
     def to_table(self) -> list[dict[str, Value]]:
         """Give the plan as flat rows with native values, one for each field of each action."""
         return [row for action in self.actions for row in action.to_table()]
+
+    def _repr_html_(self) -> str:
+        from di_salesforce import _notebook
+
+        return _notebook.plan(self)
+
+    def unmasked(self) -> HasHtml:
+        """Give a notebook's view that shows people's data, which the plan's own view masks."""
+        from di_salesforce import _notebook
+
+        return _notebook.Html(_notebook.plan(self, unmasked=True))
 
     def __eq__(self, other: object) -> bool:
         return self.to_dict() == other.to_dict() if isinstance(other, Plan) else NotImplemented

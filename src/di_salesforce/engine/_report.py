@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 import attrs
 
 from di_salesforce._findings import Finding
-from di_salesforce._listing import Listing, Tabular
+from di_salesforce._listing import HasHtml, Listing, Tabular
 from di_salesforce.engine._actions import Key, Kind, key_parts
 from di_salesforce.engine._reasons import sentence
 from di_salesforce.records import Side, Value, to_plain
@@ -191,6 +191,17 @@ class SyncReport(Tabular):
             "counts": dict(self.counts),
             "lines": self.to_dicts(),
         }
+
+    def _repr_html_(self) -> str:
+        from di_salesforce import _notebook
+
+        return _notebook.report(self)
+
+    def unmasked(self) -> HasHtml:
+        """Give a notebook's view that shows people's data, which the report's own view masks."""
+        from di_salesforce import _notebook
+
+        return _notebook.Html(_notebook.report(self, unmasked=True))
 
     def __repr__(self) -> str:
         return (
