@@ -123,7 +123,13 @@ ROOMS = {
         ),
     ),
     "testing tools": Room(
-        ("testing.strategies", "testing.pytest_plugin", "testing.store_contract", "testing._store_runs"),
+        (
+            "testing.strategies",
+            "testing._integrations",
+            "testing.pytest_plugin",
+            "testing.store_contract",
+            "testing._store_runs",
+        ),
         rooms=(*INNER, "testing"),
         outside=(*VALUES, "hypothesis", "pytest"),
         effects=("concurrent", "pathlib", "threading"),  # a store must bear several threads, and reopening

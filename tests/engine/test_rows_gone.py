@@ -291,6 +291,41 @@ def test_deleted_on_the_other_side_while_out_of_scope() -> None:
 # ----------------------------------------------------------------------------------------------- old views, guards
 
 
+def test_a_record_made_anew_waits_for_a_survivor_out_of_scope() -> None:
+    """The key of a deleted record comes back under a new id while the survivor is out of scope: told, and left."""
+    one = linked(salesforce_filter="A != null")
+    one.remove(D)
+    one.world.one_pass()
+    one.world.add(D, {"EMail": "k"})
+    one.world.scope = lambda row: row["Id"] != one.names[S]
+    assert told(one.world.plan()) == [("skip", "scope.out")]
+    assert one.world.unaccounted(one.world.plan()) == []
+
+
+def test_a_record_made_anew_that_another_transfer_holds_is_left_to_it() -> None:
+    """The new record with the key of a deleted one is another transfer's: told, and the link keeps sleeping."""
+    one = linked()
+    one.remove(D)
+    one.world.one_pass()
+    new = one.world.add(D, {"EMail": "k"}) or ""
+    one.world.context = Context(claims={new: "leads"})
+    assert told(one.world.one_pass()) == [("skip", "claimed")]
+    assert link_of(one).life is Life.DORMANT
+
+
+def test_a_link_does_not_come_back_to_a_record_that_another_transfer_took_over() -> None:
+    """A record is back, but meanwhile its counterpart belongs to another transfer: the link keeps sleeping."""
+    one = linked()
+    one.remove(S)
+    one.world.one_pass()
+    one.world.undelete(S, one.names[S])
+    one.world.context = Context(claims={one.names[D]: "leads"})
+    assert told(one.world.one_pass()) == [("skip", "claimed")]
+    assert link_of(one).life is Life.DORMANT
+    one.world.context = Context()
+    assert told(one.world.one_pass()) == [("link", "link.revived")]
+
+
 def test_an_old_export_writes_nothing_old() -> None:
     """Values that were taken before the last look are ignored, and so is the absence of rows."""
     one = linked()

@@ -93,10 +93,18 @@ def _decided(work: Workspace, link: LinkRecord, seen: Mapping[Side, Observation]
         return _dormant(work, link, left[0], "scope.left")
     if any(where[side] not in _LIVING for side in Side) or _waits(work, link, seen, *Side):
         return link
+    if link.life is Life.DORMANT and _is_claimed(work, link):
+        work.actions.append(Skip(**about_link(work, link, "skip"), reason="claimed", side=Side.SALESFORCE))
+        return link  # while it slept, another transfer took the record over
     if link.life is Life.DORMANT:
         work.actions.append(Link(**about_link(work, link, "link"), reason="link.revived"))
         link = attrs.evolve(link, life=Life.LIVE, gone=None, cause="")
     return decide_fields(work, link, seen, quiet)
+
+
+def _is_claimed(work: Workspace, link: LinkRecord) -> bool:
+    name = link.dialog_insight_id or digest(link.dialog_insight_key or ())
+    return work.context.claims.get(name) is not None
 
 
 def _waits(work: Workspace, link: LinkRecord, seen: Mapping[Side, Observation], *sides: Side) -> bool:

@@ -194,8 +194,14 @@ def _relink(work: Workspace, key: KeyText, old: LinkRecord, ref: RowRef) -> None
     """Link the survivor of a deleted record to the new record with its key, as a first meeting."""
     other = ref.side.other
     survivor = work.views[other].of_link(old)
+    if survivor.presence is Presence.OUT_OF_SCOPE:
+        skip_row(work, ref, "scope.out")
+        return
     if survivor.presence is not Presence.HERE or survivor.ref is None:
         work.need_row(other, old)
+        return
+    if _claimant(work, key, ref if other is Side.SALESFORCE else survivor.ref) is not None:
+        skip_row(work, ref, "claimed")
         return
     work.decided(f"link:{old.id}")
     work.links[old.id] = attrs.evolve(old, life=Life.ENDED, cause="relinked", rev=old.rev + (old.id not in work.links))
@@ -204,8 +210,7 @@ def _relink(work: Workspace, key: KeyText, old: LinkRecord, ref: RowRef) -> None
 
 
 def _link(work: Workspace, key: KeyText, salesforce: RowRef, dialog_insight: RowRef) -> None:
-    claimed = work.context.claims.get(dialog_insight.record_id or digest(key))
-    if claimed is not None:
+    if _claimant(work, key, dialog_insight) is not None:
         skip_row(work, dialog_insight, "claimed")
         skip_row(work, salesforce, "claimed")
         return
@@ -224,12 +229,17 @@ def _link(work: Workspace, key: KeyText, salesforce: RowRef, dialog_insight: Row
     work.links[link.id] = link
 
 
+def _claimant(work: Workspace, key: KeyText, dialog_insight: RowRef) -> str | None:
+    """Name the transfer that holds a record of Dialog Insight, if another one does."""
+    return work.context.claims.get(dialog_insight.record_id or digest(key))
+
+
 def _decide_row(work: Workspace, ref: RowRef) -> None:
     """Decide a row whose key no other row and no link has: create its counterpart, or say why not."""
     target = ref.side.other
     key = work.key_text(ref)
     lost = [end for item in work.items.get(ref.subject, ()) if (end := work.quarantine_end(item)) is not None]
-    if target is Side.SALESFORCE and work.context.claims.get(ref.record_id or digest(key)) is not None:
+    if target is Side.SALESFORCE and _claimant(work, key, ref) is not None:
         skip_row(work, ref, "claimed")
     elif not work.bound.allowed.allows_create(ref.side):
         skip_row(work, ref, "trigger.off")

@@ -31,7 +31,7 @@ from di_salesforce.engine import (
     Update,
 )
 from di_salesforce.exceptions import ConversionError
-from di_salesforce.records import UNSET, Side, UnsetType
+from di_salesforce.records import UNSET, Side, UnsetType, is_blank
 from di_salesforce.triggers import Trigger
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from di_salesforce.records import Row, Value
     from di_salesforce.testing.world import World
 
-__all__ = ["Looks", "agree", "check_memory", "check_plan", "check_triggers", "normal", "unaccounted"]
+__all__ = ["Looks", "agree", "agree_here", "check_memory", "check_plan", "check_triggers", "normal", "unaccounted"]
 
 
 def normal(line: FieldMapping, side: Side, value: Value) -> Hashable:
@@ -64,6 +64,16 @@ def agree(line: FieldMapping, salesforce: Value, dialog_insight: Value) -> bool:
         except ConversionError:
             continue
     return False
+
+
+def agree_here(world: World, line: FieldMapping, salesforce: Value, dialog_insight: Value) -> bool:
+    """Tell whether two values are the same one; a lookup's, by the links of the transfer that it refers to."""
+    if line.references is None:
+        return agree(line, salesforce, dialog_insight)
+    if is_blank(salesforce) or is_blank(dialog_insight):
+        return is_blank(salesforce) and is_blank(dialog_insight)
+    parent = world.context.links[line.references].find(Side.SALESFORCE, str(salesforce))
+    return parent is not None and parent.life is Life.LIVE and parent.dialog_insight_id == str(dialog_insight)
 
 
 _Place: TypeAlias = tuple[Side, str, str]  # side, name of the record, field
@@ -285,7 +295,7 @@ def _lost_lines(world: World, plan: Plan) -> Iterable[str]:
             values = (pair[0][line.salesforce], pair[1][line.field(Side.DIALOG_INSIGHT)])
             times = told[link.id, line.name]
             known = _is_known(line, link.fields[line.name], values)
-            if not agree(line, *values) and times != 1 and not (times == 0 and known):
+            if not agree_here(world, line, *values) and times != 1 and not (times == 0 and known):
                 yield f"{line.name} differs ({values[0]!r}, {values[1]!r}) and is told {times} times"
 
 
@@ -299,6 +309,11 @@ def _is_known(line: FieldMapping, state: FieldState, values: tuple[Value, Value]
             for side, value, base in zip(Side, values, state.base, strict=True)
         )
     )
+
+
+def _takes_part(world: World, side: Side, row: Row) -> bool:
+    condition = world.transfer.dialog_insight_filter if side is Side.DIALOG_INSIGHT else None
+    return world.in_scope(side, row) and (condition is None or condition(row))
 
 
 def _lost_rows(world: World, plan: Plan) -> Iterable[str]:
@@ -318,6 +333,6 @@ def _lost_rows(world: World, plan: Plan) -> Iterable[str]:
         told = Counter(
             action.salesforce_id if side is Side.SALESFORCE else action.dialog_insight_id for action in about_rows
         )
-        for name in world.rows(side):
-            if told[name] != (0 if name in linked else 1):
+        for name, row in world.rows(side).items():
+            if told[name] != (0 if name in linked or not _takes_part(world, side, row) else 1):
                 yield f"{side.label} {name} is told {told[name]} times"

@@ -1,4 +1,4 @@
-"""One side of a `World`: records with their whole history, and a server that saves them in its own way.
+"""One side of a `World`: the clock, records with their whole history, and a server that saves them in its own way.
 
 What may not go in here: the engine's side of things (plans, the memory).
 """
@@ -18,7 +18,7 @@ from di_salesforce.exceptions import ConversionError
 from di_salesforce.mapping import ObjectTransfer
 from di_salesforce.records import Row, Side, Value, is_blank
 
-__all__ = ["Fate", "Ids", "Saving", "ServedSide"]
+__all__ = ["Clock", "Fate", "Ids", "Records", "Saving", "ServedSide"]
 
 Ids: TypeAlias = Callable[[int], Value]
 """How a side numbers its records."""
@@ -30,6 +30,41 @@ History: TypeAlias = dict[str, list[tuple[int, Row | None]]]
 
 def _no_history() -> History:
     return {}
+
+
+@attrs.define(repr=False)
+class Records:
+    """The records of one table by name, with their history; several transfers may look at the same."""
+
+    history: History = attrs.field(factory=_no_history)
+    count: int = 0
+    columns: dict[str, None] = attrs.field(factory=dict[str, None])
+    merged: dict[str, tuple[int, str]] = attrs.field(factory=dict[str, tuple[int, str]])  # loser: when, and the winner
+    converted: dict[str, tuple[int, str]] = attrs.field(factory=dict[str, tuple[int, str]])  # lead: when, and contact
+
+
+def _nothing_late() -> list[tuple[int, ServedSide, Write, int]]:
+    return []
+
+
+@attrs.define(repr=False)
+class Clock:
+    """The seconds of a world, and the writes that are still under way; several transfers may share it."""
+
+    seconds: int = 0
+    _late: list[tuple[int, ServedSide, Write, int]] = attrs.field(init=False, factory=_nothing_late)
+
+    def tick(self, seconds: int) -> None:
+        """Let time pass; late writes land when their time has come."""
+        self.seconds += seconds
+        due = [entry for entry in self._late if entry[0] <= self.seconds]
+        self._late = [entry for entry in self._late if entry[0] > self.seconds]
+        for _, server, write, number in due:
+            server.write(write, number, self.seconds)
+
+    def delay(self, server: ServedSide, write: Write, number: int) -> None:
+        """Let a write land later."""
+        self._late.append((self.seconds + server.saving.late, server, write, number))
 
 
 class Fate(enum.StrEnum):
@@ -71,8 +106,15 @@ class ServedSide:
     side: Side
     saving: Saving
     ids: Ids
-    history: History = attrs.field(factory=_no_history)
-    count: int = 0
+    records: Records = attrs.field(factory=Records)
+
+    def __attrs_post_init__(self) -> None:
+        self.records.columns.update(dict.fromkeys(line.field(self.side) for line in self.transfer.lines))
+
+    @property
+    def history(self) -> History:
+        """What each record held, from which second on."""
+        return self.records.history
 
     @property
     def rows(self) -> dict[str, Row]:
@@ -122,12 +164,12 @@ class ServedSide:
 
     def next_number(self) -> int:
         """Count one more record."""
-        self.count += 1
-        return self.count
+        self.records.count += 1
+        return self.records.count
 
     def insert(self, values: Row, number: int, seconds: int) -> tuple[str, str]:
         """Add a record; give its name, or nothing and why it was not taken."""
-        row = {**dict.fromkeys(line.field(self.side) for line in self.transfer.lines), **self._saved(values)}
+        row = {**dict.fromkeys(self.records.columns), **self._saved(values)}
         id_field = self.transfer.id_field(self.side)
         if id_field is not None:
             row[id_field] = self.ids(number)
@@ -152,8 +194,18 @@ class ServedSide:
         """Delete a record."""
         self.history[name].append((seconds, None))
 
+    def became(self, since: int, until: int) -> tuple[dict[str, str], dict[str, str]]:
+        """Name what was merged, and what was converted, within these seconds, each with what it became."""
+        became = (self.records.merged, self.records.converted)
+        merged, converted = (
+            {name: other for name, (at, other) in table.items() if since <= at <= until} for table in became
+        )
+        return merged, converted
+
     def undelete(self, name: str, seconds: int) -> bool:
-        """Bring a deleted record back under its id; False where there is none, or its key is taken."""
+        """Bring a deleted record back under its id; False where there is none, its key is taken, or it was merged."""
+        if name in self.records.merged or name in self.records.converted:
+            return False
         versions = self.history.get(name, [])
         last = versions[-2][1] if len(versions) > 1 and versions[-1][1] is None else None
         if last is None or self._refusal(last, name):

@@ -1,7 +1,7 @@
 """Hypothesis strategies: transfers, rows, and worlds in which some things have happened already.
 
-`worlds(my_transfer)` lets an application that embeds the engine put its own transfer through everything.  The only
-module of the package that imports Hypothesis (the extra `testing`).
+`worlds(my_transfer)` lets an application that embeds the engine put its own transfer through everything.  Needs
+Hypothesis (the extra `testing`).
 """
 
 from __future__ import annotations
@@ -31,13 +31,28 @@ from di_salesforce._lenses import (
 from di_salesforce._time_lenses import CalendarDate, Instant
 from di_salesforce.engine import Context, Coverage, Write
 from di_salesforce.exceptions import ConversionError
-from di_salesforce.mapping import Constant, FieldMapping, ObjectTransfer, OptIn, OptInDate
+from di_salesforce.mapping import Constant, FieldMapping, Integration, ObjectTransfer, OptIn, OptInDate
 from di_salesforce.protocols import Converter
 from di_salesforce.records import UNSET, Row, Side, UnsetType, Value
+from di_salesforce.testing._integrations import chains, families, on_one_table
+from di_salesforce.testing.several import SeveralWorlds
 from di_salesforce.testing.world import Fate, Saving, World
 from di_salesforce.triggers import ConflictPolicy, Deletes, Direction, Drift, Rewritten, Trigger
 
-__all__ = ["Pools", "change_something", "coverages", "fates", "live_one_round", "rows", "transfers", "values", "worlds"]
+__all__ = [
+    "Pools",
+    "change_something",
+    "coverages",
+    "fates",
+    "integrations",
+    "live_one_round",
+    "rows",
+    "rows_of",
+    "several_worlds",
+    "transfers",
+    "values",
+    "worlds",
+]
 
 _Drawn = TypeVar("_Drawn")
 
@@ -254,6 +269,32 @@ def _savings(*, honest: bool, refusing: bool) -> st.SearchStrategy[dict[Side, Sa
 
 
 @st.composite
+def several_worlds(
+    draw: st.DrawFn,
+    integration: Integration,
+    *,
+    pools: Pools | None = None,
+    most_rows: int = 3,
+    honest: bool = False,
+    context: Context | None = None,
+) -> SeveralWorlds:
+    """Draw the worlds of several transfers that share tables, with servers and rows.
+
+    Args:
+        draw: Given by Hypothesis.
+        integration: Yours, or a generated one.
+        pools: Values for lines whose converter is your own.
+        most_rows: How many rows there are at first of each transfer on each side.
+        honest: Whether servers keep what they are given as it is.
+        context: Circumstances handed to the engine.
+    """
+    several = SeveralWorlds(integration, draw(_savings(honest=honest, refusing=False)), context or Context())
+    for world in several:
+        _populate(draw, world, {**_parents(several, world.transfer), **(pools or {})}, most_rows)
+    return several
+
+
+@st.composite
 def worlds(
     draw: st.DrawFn,
     transfer: ObjectTransfer,
@@ -280,6 +321,15 @@ def worlds(
         context: Circumstances handed to the engine.
     """
     world = World(transfer, draw(_savings(honest=honest, refusing=refusing)), context or Context())
+    _populate(draw, world, pools, most_rows)
+    if past:
+        for _ in range(draw(st.integers(0, 2))):
+            live_one_round(draw, world, fates(sure=True), pools, rekeys=rekeys)
+    return world
+
+
+def _populate(draw: Draw, world: World, pools: Pools | None, most_rows: int) -> None:
+    transfer = world.transfer
     for row in draw(st.lists(rows(transfer, Side.SALESFORCE, pools=pools), max_size=most_rows)):
         world.add(Side.SALESFORCE, row)
     keys = [_key_there(transfer, row) for row in world.rows(Side.SALESFORCE).values()]
@@ -287,10 +337,6 @@ def worlds(
         # Two of three have the key of a Salesforce record, so that there is something to compare.
         same = draw(st.sampled_from([{}, *keys, *keys]))
         world.add(Side.DIALOG_INSIGHT, {**row, **same})
-    if past:
-        for _ in range(draw(st.integers(0, 2))):
-            live_one_round(draw, world, fates(sure=True), pools, rekeys=rekeys)
-    return world
 
 
 def _key_there(transfer: ObjectTransfer, row: Row) -> Row:
@@ -342,6 +388,34 @@ def change_something(
     keys = {line.field(side) for line in world.transfer.key_lines}
     field = draw(st.sampled_from(sorted(set(row) if rekeys else set(row) - keys)))
     world.edit(side, name, {field: row[field]})
+
+
+def integrations(*, triggers: st.SearchStrategy[Trigger] | None = None) -> st.SearchStrategy[Integration]:
+    """Draw several transfers that touch: a chain over two projects, two sObjects on one table, a parent with children.
+
+    Args:
+        triggers: Of each transfer; None: any.  In a chain, and on one table, only the first creates in Salesforce.
+    """
+    drawn = _TRIGGERS if triggers is None else triggers
+    return st.one_of(chains(drawn), on_one_table(drawn), families(drawn))
+
+
+def rows_of(several: SeveralWorlds, name: str, side: Side) -> st.SearchStrategy[Row]:
+    """Draw rows of one transfer of several; its lookups hold records that are there, or nothing."""
+    return rows(several[name].transfer, side, pools=_parents(several, several[name].transfer))
+
+
+def _parents(several: SeveralWorlds, transfer: ObjectTransfer) -> Pools:
+    return {
+        line.name: {side: st.sampled_from([None, *_identities(several[line.references], side)]) for side in Side}
+        for line in transfer.lines
+        if line.references is not None
+    }
+
+
+def _identities(world: World, side: Side) -> list[Value]:
+    field = world.transfer.id_field(side)
+    return [row[field] for row in world.rows(side).values()] if field is not None else []
 
 
 def coverages() -> st.SearchStrategy[Coverage]:

@@ -31,22 +31,36 @@ from di_salesforce.engine import (
 )
 from di_salesforce.mapping import ObjectTransfer
 from di_salesforce.records import Row, Side, Value, record_id_18
-from di_salesforce.testing._invariants import Looks, agree, check_memory, check_plan, check_triggers, unaccounted
+from di_salesforce.testing._invariants import (
+    Looks,
+    agree,
+    agree_here,
+    check_memory,
+    check_plan,
+    check_triggers,
+    unaccounted,
+)
 from di_salesforce.testing._mirror import mirror, mirror_context
-from di_salesforce.testing._served import Fate, Ids, Saving, ServedSide
+from di_salesforce.testing._served import Clock, Fate, Ids, Records, Saving, ServedSide
 
-__all__ = ["Fate", "Ids", "Saving", "World", "agree", "mirror"]
+__all__ = ["Clock", "Fate", "Ids", "Records", "Saving", "World", "agree", "contact_id", "mirror", "salesforce_ids"]
 
 START: Final = datetime(2026, 5, 1, tzinfo=UTC)
 _HOUR: Final = 3600  # seconds: longer than any quarantine
 _MOST_LOOKUPS: Final = 6  # rounds of look-ups that one plan may ask for; a chain of proofs is far shorter
 
 
-def _salesforce_id(number: int) -> Value:
-    return record_id_18(f"003{number:012d}")
+def salesforce_ids(prefix: str) -> Ids:
+    """Number records as Salesforce does: 18 characters, the first three of the sObject."""
+
+    def salesforce_id(number: int) -> Value:
+        return record_id_18(f"{prefix}{number:012d}")
+
+    return salesforce_id
 
 
-def _contact_id(number: int) -> Value:
+def contact_id(number: int) -> Value:
+    """Number records as Dialog Insight does."""
     return number
 
 
@@ -54,12 +68,12 @@ def _servers() -> dict[Side, Saving]:
     return {side: Saving() for side in Side}
 
 
-def _nothing_late() -> list[tuple[int, Write, int]]:
-    return []
+def _records() -> dict[Side, Records]:
+    return {side: Records() for side in Side}
 
 
 def _ids() -> dict[Side, Ids]:
-    return {Side.SALESFORCE: _salesforce_id, Side.DIALOG_INSIGHT: _contact_id}
+    return {Side.SALESFORCE: salesforce_ids("003"), Side.DIALOG_INSIGHT: contact_id}
 
 
 @attrs.define(repr=False)
@@ -75,6 +89,8 @@ class World:
         context: Circumstances handed to the engine.
         scope: Which Salesforce rows are within the transfer's `salesforce_filter`; None: all.
         ids: How each side numbers its records: 18 characters in Salesforce, whole numbers in Dialog Insight.
+        records: The records of each side, where another world looks at them too.
+        clock: The time, likewise.
 
     Example:
         >>> from di_salesforce import FieldMapping
@@ -90,17 +106,25 @@ class World:
     context: Context = attrs.field(factory=Context)
     scope: Callable[[Row], bool] | None = None
     ids: Mapping[Side, Ids] = attrs.field(factory=_ids)
+    records: Mapping[Side, Records] = attrs.field(factory=_records)
+    clock: Clock = attrs.field(factory=Clock)
     baseline: Baseline = attrs.field(init=False, factory=Baseline.empty)
-    seconds: int = attrs.field(init=False, default=0)
     looks: Looks = attrs.field(init=False, factory=Looks)
     sides: dict[Side, ServedSide] = attrs.field(init=False)
-    _late: list[tuple[int, Write, int]] = attrs.field(init=False, factory=_nothing_late)
     _pending: Looks = attrs.field(init=False, factory=Looks)  # of the plan at hand, kept once it is settled
 
     def __attrs_post_init__(self) -> None:
-        self.sides = {side: ServedSide(self.transfer, side, self.saving[side], self.ids[side]) for side in Side}
+        self.sides = {
+            side: ServedSide(self.transfer, side, self.saving[side], self.ids[side], self.records[side])
+            for side in Side
+        }
 
     # ------------------------------------------------------------------------------------------------ the clock
+
+    @property
+    def seconds(self) -> int:
+        """How long the world has lived."""
+        return self.clock.seconds
 
     @property
     def now(self) -> datetime:
@@ -114,11 +138,7 @@ class World:
 
     def tick(self, seconds: int = 1) -> None:
         """Let time pass; late writes land when their time has come."""
-        self.seconds += seconds
-        due = [entry for entry in self._late if entry[0] <= self.seconds]
-        self._late = [entry for entry in self._late if entry[0] > self.seconds]
-        for _, write, number in due:
-            self.sides[write.side].write(write, number, self.seconds)
+        self.clock.tick(seconds)
 
     def rest(self) -> None:
         """Let an hour pass: every quarantine is over, and nothing is under way any more."""
@@ -151,6 +171,11 @@ class World:
         self.tick()
         return self.sides[side].undelete(name, self.seconds)
 
+    def merge(self, side: Side, loser: str, winner: str) -> None:
+        """Merge one record into another as a person would: the loser is gone, and the side can say into which."""
+        self.remove(side, loser)
+        self.records[side].merged[loser] = (self.seconds, winner)
+
     # --------------------------------------------------------------------------------------------------- looking
 
     def snapshot(
@@ -165,27 +190,35 @@ class World:
 
         Args:
             side: The side to read.
-            coverage: Complete; the changes since the memory's last look; or a sample.
+            coverage: Complete; the changes since the memory's last look (complete all the same where the transfer has a
+                `salesforce_filter`); or a sample.
             pick: For a sample, which rows are read (asked with an empty field) and which of their fields, by row name
                 and field; id and key always are.  None: all.
             at: Second of the world's time at which the rows are taken: an export that arrives late.  None: now.
         """
         seconds = self.seconds if at is None else at
         as_of = START + timedelta(seconds=seconds)
-        rows = {name: row for name, row in self.sides[side].rows_at(seconds).items() if self._in_scope(side, row)}
+        everything = self.sides[side].rows_at(seconds)
+        rows = {name: row for name, row in everything.items() if self.in_scope(side, row)}
         has_ids = self.transfer.id_field(side) is not None
+        scope = self.transfer.salesforce_filter if side is Side.SALESFORCE else None
+        if coverage is Coverage.CHANGES and scope is not None:
+            coverage = Coverage.COMPLETE  # a feed that knows only the filter's rows cannot tell what left it
         match coverage:
             case Coverage.COMPLETE:
-                scope = self.transfer.salesforce_filter if side is Side.SALESFORCE else None
-                return Snapshot.complete(rows.values(), as_of=as_of, scope=scope)
+                merged, converted = self.sides[side].became(-1, seconds)
+                return Snapshot.complete(rows.values(), as_of=as_of, scope=scope, merged=merged, converted=converted)
             case Coverage.CHANGES:
                 covered = self.baseline.coverage(side)
                 since = -1 if covered is None or covered.as_of is None else self.second_of(covered.as_of)
                 moved = self.sides[side].moved(since, seconds)
+                merged, converted = self.sides[side].became(since, seconds)
                 return Snapshot.changes(
                     [row for name, row in rows.items() if name in moved],
                     as_of=as_of,
-                    deleted=[name for name in moved if has_ids and name not in self.sides[side].rows_at(seconds)],
+                    deleted=[name for name in moved if has_ids and name not in everything],
+                    merged=merged,
+                    converted=converted,
                 )
             case Coverage.SAMPLE:
                 always = {self.transfer.id_field(side), *(line.field(side) for line in self.transfer.key_lines)}
@@ -198,7 +231,8 @@ class World:
                     as_of=as_of,
                 )
 
-    def _in_scope(self, side: Side, row: Row) -> bool:
+    def in_scope(self, side: Side, row: Row) -> bool:
+        """Tell whether a read of the side, within the transfer's `salesforce_filter`, shows a row."""
         return side is Side.DIALOG_INSIGHT or self.scope is None or self.scope(row)
 
     def look_up(self, side: Side, needs: Iterable[Need]) -> list[Row]:
@@ -298,7 +332,7 @@ class World:
                 server.write(write, number, self.seconds)
                 return Outcome.unknown()
             case Fate.LATE:
-                self._late.append((self.seconds + server.saving.late, write, number))
+                self.clock.delay(server, write, number)
                 return Outcome.unknown()
             case Fate.DONE | Fate.SILENT | Fate.NAMELESS:
                 outcome = server.write(write, number, self.seconds)
@@ -362,7 +396,7 @@ class World:
             for link in self.baseline.links
             if (pair := self.pair(link)) is not None
             for line in self.transfer.lines
-            if not agree(line, pair[0][line.salesforce], pair[1][line.field(Side.DIALOG_INSIGHT)])
+            if not agree_here(self, line, pair[0][line.salesforce], pair[1][line.field(Side.DIALOG_INSIGHT)])
         }
 
     def agrees(self) -> bool:
