@@ -20,6 +20,7 @@ from di_salesforce.engine._actions import (
     Update,
     Write,
 )
+from di_salesforce.engine._applied import Applied
 from di_salesforce.engine._baseline import Baseline, BaselineLike
 from di_salesforce.engine._context import Context, EngineCapabilities, Limits
 from di_salesforce.engine._decision import FIELD_TABLE, GATES
@@ -33,6 +34,7 @@ from di_salesforce.engine._reconcile import mapping_version, reconcile
 from di_salesforce.engine._report import ReportLine, SyncReport
 from di_salesforce.engine._settle import Outcome, OutcomeKind, Settlement, settle
 from di_salesforce.engine._snapshot import Coverage, Snapshot
+from di_salesforce.engine._undo import undo
 from di_salesforce.engine._workspace import display_key
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "GATES",
     "REASONS",
     "Action",
+    "Applied",
     "Baseline",
     "BaselineLike",
     "BoundLine",
@@ -81,4 +84,5 @@ __all__ = [
     "mapping_version",
     "reconcile",
     "settle",
+    "undo",
 ]

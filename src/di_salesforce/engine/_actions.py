@@ -32,6 +32,8 @@ __all__ = [
     "Write",
     "action_from_dict",
     "action_to_dict",
+    "change_from_plain",
+    "change_to_plain",
     "key_from_plain",
     "key_parts",
     "write_fingerprint",
@@ -286,7 +288,13 @@ def _values(data: Mapping[str, Any]) -> dict[str, Any]:
     return {name: from_plain(value) for name, value in data.items()}
 
 
-def _change(data: Mapping[str, Any]) -> Change:
+def change_to_plain(change: Change) -> dict[str, Any]:  # JSON-safe data
+    """Give a change as exact plain data."""
+    return {field.name: _dump(getattr(change, field.name)) for field in attrs.fields(Change)}
+
+
+def change_from_plain(data: Mapping[str, Any]) -> Change:
+    """Read what `change_to_plain` gave."""
     return Change(
         data["field"],
         from_plain(data["before"]),
@@ -307,7 +315,7 @@ def _conflict_field(data: Any) -> Any:  # a Skip lists names, a Conflict lists f
 def _proposal(data: Mapping[str, Any]) -> Proposal:
     return Proposal(
         Side(data["keep"]),
-        tuple(map(_change, data["changes"])),
+        tuple(map(change_from_plain, data["changes"])),
         data["refusal"],
         data["verdict"],
         _values(data["address"]),
@@ -315,7 +323,7 @@ def _proposal(data: Mapping[str, Any]) -> Proposal:
 
 
 def _changes(data: list[Any]) -> tuple[Change, ...]:
-    return tuple(map(_change, data))
+    return tuple(map(change_from_plain, data))
 
 
 def _fields(data: list[Any]) -> tuple[Any, ...]:

@@ -20,7 +20,15 @@ from di_salesforce.protocols import FieldCase
 from di_salesforce.records import Side, UnsetType, Value, is_blank
 from di_salesforce.triggers import ConflictPolicy
 
-__all__ = ["GroupCase", "choose", "choose_first_match", "is_consent", "loosens_unasked", "more_restrictive"]
+__all__ = [
+    "GroupCase",
+    "choose",
+    "choose_first_match",
+    "is_consent",
+    "loosens_unasked",
+    "more_restrictive",
+    "strictness",
+]
 
 
 @attrs.frozen(repr=False)
@@ -72,12 +80,18 @@ def _status(case: GroupCase, side: Side) -> bool | None:
 _STRICTNESS: Final[Mapping[bool | None, int]] = {False: 2, None: 1, True: 0}
 
 
+def strictness(line: BoundLine, side: Side, value: Value) -> int:
+    """Tell how strict a value of one line is: 2 refuses, 1 is unknown, 0 consents or is no consent."""
+    is_status = isinstance(line.mapping.dialog_insight, OptIn)
+    return _STRICTNESS[line.opted_in(side, value)] if is_status else 0
+
+
 def more_restrictive(case: GroupCase) -> Side | None:
     """Give the side whose consent is the more restrictive; None where both are equally strict."""
-    strictness = {side: _STRICTNESS[_status(case, side)] for side in Side}
-    if strictness[Side.SALESFORCE] == strictness[Side.DIALOG_INSIGHT]:
+    strict = {side: _STRICTNESS[_status(case, side)] for side in Side}
+    if strict[Side.SALESFORCE] == strict[Side.DIALOG_INSIGHT]:
         return None
-    return max(Side, key=lambda side: strictness[side])
+    return max(Side, key=lambda side: strict[side])
 
 
 def loosens_unasked(case: GroupCase, winner: Side) -> bool:

@@ -5,9 +5,9 @@ What may not go in here: rules.  It lays the table, walks links and single rows,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import attrs
 
@@ -32,7 +32,7 @@ from di_salesforce.mapping import Constant, FieldMapping, ObjectTransfer
 from di_salesforce.records import Row, Side
 from di_salesforce.triggers import Rewritten
 
-__all__ = ["mapping_version", "reconcile"]
+__all__ = ["Inputs", "mapping_version", "reconcile"]
 
 
 def reconcile(
@@ -77,14 +77,8 @@ def reconcile(
         ... )
         <Plan contacts: 1 create>
     """
-    if now.tzinfo is None:
-        raise ConfigurationError("now must be an aware datetime, such as datetime.now(timezone.utc)")
     snapshots = {Side.SALESFORCE: salesforce, Side.DIALOG_INSIGHT: dialog_insight}
-    context = context or Context()
-    _check_rows(transfer, {side: snapshot.rows for side, snapshot in snapshots.items()})
-    _check_not_emptied(transfer, snapshots, baseline, context)
-    inputs = _Inputs(BoundTransfer.of(transfer, context), snapshots, baseline, now, context)
-    return inputs.plan({side: Lookup() for side in Side})
+    return Inputs.of(transfer, snapshots, baseline, now, context or Context()).plan()
 
 
 def mapping_version(transfer: ObjectTransfer) -> str:
@@ -116,25 +110,50 @@ def _told(declared: ObjectTransfer | FieldMapping | Constant) -> str:
     )
 
 
+def _decide_all(work: Workspace) -> None:
+    """Decide every link that was touched and every row without one."""
+    if work.sifted.passed:
+        work.counts["agreed"] += len(work.sifted.passed)
+    # What is held must be known of all links before any is decided, or the order of the memory would matter.
+    observed = [(link, observe_link(work, link)) for link in _visited(work)]
+    for link, seen in observed:
+        decide_link(work, link, seen)
+    pair_up(work)
+
+
 @attrs.frozen(repr=False)
-class _Inputs:
-    """The arguments of a reconciliation, kept so that looked-up rows can be added."""
+class Inputs:
+    """The arguments of a plan, kept so that looked-up rows can be added, and what decides on the table they lie on."""
 
     bound: BoundTransfer
     snapshots: Mapping[Side, Snapshot]
     baseline: BaselineLike
     now: datetime
     context: Context
+    decide: Callable[[Workspace], None] = _decide_all
+    is_whole: bool = True  # whether everything that was observed is decided, so that it counts as observed
 
-    def plan(self, lookups: Mapping[Side, Lookup]) -> Plan:
+    @classmethod
+    def of(
+        cls,
+        transfer: ObjectTransfer,
+        snapshots: Mapping[Side, Snapshot],
+        baseline: BaselineLike,
+        now: datetime,
+        context: Context,
+    ) -> Self:
+        """Bind and check the arguments."""
+        if now.tzinfo is None:
+            raise ConfigurationError("now must be an aware datetime, such as datetime.now(timezone.utc)")
+        _check_rows(transfer, {side: snapshot.rows for side, snapshot in snapshots.items()})
+        _check_not_emptied(transfer, snapshots, baseline, context)
+        return cls(BoundTransfer.of(transfer, context), snapshots, baseline, now, context)
+
+    def plan(self, found: Mapping[Side, Lookup] | None = None) -> Plan:
+        """Lay the table, decide, and gather what was decided."""
+        lookups = found or {side: Lookup() for side in Side}
         work = self._workspace(lookups)
-        # What is held must be known of all links before any is decided, or the order of the memory would matter.
-        if work.sifted.passed:
-            work.counts["agreed"] += len(work.sifted.passed)
-        observed = [(link, observe_link(work, link)) for link in _visited(work)]
-        for link, seen in observed:
-            decide_link(work, link, seen)
-        pair_up(work)
+        self.decide(work)
         actions = in_order(work.actions)
         transfer = self.bound.transfer
         needs = self._needs(work, lookups)
@@ -142,7 +161,7 @@ class _Inputs:
             transfer.name,
             dict(sorted(work.links.items())),
             tuple(item for _, item in sorted(work.closing.items())),
-            tuple(_coverage(work, side, is_finished=not needs) for side in Side),
+            tuple(_coverage(work, side, is_finished=not needs) for side in Side) if self.is_whole else (),
             dict(sorted(work.counts.items())),
             tuple(_guards(work, actions)),
             transfer.active,
@@ -152,7 +171,7 @@ class _Inputs:
                 name: (*line.fields, line.version, line.mapping.rewritten is Rewritten.ADOPT)
                 for name, line in self.bound.lines.items()
             },
-            tuple(sorted(_expired(work))),
+            tuple(sorted(_expired(work))) if self.is_whole else (),
         )
 
         def again(found: Mapping[Side, tuple[Row, ...]]) -> Plan:

@@ -27,12 +27,13 @@ from di_salesforce.engine._actions import (
     key_parts,
     write_fingerprint,
 )
+from di_salesforce.engine._applied import Applied
 from di_salesforce.engine._lines import BoundLine, normal_id
 from di_salesforce.engine._memory import CoverageRecord, FieldState, Life, LinkRecord, OpenItem, Relation, Tombstone
 from di_salesforce.engine._part import Part
 from di_salesforce.engine._plan import Plan
 from di_salesforce.engine._report import ReportLine, SyncReport
-from di_salesforce.engine._written import WrittenLine, agreeing, born, written
+from di_salesforce.engine._written import UNDONE, WrittenLine, agreeing, born, written
 from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.records import UNSET, Row, Side
 
@@ -99,6 +100,7 @@ class Settlement:
     tombstones: tuple[Tombstone, ...] = ()
     removed_tombstones: tuple[str, ...] = ()
     coverages: tuple[CoverageRecord, ...] = ()
+    applied: tuple[Applied, ...] = ()  # for the history: what was written, and what may have been
 
     @property
     def transfers(self) -> frozenset[str]:
@@ -117,6 +119,7 @@ class Settlement:
             tombstones=tuple(stone for stone in self.tombstones if stone.transfer == transfer),
             removed_tombstones=tuple(stone for stone in self.removed_tombstones if stone.startswith(prefix)),
             coverages=tuple(coverage for coverage in self.coverages if coverage.transfer == transfer),
+            applied=tuple(write for write in self.applied if write.transfer == transfer),
         )
 
     def __repr__(self) -> str:
@@ -136,6 +139,7 @@ class _Ledger:
     items: dict[str, OpenItem] = attrs.field(factory=dict[str, OpenItem])
     stones: dict[str, Tombstone] = attrs.field(factory=dict[str, Tombstone])
     lines: list[ReportLine] = attrs.field(factory=list[ReportLine])
+    applied: list[Applied] = attrs.field(factory=list[Applied])
 
 
 def settle(plan: Plan, outcomes: Mapping[str, Outcome], *, now: datetime) -> Settlement:
@@ -192,6 +196,7 @@ def settle(plan: Plan, outcomes: Mapping[str, Outcome], *, now: datetime) -> Set
         tombstones=tuple(stone for _, stone in sorted(ledger.stones.items())),
         removed_tombstones=tuple(sorted({stone for part in plan.parts for stone in part.expired} - set(ledger.stones))),
         coverages=tuple(coverage for part in plan.parts for coverage in part.coverages),
+        applied=tuple(ledger.applied),
     )
 
 
@@ -232,6 +237,8 @@ def _settle_action(ledger: _Ledger, plan: Plan, part: Part, action: Action, outc
                 detail = f"{outcome.code}: {outcome.message}" if outcome is not None and outcome.code else ""
                 _open(ledger, part, action, reason, detail)
                 _tell(ledger, action, reason.removeprefix("outcome."), outcome)
+                if outcome is not None and outcome.kind is OutcomeKind.UNKNOWN:
+                    ledger.applied.append(Applied.of(action, None, None, ledger.now, sure=False))
                 _untouch(ledger, action)
         case Unlink():
             link = ledger.links[action.link or ""]
@@ -248,10 +255,11 @@ def _settle_action(ledger: _Ledger, plan: Plan, part: Part, action: Action, outc
 
 # The link's own life remembers the first two, the open item of the write itself the others.
 _KEPT_ELSEWHERE: Final = frozenset({"deleted.reported", "scope.left", "outcome.quarantine", "refused.unchanged"})
+_UNDOING: Final = "undo."  # what cannot be undone is no difference that waits: the person who wanted it was told
 
 
 def _keep_open(ledger: _Ledger, part: Part, action: Skip | Conflict | Reject) -> None:
-    if action.reason not in _KEPT_ELSEWHERE:
+    if action.reason not in _KEPT_ELSEWHERE and not action.reason.startswith(_UNDOING):
         _open(ledger, part, action, action.reason, "")
 
 
@@ -326,6 +334,8 @@ def _bury(ledger: _Ledger, link: LinkRecord, side: Side, cause: str) -> None:
 
 def _done(ledger: _Ledger, plan: Plan, part: Part, action: Write, outcome: Outcome) -> None:
     link = ledger.links[action.link or ""]
+    record_id = None if action.side in part.keyed else normal_id(action.side, outcome.record_id)
+    ledger.applied.append(Applied.of(action, record_id, outcome.stored, ledger.now))
     if isinstance(action, Delete):
         ledger.dropped.add(link.id)
         for side in Side:
@@ -335,7 +345,8 @@ def _done(ledger: _Ledger, plan: Plan, part: Part, action: Write, outcome: Outco
     bound = plan.bound_transfer(action.transfer)
     bound_lines: Mapping[str, BoundLine] = bound.lines if bound is not None else {}
     changes = {change.line: change for change in action.changes if change.line}
-    groups = {link.fields[name].group for name in changes} - {None}  # decided as one value, and settled as one
+    # Decided as one value, and settled as one; what was undone is taken line by line.
+    groups = {link.fields[name].group for name, change in changes.items() if change.rule != UNDONE} - {None}
     rewritten: list[str] = []
     fields = dict(link.fields)
     for name, state in link.fields.items():
@@ -354,7 +365,7 @@ def _done(ledger: _Ledger, plan: Plan, part: Part, action: Write, outcome: Outco
         elif state.group in groups:
             fields[name] = agreeing(state, line)
     if isinstance(action, Create) and action.side not in part.keyed:
-        link = link.with_side(action.side, record_id=normal_id(action.side, outcome.record_id))
+        link = link.with_side(action.side, record_id=record_id)
     # A service may have rewritten the key: a row without an id is known by nothing else.
     key = bound.key(action.side, {**action.address, **action.values, **(outcome.stored or {})}) if bound else None
     link = link.with_side(action.side, as_of=ledger.now, key=key if isinstance(key, tuple) else UNSET)

@@ -5,6 +5,8 @@ What may not go in here: which write was done, open items, links.
 
 from __future__ import annotations
 
+from typing import Final
+
 import attrs
 
 from di_salesforce.engine._actions import Change
@@ -13,7 +15,10 @@ from di_salesforce.engine._memory import FieldState, Relation
 from di_salesforce.engine._part import LineWords
 from di_salesforce.records import UNSET, Row, Side, UnsetType, Value, is_blank
 
-__all__ = ["WrittenLine", "agreeing", "born", "written"]
+__all__ = ["UNDONE", "WrittenLine", "agreeing", "born", "written"]
+
+UNDONE: Final = "undo.write"
+"""The rule of a write that takes an earlier one back."""
 
 
 @attrs.frozen(repr=False)
@@ -65,6 +70,8 @@ def written(state: FieldState, change: Change, line: WrittenLine) -> FieldState:
     told = change.rule != "default" and line.kept is not UNSET
     rel = line.relation(kept, source, change.after) if told else _untold(change)
     adopted = told and rel is Relation.REWRITTEN and line.adopts
+    if change.rule == UNDONE:  # the sides differ because a person wants it so; as agreed, it would be undone itself
+        rel, adopted = Relation.ACCEPTED, False
     return attrs.evolve(
         state,
         # As if the service had taken the value as it was sent, and somebody there had changed it then.

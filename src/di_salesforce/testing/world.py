@@ -15,6 +15,7 @@ from typing import Final
 import attrs
 
 from di_salesforce.engine import (
+    Applied,
     Baseline,
     Context,
     Coverage,
@@ -28,6 +29,7 @@ from di_salesforce.engine import (
     Write,
     reconcile,
     settle,
+    undo,
 )
 from di_salesforce.mapping import ObjectTransfer
 from di_salesforce.records import Row, Side, Value, record_id_18
@@ -267,6 +269,14 @@ class World:
             now=self.now,
             context=self.context,
         )
+        return self._answered(plan, looks, {side: snapshot.as_of or self.now for side, snapshot in snapshots.items()})
+
+    def undo(self, applied: Iterable[Applied], *, deletes: bool = False) -> Plan:
+        """Plan what takes writes back, answering all look-ups; check that no write is blind."""
+        plan = undo(self.transfer, applied, baseline=self.baseline, now=self.now, context=self.context, deletes=deletes)
+        return self._answered(plan, self.looks.copy(), dict.fromkeys(Side, self.now))
+
+    def _answered(self, plan: Plan, looks: Looks, as_of: Mapping[Side, datetime]) -> Plan:
         for _ in range(_MOST_LOOKUPS):
             if not plan.needs:
                 break
@@ -276,7 +286,7 @@ class World:
             plan = plan.supplied(salesforce=found[Side.SALESFORCE], dialog_insight=found[Side.DIALOG_INSIGHT])
         if plan.needs:
             raise AssertionError(f"a plan still has {plan.needs} after {_MOST_LOOKUPS} rounds of look-ups")
-        check_plan(self, plan, looks, {side: snapshot.as_of or self.now for side, snapshot in snapshots.items()})
+        check_plan(self, plan, looks, as_of)
         self._pending = looks
         return plan
 
