@@ -171,4 +171,21 @@ def _restricted(
         )
 
 
-LIMIT_RULES: Final[tuple[Rule, ...]] = (_lengths, _numbers, _choices)
+def _record_types(ground: Ground) -> Found:
+    schema = ground.schema(Side.SALESFORCE)
+    if schema is None or not schema.record_types:
+        return
+    for path, _, to, _, target in ground.writes:
+        if to is Side.SALESFORCE and target is not None and target.restricted and target.choices:
+            yield ground.found(
+                "choice.record_type",
+                path,
+                f"which values {described(target, to)} takes depends on the record's type "
+                f"({listed(schema.record_types)}): a value that is in the list may be refused",
+                "let the record types that are written have all of the values; new records get the user's default "
+                "type, unless a Constant gives RecordTypeId",
+                side=to,
+            )
+
+
+LIMIT_RULES: Final[tuple[Rule, ...]] = (_lengths, _numbers, _choices, _record_types)

@@ -122,6 +122,7 @@ FINDING_CODES: Final[Mapping[str, FindingCode]] = {
     **_codes(
         Severity.INFO,
         {
+            "choice.record_type": "which values of a restricted picklist are taken depends on the record's type",
             "constant.unused": "a constant or default belongs to a side where nothing is created",
             "field.moves_silently": "changes of the field do not move the record's time of modification",
             "key.fixed": "a changed key is held, since it cannot be written",

@@ -43,6 +43,8 @@ def schema_to_dict(schema: TableSchema) -> dict[str, Any]:  # JSON-safe data
     if schema.label:
         data["label"] = schema.label
     closed = {flag: False for flag in _RIGHTS if not getattr(schema, flag)}
+    if schema.record_types:
+        data["record_types"] = list(schema.record_types)
     return {**data, **closed, "fields": [_plain_field(field) for field in schema]}
 
 
@@ -59,6 +61,7 @@ def schema_from_dict(data: Mapping[str, Any]) -> TableSchema:  # plain data of a
             fields=[_field_from(cast("Mapping[str, Any]", field)) for field in data["fields"]],
             id=data.get("id"),
             label=data.get("label", ""),
+            record_types=data.get("record_types", ()),
             **{flag: bool(data[flag]) for flag in _RIGHTS if flag in data},
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -88,6 +88,7 @@ class TableSchema:
 
     `id` is Dialog Insight's `idTable` (for a contact list, the project's id); an sObject has none.  `readable`,
     `creatable`, `updatable` and `deletable` are what the user may do with its records, as far as the service tells.
+    `record_types` names those of an sObject that the user may use, where there is a choice.
 
     Example:
         >>> orders = TableSchema(
@@ -110,6 +111,7 @@ class TableSchema:
     creatable: bool = True
     updatable: bool = True
     deletable: bool = True
+    record_types: tuple[str, ...] = attrs.field(default=(), converter=_texts)
 
     def get(self, name: str) -> FieldSchema | None:
         """Give the field of that name, or None."""

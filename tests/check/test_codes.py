@@ -142,6 +142,10 @@ def broken_filter(row: Row) -> bool:
 
 
 NOTES: dict[str, tuple[Case, Case]] = {
+    "choice.record_type": (
+        Case(transfer(FieldMapping("S", "D")), attrs.evolve(salesforce(PICK), record_types=["Household"])),
+        Case(transfer(FieldMapping("S", "D")), salesforce(PICK)),
+    ),
     "constant.unused": (
         Case(transfer(Constant("S", "x", side=Side.SALESFORCE), triggers=UPDATES), salesforce(F("S"))),
         Case(transfer(Constant("S", "x", side=Side.SALESFORCE)), salesforce(F("S"))),

@@ -48,6 +48,7 @@ schemas = st.builds(
     fields=st.lists(fields, unique_by=lambda field: field.name),
     id=st.sampled_from([None, 7]),
     label=st.sampled_from(["", "Contacts"]),
+    record_types=st.sampled_from([(), ("Household", "Business")]),
 )
 
 

@@ -111,6 +111,8 @@ def test_23_a_restricted_picklist_is_compared_value_by_value() -> None:
     language = salesforce(F("Langue__c", T.CHOICE, choices=["fr"], restricted=True))
     line = FieldMapping("Langue__c", "Langue")
     assert "choice.different" in codes(transfer(line), language, F("Langue", T.CHOICE, choices=["fr", "en"]))
+    typed = attrs.evolve(language, record_types=["Household", "Business"])
+    assert "choice.record_type" in codes(transfer(line), typed, F("Langue", T.CHOICE, choices=["fr"]))
     rows = [{"Code": "a", "Langue": "en"}]
     found = check(transfer(line), salesforce=language, dialog_insight=rows)
     assert "rows.not_in_picklist" in {finding.code for finding in found}

@@ -94,6 +94,12 @@ def test_a_mapping_of_every_field_can_be_checked(name: str) -> None:
         assert field.calculated or not (field.creatable and field.updatable) or field.type in PARTS, finding
 
 
+def test_record_types_are_read() -> None:
+    """The record types that the user may use are named; the master type alone is no choice."""
+    assert table_schema(sample("person_account")).record_types == ("Business Account", "Person Account")
+    assert table_schema(sample("contact")).record_types == ()
+
+
 def test_a_type_that_nobody_knows_keeps_its_word() -> None:
     """`anyType` has no one form: it is unknown, and keeps Salesforce's word."""
     described = sample("contact")

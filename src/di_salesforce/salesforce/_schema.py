@@ -61,6 +61,11 @@ def table_schema(describe: Mapping[str, Any]) -> TableSchema:  # a JSON object
         creatable=bool(describe.get("createable", True)),
         updatable=bool(describe.get("updateable", True)),
         deletable=bool(describe.get("deletable", True)),
+        record_types=[
+            str(found.get("name"))
+            for found in objects_of(describe.get("recordTypeInfos") or [])
+            if found.get("available") and not found.get("master")
+        ],
     )
 
 

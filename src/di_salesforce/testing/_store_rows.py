@@ -102,7 +102,9 @@ def schema(side: Side, name: str = "Contact") -> TableSchema:
         default=Decimal("1.50"), raw_type="picklist",
     )  # fmt: skip
     plain = [FieldSchema(f"field {kind.value}", kind) for kind in FieldType]
-    return TableSchema(name, side=side, fields=[full, *plain], id=7, label="Des gens", deletable=False)
+    return TableSchema(
+        name, side=side, fields=[full, *plain], id=7, label="Des gens", deletable=False, record_types=["Household"]
+    )
 
 
 def settlement(
