@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 import attrs
 
 from di_salesforce._check_ground import Found, described, listed, near
-from di_salesforce._findings import Finding, FindingCode, Findings, Severity
+from di_salesforce._findings import Finding, FindingCode, Findings, Severity, found
 from di_salesforce._schema_data import meant, needs_value
 from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.mapping import ObjectTransfer
@@ -81,7 +81,7 @@ Rule: TypeAlias = "Callable[[TableSchema, FieldSchema, FieldSchema], Found]"
 
 
 def _change(code: str, schema: TableSchema, path: str, message: str, remedy: str) -> Finding:
-    return Finding(CHANGE_CODES[code].severity, code, path, message, remedy, schema.side)
+    return found(code, path, message, remedy, side=schema.side, codes=CHANGE_CODES)
 
 
 _FINE: Final = "nothing to do"

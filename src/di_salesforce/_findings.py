@@ -197,10 +197,11 @@ def found(
     count: int | None = None,
     of: int | None = None,
     examples: Iterable[str] = (),
+    codes: Mapping[str, FindingCode] = FINDING_CODES,
 ) -> Finding:
-    """Make a finding; its severity is that of its code in `FINDING_CODES`."""
+    """Make a finding; its severity is that of its code in the table of codes that it is told by."""
     return Finding(
-        FINDING_CODES[code].severity, code, path, message, remedy, side, count=count, of=of, examples=tuple(examples)
+        codes[code].severity, code, path, message, remedy, side, count=count, of=of, examples=tuple(examples)
     )
 
 

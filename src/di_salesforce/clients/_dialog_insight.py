@@ -162,8 +162,9 @@ class Records:
     def verify(self, schema: TableSchema, *, row: Row | None = None) -> Findings:
         """Hold the declared schema of a relational table against what the service accepts.
 
-        Dialog Insight does not describe relational tables, so their schemas are declared.  Each declared column is
-        asked for with a value that no record is likely to have; of rows that are seen, names and types are compared.
+        Dialog Insight does not describe relational tables, so their schemas are declared.  Each declared column but
+        those of two values is asked for with a value that no record is likely to have; of rows that are seen all the
+        same, names and types are compared.
         Nothing is written unless you give a test record.
 
         Args:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from di_salesforce._compatibility import converter_for
-from di_salesforce._findings import Finding, FindingCode, Findings, Severity
+from di_salesforce._findings import Finding, FindingCode, Findings, Severity, found
 from di_salesforce.dialog_insight import _calls as calls
 from di_salesforce.dialog_insight._calls import FieldClause
 from di_salesforce.dialog_insight._flows import delete_rows, merge_rows
@@ -36,6 +36,7 @@ VERIFY_CODES: Final[Mapping[str, FindingCode]] = {
     "verify.column_refused": FindingCode(Severity.ERROR, "the service refuses a question about a declared column"),
     "verify.column_undeclared": FindingCode(Severity.INFO, "a row has a column that is not declared"),
     "verify.kept_otherwise": FindingCode(Severity.WARNING, "the service kept a value otherwise than it was sent"),
+    "verify.not_asked": FindingCode(Severity.INFO, "a column of two values is not asked for"),
     "verify.row_exists": FindingCode(Severity.ERROR, "the test record's key is in use, so nothing was written"),
     "verify.row_left": FindingCode(Severity.WARNING, "the test record is still there: delete it by hand"),
     "verify.row_refused": FindingCode(Severity.ERROR, "the service refuses the test record"),
@@ -55,10 +56,11 @@ _ASKED_FOR: Final[Mapping[FieldType, Value]] = {
     FieldType.DECIMAL: -987654321,
     FieldType.ID: 987654321,
     FieldType.REFERENCE: 987654321,
-    FieldType.BOOLEAN: True,
     FieldType.DATE: "1801.01.01",
     FieldType.DATETIME: "1801.01.01 00:00:01",
 }
+
+_TWO_VALUES: Final = frozenset({FieldType.BOOLEAN, FieldType.OPT_IN})
 
 
 def verify(
@@ -78,18 +80,23 @@ def verify(
         ApiError, TransportError: the table cannot be reached.
     """
     _check_row(schema, row)
-    found: list[Finding] = []
+    told: list[Finding] = []
     seen: list[Row] = []
     if (yield from _question(settings, connection, target, _NO_COLUMN, _NOBODY, seen)) is None:
-        found.append(
+        told.append(
             _finding("verify.silent", "", "so its silence about a column says nothing", "give a test record: row=")
         )
     for field in schema:
+        if field.type in _TWO_VALUES:
+            told.append(
+                _finding("verify.not_asked", field.name, "half of the table might come", "give a test record: row=")
+            )
+            continue
         refusal = yield from _question(
             settings, connection, target, field.name, _ASKED_FOR.get(field.type, _NOBODY), seen
         )
         if refusal is not None:
-            found.append(
+            told.append(
                 _finding(
                     "verify.column_refused",
                     field.name,
@@ -98,13 +105,13 @@ def verify(
                 )
             )
     if row is not None:
-        found += yield from _try_row(settings, connection, target, schema, row, seen)
-    return Findings([*found, *_seen_otherwise(schema, seen)])
+        told += yield from _try_row(settings, connection, target, schema, row, seen)
+    return Findings([*told, *_seen_otherwise(schema, seen)])
 
 
 def _finding(code: str, path: str, message: str, remedy: str) -> Finding:
-    known = VERIFY_CODES[code]
-    return Finding(known.severity, code, path, f"{known.meaning}: {message}", remedy, Side.DIALOG_INSIGHT)
+    sentence = f"{VERIFY_CODES[code].meaning}: {message}"
+    return found(code, path, sentence, remedy, side=Side.DIALOG_INSIGHT, codes=VERIFY_CODES)
 
 
 def _check_row(schema: TableSchema, row: Row | None) -> None:
@@ -145,20 +152,20 @@ def _try_row(
             _finding("verify.row_exists", "", "choose another", "give the test record a key that is in use nowhere")
         ]
     if not result.written:
-        told = " ".join(filter(None, (result.code, result.message))) or result.status.value
+        words = " ".join(filter(None, (result.code, result.message))) or result.status.value
         left = [_left(row, key)] if result.status is MergeStatus.UNKNOWN else []
         return [
-            _finding("verify.row_refused", "", told, "compare columns, types and lengths with the application"),
+            _finding("verify.row_refused", "", words, "compare columns, types and lengths with the application"),
             *left,
         ]
-    found = [_finding("verify.row_taken", "", ", ".join(row), "nothing to do")]
+    told = [_finding("verify.row_taken", "", ", ".join(row), "nothing to do")]
     if result.stored is not None:
         seen.append(result.stored)
-        found += _kept_otherwise(schema, row, result)
+        told += _kept_otherwise(schema, row, result)
     if len(key) == 1 and settings.capabilities.delete:
         removed = yield from delete_rows(settings, connection, target, equal={key[0]: row[key[0]]}, max_rows=1)
-        return found if removed == 1 else [*found, _left(row, key)]
-    return [*found, _left(row, key)]
+        return told if removed == 1 else [*told, _left(row, key)]
+    return [*told, _left(row, key)]
 
 
 def _left(row: Row, key: Sequence[str]) -> Finding:
