@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gzip
 import inspect
 import json
 from collections.abc import Callable
@@ -174,6 +175,40 @@ def described(member: str) -> Callable[[FakeDialogInsight], Any]:
     return probe
 
 
+def replaced(fake: FakeDialogInsight) -> Any:
+    fake.import_csv(PROJECT, f"key_f_EMail\n{ADA}\n", "replace")
+    assert len(fake.inactive_contacts(PROJECT)) == 9
+    return len(get(fake)["Records"])
+
+
+def statuses(fake: FakeDialogInsight) -> Any:
+    records = [{"ID": {"key_f_EMail": f"n{n}@test.example"}, "Data": {}} for n in range(5)]
+    answer = fake.call("contacts", "Merge", idProject=PROJECT, Records=records, MergeOptions=UPSERT)
+    answered = [record["ID"]["key_f_EMail"] for record in answer["Records"]]
+    assert sorted(answered) == [record["ID"]["key_f_EMail"] for record in records]
+    return answered == sorted(answered)
+
+
+def blank_cell(fake: FakeDialogInsight) -> Any:
+    fake.import_csv(PROJECT, f"key_f_EMail,f_City\n{ADA},\n")
+    return fake.contacts(PROJECT)[0]["City"]
+
+
+def packed(fake: FakeDialogInsight) -> Any:
+    headers = {"Accept-Encoding": "gzip, deflate"}
+    answer = fake.handle(parse_request("POST", "/webservices/ofc4/projects.ashx?method=List", headers, b"{}"))
+    plain = gzip.decompress(answer.body) if "Content-Encoding" in answer.headers else answer.body
+    assert json.loads(plain)["Success"] is False
+    return answer.headers.get("Content-Encoding")
+
+
+def used_up(fake: FakeDialogInsight) -> Any:
+    fake.access = attrs.evolve(fake.access, quota=0)
+    answer = raw(fake)
+    assert json.loads(answer.body)["ErrorCode"] == CALL_ERRORS[CallCause.QUOTA].code
+    return answer.status, "Retry-After" in answer.headers
+
+
 Probe: TypeAlias = Callable[[FakeDialogInsight], Any]
 OSLO = clause("f_City", "Oslo")
 NO_TYPE_FIRST = {
@@ -214,6 +249,17 @@ LAWS: dict[str, tuple[Probe, dict[Any, Any]]] = {
     ),
     "null_rendering": (lambda fake: ada(fake, "f_Level"), {"null": None, "empty": ""}),
     "body_layout": (layout, {"compact": (False, True), "indented": (True, True)}),
+    "inactive_contacts": (replaced, {"shown": 10, "hidden": 1}),
+    "system_columns": (lambda fake: len(get(fake)["Records"][0]), {"absent": 14, "present": 16}),
+    "byte_order_mark": (
+        lambda fake: raw(fake).body.startswith(b"\xef\xbb\xbf"),
+        {"absent": False, "present": True},
+    ),
+    "compression": (packed, {"none": None, "gzip": "gzip"}),
+    "keep_alive": (lambda fake: raw(fake).headers.get("Connection"), {"kept": None, "closed": "close"}),
+    "merge_answer_order": (statuses, {"as_sent": True, "shuffled": False}),
+    "import_blank": (blank_cell, {"clear": None, "keep": "Paris"}),
+    "quota_status": (used_up, {200: (200, False), 429: (429, True)}),
     "trace": (lambda fake: "Trace" in get(fake), {"present": True, "absent": False}),
     "relational_id_record": (row_number, {"number": 1, "null": None}),
     "key_member": (described("isKey"), {"": [None, None], "isKey": [True, False]}),

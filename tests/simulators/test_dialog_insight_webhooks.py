@@ -146,6 +146,7 @@ def test_events_without_a_write_and_tests_are_sent(fake: FakeDialogInsight, rece
 
 def test_a_receiver_that_fails_is_logged(fake: FakeDialogInsight, receiver: Receiver) -> None:
     """The log tells who confirmed: a failing receiver has its status, one that is not there has 0."""
+    fake.switches = Switches(webhook_on_failure="give_up")
     fake.webhooks.add(receiver.url)
     receiver.status = 500
     fake.edit_contact(PROJECT, 900001, City="Metz")
@@ -222,9 +223,49 @@ def test_every_answer_of_a_webhook_switch_shows(
     assert told(receiver) == shown[answer]
 
 
+@pytest.mark.parametrize(("answer", "repeated"), [("retry", [False, True, True]), ("give_up", [False])])
+def test_a_body_that_is_not_confirmed_comes_again(
+    fake: FakeDialogInsight, receiver: Receiver, answer: Any, repeated: list[bool]
+) -> None:
+    """[seen] A receiver that does not confirm is told again, under the same ids; how often is `webhook_on_failure`."""
+    fake.switches = Switches(webhook_on_failure=answer)
+    receiver.status = 500
+    fake.webhooks.add(receiver.url, events=["contact_modified"])
+    fake.edit(PROJECT, 900001, City="Metz")
+    assert [sent.repeated for sent in fake.webhooks.flush()] == repeated
+    assert len({sent.event_ids for sent in fake.webhooks.log}) == 1
+    receiver.status = 200
+    fake.edit(PROJECT, 900001, City="Oslo")
+    assert [sent.confirmed for sent in fake.webhooks.flush()][len(repeated) :] == [True]
+
+
+@pytest.mark.parametrize(("answer", "bodies"), [("stays_on", 5), ("switched_off", 3)])
+def test_an_address_that_goes_on_failing_may_be_switched_off(
+    fake: FakeDialogInsight, receiver: Receiver, answer: Any, bodies: int
+) -> None:
+    """[seen] After failures an address may be told no more; when is `webhook_after_failures`; a success counts anew."""
+    fake.switches = Switches(webhook_on_failure="give_up", webhook_after_failures=answer)
+    hook = fake.webhooks.add(receiver.url, events=["contact_modified"])
+    for status, city in ((500, "A"), (500, "B"), (200, "C")):
+        receiver.status = status
+        fake.edit(PROJECT, 900001, City=city)
+        fake.webhooks.flush()
+    receiver.status = 500
+    for city in "DEFGH":
+        fake.edit(PROJECT, 900001, City=city)
+        fake.webhooks.flush()
+    assert len(receiver.bodies) == 3 + bodies
+    assert hook.switched_off is (answer == "switched_off")
+
+
 def test_every_webhook_switch_is_tested() -> None:
     """No switch about webhooks without a law, and each of its answers is tried."""
-    answers = {name: set(given) for name, given in Switches.answers().items() if name.startswith("webhook")}
+    apart = ("webhook_on_failure", "webhook_after_failures")  # they need a receiver that fails: above
+    answers = {
+        name: set(given)
+        for name, given in Switches.answers().items()
+        if name.startswith("webhook") and name not in apart
+    }
     assert {name: set(shown) for name, (_, shown) in LAWS.items()} == answers
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.records import Value
+from di_salesforce.testing._di_files import ImportMode, ImportReport, export_rows, import_rows
 from di_salesforce.testing._di_model import Project, Table
 from di_salesforce.testing._di_routes import Desk
 from di_salesforce.testing._di_store import OnSave, Shelf
@@ -125,6 +126,48 @@ class Hands:
             names = [slot.name for slot in shelf.layout.key]
             keys = [tuple(row[name] for name in names) for row in shelf.truth()]
             return [key[0] if len(key) == 1 else key for key in keys]
+
+    # files ----------------------------------------------------------------------------------------------------------
+    def import_csv(
+        self,
+        target: int | Project | Table,
+        content: bytes | str,
+        mode: ImportMode = "normal",
+        *,
+        ignored: Iterable[str] = (),
+    ) -> ImportReport:
+        r"""Import a file as somebody does in the application; webhooks are told nothing.
+
+        Args:
+            target: the project or table, or its number.
+            content: CSV with a header row: `key_f_<code>`, `f_<code>`, `optin_<code>` for contacts, `key_<column>` and
+                `<column>` for a table.
+            mode: upsert, add only, update only, or replacement, which empties a table and deactivates the contacts that
+                the file does not name.
+            ignored: columns that are left alone.
+
+        Raises:
+            ConfigurationError: a file that the application would not take.
+
+        Example:
+            >>> from di_salesforce.testing import FakeDialogInsight, ProjectField
+            >>> fake = FakeDialogInsight()
+            >>> project = fake.add_project(Project(7, fields=[ProjectField("EMail", "email", key=True)]))
+            >>> fake.import_csv(7, "key_f_EMail,f_LastName\nluc@example.ca,Roy\n").created
+            1
+        """
+        with self._lock:
+            return import_rows(self._desk.account, _number(target), content, mode, ignored, self._desk.clock())
+
+    def export_csv(self, target: int | Project | Table) -> str:
+        """Write all rows as a file in the form that an import takes."""
+        with self._lock:
+            return export_rows(self._desk.account, _number(target))
+
+    def inactive_contacts(self, project: int | Project) -> frozenset[int]:
+        """Name the contacts that a replacing import deactivated."""
+        with self._lock:
+            return self._desk.account.inactive.get(_number(project), frozenset())
 
     def edit_contact(self, project_id: int, id_contact: int, **values: Raw) -> None:
         """Change a contact; as `edit`, and refuses the number of a table."""

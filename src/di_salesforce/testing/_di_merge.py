@@ -6,6 +6,7 @@ then store [inferred].  What may not go in here: envelopes, permissions, answers
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, TypeGuard
@@ -64,12 +65,14 @@ def read_options(raw: Json, *, folds: bool) -> MergeOptions | CallRefusal:
 # outcomes -----------------------------------------------------------------------------------------------------------
 @attrs.frozen
 class Merged:
-    """The outcome of a Merge: the answer's `Records`, and counts."""
+    """The outcome of a Merge: the answer's `Records`, counts, and per record its cause, message and row number."""
 
     records: list[Json]
     created: int
     updated: int
     duplicates: int
+    outcomes: tuple[tuple[RecordCause, str], ...]
+    numbers: tuple[int, ...]
 
 
 @attrs.frozen
@@ -120,6 +123,8 @@ class _Batch:
         self._contacts = account.contacts_of(number)
         self._now = now
         self._counts = {RecordCause.CREATED: 0, RecordCause.UPDATED: 0}
+        self._outcomes: list[tuple[RecordCause, str]] = []
+        self._numbers: list[int] = []
 
     def run(self, records: Sequence[Json]) -> Merged | CallRefusal:
         batch: list[_Staged] = []
@@ -137,7 +142,9 @@ class _Batch:
             self._carry_out(staged, twice=twice) for staged, twice in zip(batch, repeated, strict=True)
         ]
         created, updated = self._counts[RecordCause.CREATED], self._counts[RecordCause.UPDATED]
-        return Merged(answers, created, updated, sum(repeated))
+        if self._switches.merge_answer_order == "shuffled":
+            random.Random(len(answers)).shuffle(answers)  # noqa: S311 - repeatable on purpose, no secret
+        return Merged(answers, created, updated, sum(repeated), tuple(self._outcomes), tuple(self._numbers))
 
     # taking in
     def _take_in(self, record: Json) -> _Staged | None:
@@ -213,8 +220,11 @@ class _Batch:
         number = self._match(staged)
         done = self._decide(staged, number, twice=twice)
         if isinstance(done, Refusal):
+            self._outcomes.append((done.cause, done.message))
             return self._answer(staged, number, done)
         cause, number = done
+        self._outcomes.append((cause, ""))
+        self._numbers.append(number)
         self._counts[cause] += 1
         return self._answer(staged, number, _refusal(cause))
 

@@ -35,6 +35,12 @@ _EASTERN: Final = timezone(timedelta(hours=-5))  # [seen] the clock of the recor
 _MEMBERS: Final = ("idProject", "idTable", "Clause", "MaxRows", "Records", "MergeOptions", "Tag")
 _EXACT: Final = re.compile(r'"\\u0000(-?[0-9.]+)\\u0000"')
 
+_SYSTEM_COLUMNS: Final[JsonObject] = {
+    "idTimeZone": 35,
+    "dtCreation": "2014.11.26 10:00:00",
+}  # invented names and values
+_RETRY_AFTER: Final = "60"  # invented: no public text names one
+
 Scope = Literal["account", "project", "table"]
 
 
@@ -123,6 +129,9 @@ def _get(asked: _Asked) -> _Done | CallRefusal:
     if isinstance(limit, CallRefusal):
         return limit
     numbers = picked(asked.shelf, conditions)
+    if switches.inactive_contacts == "hidden":
+        inactive = asked.desk.account.inactive.get(asked.number, frozenset())
+        numbers = [number for number in numbers if number not in inactive]
     if switches.row_order == "shuffled":
         random.Random(asked.id_request).shuffle(numbers)  # noqa: S311 - repeatable on purpose, no secret
     if limit is not None and switches.max_rows_on_get == "honour":
@@ -134,6 +143,8 @@ def _get(asked: _Asked) -> _Done | CallRefusal:
         numbers = numbers[:ceiling]
     render, rows = asked.shelf.renderer.render, asked.shelf.rows
     records: list[Json] = [render(rows[number]) for number in numbers]
+    if switches.system_columns == "present" and asked.shelf.layout.id_slot is not None:
+        records = [{**record, **_SYSTEM_COLUMNS} for record in records if is_object(record)]
     return _Done({"Records": records}, len(records))
 
 
@@ -338,6 +349,9 @@ class Desk:
         if switches.trace == "present":
             envelope["Trace"] = _trace(address, now, () if isinstance(done, CallRefusal) else done.trace)
         if isinstance(done, CallRefusal):
+            if done.cause is CallCause.QUOTA and switches.quota_status != 200:
+                headers = {"Retry-After": _RETRY_AFTER}
+                return attrs.evolve(blank, status=switches.quota_status, envelope=envelope, headers=headers)
             return attrs.evolve(blank, status=switches.error_http_status, envelope=envelope)
         return attrs.evolve(blank, envelope=envelope, row_count=done.row_count)
 

@@ -5,6 +5,7 @@ What may not go in here: state (the desk has it), waiting, sockets.
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterable
 from typing import Final
 
@@ -20,7 +21,7 @@ from di_salesforce.testing._di_faults import (
 )
 from di_salesforce.testing._di_routes import Address, Desk, Reply, encoded
 from di_salesforce.testing._di_switches import Switches
-from di_salesforce.testing._faults import html_page, in_place_of_the_work, on_the_way_back
+from di_salesforce.testing._faults import ByteOrderMark, html_page, in_place_of_the_work, on_the_way_back
 from di_salesforce.testing._loopback import SimRequest, SimResponse
 
 __all__ = ["LoggedCall", "log_entry", "replied", "response"]
@@ -71,7 +72,9 @@ def log_entry(number: int, address: Address, reply: Reply, struck: Iterable[Dial
     )
 
 
-def response(reply: Reply, struck: Iterable[DialogInsightFault], switches: Switches) -> SimResponse:
+def response(
+    reply: Reply, request: SimRequest, struck: Iterable[DialogInsightFault], switches: Switches
+) -> SimResponse:
     """Turn a reply into bytes, and let the faults of the way back at it."""
     if reply.instead is not None:
         return reply.instead
@@ -82,9 +85,22 @@ def response(reply: Reply, struck: Iterable[DialogInsightFault], switches: Switc
         if any(isinstance(fault, MissingTrace) for fault in struck):
             envelope.pop("Trace", None)
         as_text = any(isinstance(fault, NumbersAsText) for fault in struck)
-        headers = {"Content-Type": "application/json; charset=utf-8", "Cache-Control": "private"}
+        headers = {"Content-Type": "application/json; charset=utf-8", "Cache-Control": "private", **reply.headers}
         body = encoded(numbers_as_text(envelope) if as_text else envelope, switches)
         answer = SimResponse(reply.status, headers, body)
+        if switches.byte_order_mark == "present":
+            answer = on_the_way_back(ByteOrderMark(), answer)
     for fault in struck:
         answer = on_the_way_back(fault, answer)
-    return answer
+    return _packed(answer, request, switches)
+
+
+def _packed(answer: SimResponse, request: SimRequest, switches: Switches) -> SimResponse:
+    headers = dict(answer.headers)
+    body = answer.body
+    if switches.compression == "gzip" and "gzip" in request.headers.get("accept-encoding", ""):
+        headers["Content-Encoding"] = "gzip"
+        body = gzip.compress(body, mtime=0)
+    if switches.keep_alive == "closed":
+        headers["Connection"] = "close"
+    return attrs.evolve(answer, headers=headers, body=body)

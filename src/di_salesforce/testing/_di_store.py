@@ -185,6 +185,8 @@ class Account:
     tables: dict[int, Table] = attrs.field(factory=dict[int, Table])
     shelves: dict[int, Shelf] = attrs.field(factory=dict[int, Shelf])
     hooks: dict[int, tuple[OnSave, ...]] = attrs.field(factory=dict[int, tuple[OnSave, ...]])
+    inactive: dict[int, frozenset[int]] = attrs.field(factory=dict[int, frozenset[int]])
+    """By project, the contacts that a replacing import deactivated."""
     last_request: int = 50_000_000  # eight digits, as in the recordings [seen]
 
     def add_project(self, project: Project) -> None:
@@ -324,6 +326,7 @@ class Account:
             dict(self.tables),
             {number: shelf.copy() for number, shelf in self.shelves.items()},
             dict(self.hooks),
+            dict(self.inactive),
             self.last_request,
         )
 

@@ -173,6 +173,8 @@ class Switches:
     """Whether the ceiling cuts the answer silently or refuses the call. [unknown]"""
     row_order: Literal["by_number", "shuffled"] = "by_number"
     """The order of the rows of a Get; no sorting is documented. [unknown]"""
+    inactive_contacts: Literal["shown", "hidden"] = "shown"
+    """Whether Get shows contacts that a replacing import deactivated. That it deactivates is [seen], this [unknown]"""
     optin_dates_in_answers: Literal["present", "absent"] = "present"
     """Whether answers hold `dtOptin_` members; only `f_` and `optin_` are [seen]. [unknown]"""
 
@@ -185,8 +187,16 @@ class Switches:
     """Dates in answers: 2025.03.04 10:20:30, 2025-03-04 10:20:30, 2025-03-04T10:20:30. [unknown]; dots are DI's"""
     null_rendering: Literal["null", "empty"] = "null"
     """A missing value in answers: null or the empty string. [unknown]"""
+    system_columns: Literal["absent", "present"] = "absent"
+    """Whether rows of contacts hold columns of the system, too; one client hints at some. [unknown], fact sheet 3.1"""
     body_layout: Literal["compact", "indented"] = "compact"
     """Answers in one line, or indented with CRLF as [seen] in 2014; today [unknown]."""
+    byte_order_mark: Literal["absent", "present"] = "absent"
+    """Whether answers begin with a byte-order mark, as webhooks do [seen]; for answers [unknown], fact sheet 1.2"""
+    compression: Literal["none", "gzip"] = "none"
+    """Whether answers are compressed for who takes gzip. Small ones were not [seen]; large ones [unknown]"""
+    keep_alive: Literal["kept", "closed"] = "kept"
+    """Whether a connection serves a second call. [unknown], fact sheet 1.2"""
     trace: Literal["present", "absent"] = "present"
     """Whether the envelope holds `Trace`; always in 2014 [seen], today [unknown]."""
     relational_id_record: Literal["number", "null"] = "number"
@@ -239,8 +249,14 @@ class Switches:
     """A known key without `AllowUpdate`: skipped, or an error of the record. [unknown], fact sheet 3.2"""
     update_only_miss: Literal["skip", "refuse"] = "refuse"
     """An unknown key without `AllowInsert` or `SkipUnmatchedRecords`: skipped, or an error of the record. [unknown]"""
+    merge_answer_order: Literal["as_sent", "shuffled"] = "as_sent"
+    """Whether the items of a Merge's answer stand in the order of its records. [inferred], fact sheet 3.2"""
     duplicate_in_call: Literal["first_wins", "apply_each", "fail_call"] = "first_wins"
     """A key twice in one Merge without `SkipDuplicateRecords`. [unknown]; the first wins in imports [seen]"""
+
+    # importing ------------------------------------------------------------------------------------------------------
+    import_blank: Literal["clear", "keep"] = "clear"
+    """What a blank cell of an imported file does to a field. For opt-ins it is no status [seen], else [unknown]"""
 
     # deleting -------------------------------------------------------------------------------------------------------
     clauseless_delete: Literal["refuse", "allow"] = "refuse"
@@ -266,11 +282,18 @@ class Switches:
     webhook_order: Literal["as_happened", "newest_first"] = "as_happened"
     """Whether bodies come in the order of events; newest first they wait for `webhooks.flush()`. [unknown]"""
 
+    webhook_on_failure: Literal["retry", "give_up"] = "retry"
+    """Whether a body that is not confirmed comes again, twice more here. That it does is [seen], how often [unknown]"""
+    webhook_after_failures: Literal["stays_on", "switched_off"] = "stays_on"
+    """Whether an address that fails three bodies running is told no more. It may be [seen]; when is [unknown]"""
+
     # the call -------------------------------------------------------------------------------------------------------
     id_project_on_relational: Literal["error", "ignore"] = "error"
     """`idProject` in a call to a relational table. [unknown]; a client takes care to leave it out [seen]"""
     error_http_status: Literal[200, 400] = 200
     """The HTTP status of a refused call. [unknown]; clients are written for 200 [seen]"""
+    quota_status: Literal[200, 429] = 200
+    """The HTTP status of a call past the quota; 429 brings a `Retry-After`. [unknown], fact sheet 1.5"""
     call_errors: Mapping[CallCause, CallError] = attrs.field(factory=dict[CallCause, CallError])
     """Codes and texts in place of the invented `CALL_ERRORS`. [unknown]"""
     record_results: Mapping[RecordCause, RecordResult] = attrs.field(factory=dict[RecordCause, RecordResult])

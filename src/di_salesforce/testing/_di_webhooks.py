@@ -26,22 +26,27 @@ __all__ = ["SentWebhook", "Webhook", "Webhooks"]
 
 _COMPANY: Final = 12  # as in the fact sheet's example
 _SECONDS: Final = 5.0  # for a receiver to answer; the service's own patience is unknown
+_TRIES: Final = 3  # of a body; the service's number is unknown
+_FAILURES: Final = 3  # bodies running until an address is switched off; likewise
 _MARK: Final = b"\xef\xbb\xbf"
 _DATES: Final = {"dots": "%Y.%m.%d %H:%M:%S", "iso": "%Y-%m-%d %H:%M:%S", "iso_t": "%Y-%m-%dT%H:%M:%S"}
 
 Event = dict[str, Json]
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Webhook:
     """An address that wants to be told, and of which types of events (None: all)."""
 
     url: str
     events: frozenset[str] | None = None
+    failures: int = attrs.field(default=0, init=False)
+    """Bodies running that were not confirmed, however often they came."""
+    switched_off: bool = attrs.field(default=False, init=False)
 
     def wants(self, type_: str) -> bool:
         """Tell whether the address is told of events of this type."""
-        return self.events is None or type_ in self.events
+        return not self.switched_off and (self.events is None or type_ in self.events)
 
 
 @attrs.frozen
@@ -68,13 +73,15 @@ class _Post:
     types: tuple[str, ...]
     body: bytes = attrs.field(repr=False)
     repeated: bool = False
+    tries: int = 1
 
 
 class Webhooks:
     """The addresses that a `FakeDialogInsight` posts to, as its attribute `webhooks`.
 
     Contacts that are created or changed by an edit (`edit_contact`) or a Merge are told; loaded and deleted ones are
-    not.  The switches whose names begin with `webhook` say how.  A receiver that fails is not told again by itself.
+    not.  The switches whose names begin with `webhook` say how.  A body that a
+    receiver does not confirm comes again at once; the service's own pauses are unknown.
     """
 
     def __init__(self, desk: Desk, lock: contextlib.AbstractContextManager[object]) -> None:
@@ -215,9 +222,25 @@ class Webhooks:
             status = self._delivered(post)
             with self._changed:
                 number = len(self._log) + 1
-                self._log.append(SentWebhook(number, post.hook.url, post.event_ids, post.types, status, post.repeated))
+                sent = SentWebhook(number, post.hook.url, post.event_ids, post.types, status, post.repeated)
+                self._log.append(sent)
+                self._count(post, confirmed=sent.confirmed)
                 self._busy = False
                 self._changed.notify_all()
+
+    def _count(self, post: _Post, *, confirmed: bool) -> None:
+        """Let a body come again that was not confirmed, or count it as failed and perhaps switch its address off."""
+        hook, switches = post.hook, self._desk.account.switches
+        if confirmed:
+            hook.failures = 0
+        elif switches.webhook_on_failure == "retry" and post.tries < _TRIES and not self._stopped:
+            place = len(self._waiting) if self._backwards() else 0
+            self._waiting.insert(place, attrs.evolve(post, repeated=True, tries=post.tries + 1))
+        else:
+            hook.failures += 1
+            if switches.webhook_after_failures == "switched_off" and hook.failures >= _FAILURES:
+                hook.switched_off = True
+                self._waiting = [waiting for waiting in self._waiting if waiting.hook is not hook]
 
     def _next(self) -> _Post | None:
         with self._changed:

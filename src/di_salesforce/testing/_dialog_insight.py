@@ -104,7 +104,7 @@ class FakeDialogInsight(Facade[DialogInsightFault, LoggedCall], Hands):
             address = read_address(request)
             reply = replied(self._desk, address, request, struck)
             self._log.append(log_entry(len(self._log) + 1, address, reply, struck))
-        return response(reply, struck, self.switches)
+        return response(reply, request, struck, self.switches)
 
     def call(self, service: str, method: str, **members: Any) -> dict[str, Any]:  # any JSON: this is the wire
         """Send one call with the first key, without sockets, and give the envelope: for tests and for trying things.
