@@ -144,7 +144,7 @@ def test_the_quota_counts_calls_that_were_let_in(fake: FakeDialogInsight) -> Non
 
 
 def test_keys_are_told_apart(fake: FakeDialogInsight) -> None:
-    """A second key has limits and a count of its own."""
+    """[inferred] A second key has limits and a count of its own."""
     fake.add_key(ApiKey(77, "other", quota=0))
     assert (
         json.loads(post(fake, "projects", "List", {"AuthKey": {"idKey": 77, "Key": "other"}}).body)["Success"] is False

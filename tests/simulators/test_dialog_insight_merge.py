@@ -290,7 +290,7 @@ def test_deleting_a_contact_deletes_its_profiling_rows(fake: FakeDialogInsight) 
 
 
 def test_an_id_is_never_given_twice(fake: FakeDialogInsight) -> None:
-    """A contact that is made again after its deletion is another contact."""
+    """[inferred] A contact that is made again after its deletion is another contact."""
     fake.call("contacts", "Delete", idProject=PROJECT, Clause=clause("f_EMail", ADA))
     assert merge(fake, (by_email(ADA), {}))["Records"][0]["IdRecord"] == 900002
 
@@ -315,7 +315,7 @@ FLAGS = st.fixed_dictionaries(dict.fromkeys(("AllowInsert", "AllowUpdate", "Skip
 def test_any_series_of_merges_equals_a_plain_dictionary(
     calls: list[tuple[list[tuple[str, dict[str, str]]], Any]],
 ) -> None:
-    """Row by row the simulator does what a dictionary by lower-case address does, counters included."""
+    """[inferred] Row by row the simulator does what a dictionary by lower-case address does, counters included."""
     fake = FakeDialogInsight()
     fake.add_project(Project(1, fields=[ProjectField("EMail", "email", key=True), ProjectField("City", "text", 10)]))
     model: dict[str, dict[str, str | None]] = {}

@@ -164,7 +164,7 @@ def test_a_new_contact_takes_defaults_and_needs_what_is_required(fake: FakeDialo
 
 
 def test_decimals_keep_their_digits_on_the_wire(fake: FakeDialogInsight) -> None:
-    """A decimal is written and read as a JSON number with all its digits, not through a binary fraction."""
+    """[inferred] A decimal is written and read as a JSON number with all its digits, not through a binary fraction."""
     exact = "12345678901234567.89"
     merge(fake, (by_email(ADA), {"f_Points": exact}))
     body = json.dumps({"AuthKey": {"idKey": fake.id_key, "Key": fake.key}, "idProject": PROJECT}).encode()

@@ -97,7 +97,7 @@ def test_an_edit_is_told_with_the_whole_contact(fake: FakeDialogInsight, receive
 
 
 def test_each_kind_of_change_has_its_type(fake: FakeDialogInsight, receiver: Receiver) -> None:
-    """A new contact, a changed field and a turned opt-in are told apart; loading, deleting and no change are silent."""
+    """[seen] A new contact, a changed field and a turned opt-in are told apart; loading and deleting are silent."""
     fake.webhooks.add(receiver.url)
     fake.load_contacts(PROJECT, [{"EMail": "bob@test.example"}])  # as an import, which is not told [seen]
     merge(fake, "cyd@test.example", f_City="Oslo")
@@ -114,7 +114,7 @@ def test_each_kind_of_change_has_its_type(fake: FakeDialogInsight, receiver: Rec
 
 
 def test_an_address_is_told_what_it_wants(fake: FakeDialogInsight, receiver: Receiver) -> None:
-    """`events` narrows an address; a removed one is told nothing more; ids are alike for all addresses."""
+    """[inferred] `events` narrows an address; a removed one is told nothing more; ids are alike for all addresses."""
     fake.webhooks.add(receiver.url, events=["contact_optout"])
     every = fake.webhooks.add(receiver.url)
     fake.edit_contact(PROJECT, 900001, City="Metz", optin_news=False)
@@ -131,7 +131,7 @@ def test_an_address_is_told_what_it_wants(fake: FakeDialogInsight, receiver: Rec
 
 
 def test_events_without_a_write_and_tests_are_sent(fake: FakeDialogInsight, receiver: Receiver) -> None:
-    """A bounce, a complaint and the test button need no change of a contact; a test is marked."""
+    """[seen] A bounce, a complaint and the test button need no change of a contact; a test is marked."""
     fake.webhooks.add(receiver.url)
     fake.webhooks.send("sending_Bounce", PROJECT, 900001)
     fake.webhooks.send("contact_modified", PROJECT, 900001, test=True)
@@ -270,7 +270,7 @@ def test_every_webhook_switch_is_tested() -> None:
 
 
 def test_a_delivery_that_comes_again_has_the_same_ids(fake: FakeDialogInsight, receiver: Receiver) -> None:
-    """A repeated body is the same to the byte, so that a receiver can tell it by its ids; the log marks it."""
+    """[inferred] A repeated body is the same to the byte: a receiver can tell it by its ids; the log marks it."""
     fake.switches = Switches(webhook_delivery="twice")
     fake.webhooks.add(receiver.url)
     fake.edit_contact(PROJECT, 900001, City="Metz")

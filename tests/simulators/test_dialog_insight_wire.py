@@ -187,7 +187,7 @@ def test_a_wrong_row_limit_is_refused(fake: FakeDialogInsight, limit: Any) -> No
     ids=["empty", "cut", "list", "text", "null", "no-utf8", "nan", "exponent", "digits", "nested", "nested-objects"],
 )
 def test_what_is_no_json_object_is_refused_in_the_envelope(fake: FakeDialogInsight, body: bytes) -> None:
-    """Bad JSON has an answer that says so, and no stack trace."""
+    """[inferred] Bad JSON has an answer that says so, and no stack trace."""
     answer = post(fake, "contacts", "Get", body)
     assert answer.status == 200
     assert json.loads(answer.body)["ErrorCode"] == CALL_ERRORS[CallCause.BAD_JSON].code
@@ -221,7 +221,7 @@ MEMBERS = st.dictionaries(
 def test_every_json_body_is_answered_with_an_envelope(
     service: str, method: str, members: dict[str, Any], good: bool
 ) -> None:
-    """Whatever the members hold, the answer is an envelope whose Success agrees with its ErrorCode."""
+    """[inferred] Whatever the members hold, the answer is an envelope whose Success agrees with its ErrorCode."""
     fake = make()
     body = {**members, "idProject": PROJECT} if good and service != "relationaltables" else members
     body = {**body, "idTable": TABLE} if good and service == "relationaltables" else body

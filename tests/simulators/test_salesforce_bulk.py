@@ -66,7 +66,7 @@ def results(fake: FakeSalesforce, job_id: str, kind: str) -> list[dict[str, str]
 
 
 def test_the_life_of_a_job(fake: FakeSalesforce) -> None:
-    """Open, UploadComplete, InProgress, JobComplete; the upload's address has no slash in front [seen]."""
+    """[seen] Open, UploadComplete, InProgress, JobComplete; the upload's address has no slash in front."""
     fake.switches = attrs.evolve(fake.switches, bulk_looks=1)
     made = fake.send("POST", f"{BASE}/ingest", {"object": "contact", "operation": "insert"})
     job = body_of(made)
@@ -83,7 +83,7 @@ def test_the_life_of_a_job(fake: FakeSalesforce) -> None:
 
 
 def test_result_files(fake: FakeSalesforce) -> None:
-    """`sf__` headers are quoted, those of the input are not [seen]; a completed job may hold failed rows."""
+    """[seen] `sf__` headers are quoted, those of the input are not; a completed job may hold failed rows."""
     job = ingest(fake, "LastName,Ext__c\nRoy,a\n,b\n")
     done, refused = results(fake, job, "successfulResults"), results(fake, job, "failedResults")
     assert [(row["sf__Created"], row["LastName"], row["Ext__c"]) for row in done] == [("true", "Roy", "a")]
@@ -97,7 +97,7 @@ def test_result_files(fake: FakeSalesforce) -> None:
 
 
 def test_result_rows_stand_in_no_order(fake: FakeSalesforce) -> None:
-    """Rows are shuffled from a seed, and stand in the upload's order only where the switch says so."""
+    """[documented] Rows are shuffled from a seed, and stand in the upload's order only where the switch says so."""
     data = "LastName\n" + "".join(f"N{number}\n" for number in range(20))
     names = [f"N{number}" for number in range(20)]
     job = ingest(fake, data)
@@ -109,7 +109,7 @@ def test_result_rows_stand_in_no_order(fake: FakeSalesforce) -> None:
 
 
 def test_cells(fake: FakeSalesforce) -> None:
-    """An empty cell leaves a field as it is, `#N/A` clears it; cells of the wrong kind refuse their row alone."""
+    """[documented] An empty cell leaves a field alone, `#N/A` clears it; cells of the wrong kind refuse their row."""
     ids = fake.load("Contact", [{"LastName": "L", "FirstName": "F", "Points__c": 1} for _ in range(3)])
     job = ingest(
         fake, f"Id,FirstName,Points__c\n{ids[0]},,2\n{ids[1]},#N/A,#N/A\n{ids[2]},G,many\n", operation="update"
@@ -134,7 +134,7 @@ def test_cells(fake: FakeSalesforce) -> None:
 def test_a_wrong_upload_fails_the_whole_job(
     fake: FakeSalesforce, data: str, options: dict[str, str], told: str
 ) -> None:
-    """The job is Failed, says why, and has processed nothing [seen for an unknown field]."""
+    """[seen] The job is Failed, says why, and has processed nothing."""
     job = look(fake, ingest(fake, data, **options))
     assert (job["state"], job["numberRecordsProcessed"]) == ("Failed", 0)
     assert told in job["errorMessage"]
@@ -142,7 +142,7 @@ def test_a_wrong_upload_fails_the_whole_job(
 
 
 def test_upserts(fake: FakeSalesforce) -> None:
-    """Rows are found by the external id; the second of two rows with one key is refused."""
+    """[inferred] Rows are found by the external id; the second of two rows with one key is refused."""
     [known] = fake.load("Contact", [{"LastName": "Old", "Ext__c": "a"}])
     job = ingest(fake, "Ext__c,LastName\na,New\nb,B\nb,C\n", operation="upsert", externalIdFieldName="ext__C")
     done = {
@@ -153,7 +153,7 @@ def test_upserts(fake: FakeSalesforce) -> None:
 
 
 def test_parents_by_their_external_id(fake: FakeSalesforce) -> None:
-    """`Relationship.ExtId__c` is a column; a miss refuses the row alone."""
+    """[documented] `Relationship.ExtId__c` is a column; a miss refuses the row alone."""
     fake.add_field("Account", Field("Ext__c", external_id=True))
     [account] = fake.load("Account", [{"Name": "Acme", "Ext__c": "a"}])
     job = ingest(fake, "LastName,Account.Ext__c\nRoy,a\nRoe,z\n")
@@ -162,7 +162,7 @@ def test_parents_by_their_external_id(fake: FakeSalesforce) -> None:
 
 
 def test_an_ended_job(fake: FakeSalesforce) -> None:
-    """What a job did before it was ended stays; the rest is unprocessed, and there is no way back."""
+    """[documented] What a job did before it was ended stays; the rest is unprocessed, and there is no way back."""
     fake.switches = attrs.evolve(fake.switches, bulk_batch=2)
     job = start(fake, "LastName\nA\nB\nC\n")
     close(fake, job)
@@ -174,7 +174,7 @@ def test_an_ended_job(fake: FakeSalesforce) -> None:
 
 
 def test_a_job_takes_one_upload(fake: FakeSalesforce) -> None:
-    """A second upload, one that is too large, and one after the closing are refused."""
+    """[documented] A second upload, one that is too large, and one after the closing are refused."""
     job = start(fake, "LastName\nA\n")
     assert fake.send("PUT", f"{BASE}/ingest/{job}/batches", b"LastName\nB\n").status == 400
     fake.switches = attrs.evolve(fake.switches, bulk_max_upload=10)
@@ -194,7 +194,7 @@ def test_a_job_takes_one_upload(fake: FakeSalesforce) -> None:
     ],
 )
 def test_wrong_jobs_are_refused_at_once(fake: FakeSalesforce, job: dict[str, str]) -> None:
-    """A job that cannot be is never made."""
+    """[inferred] A job that cannot be is never made."""
     assert fake.send("POST", f"{BASE}/ingest", job).status in (400, 404)
 
 
@@ -208,7 +208,7 @@ def query(fake: FakeSalesforce, soql: str, operation: str = "query", **options: 
 
 @pytest.mark.parametrize("repeats", [True, False])
 def test_query_pages(fake: FakeSalesforce, repeats: bool) -> None:
-    """Pages hold `maxRecords` rows and name the next one; whether they repeat the header is an open question."""
+    """[inferred] Pages hold `maxRecords` rows and name the next one; whether they repeat the header is a switch."""
     fake.switches = attrs.evolve(fake.switches, bulk_repeats_header=repeats)
     fake.load("Contact", [{"LastName": f"N{number}"} for number in range(5)])
     path = f"{BASE}/query/{query(fake, 'SELECT LastName FROM Contact ORDER BY LastName')}/results?maxRecords=2"
@@ -228,7 +228,7 @@ def test_query_pages(fake: FakeSalesforce, repeats: bool) -> None:
 
 
 def test_query_values(fake: FakeSalesforce) -> None:
-    """Nulls are blank and unquoted, parents have dotted names, date-times end in `Z`; deleted rows on request."""
+    """[documented] Nulls are blank, unquoted, parents' names dotted, date-times end in `Z`; deleted rows on request."""
     [gone] = fake.load("Contact", [{"LastName": 'a "b"'}])
     stamp = str(fake.row("Contact", gone)["CreatedDate"]).replace(".000+0000", ".000Z")
     fake.delete("Contact", gone)
@@ -253,18 +253,18 @@ def test_query_values(fake: FakeSalesforce) -> None:
     ],
 )
 def test_what_bulk_cannot_query(fake: FakeSalesforce, soql: str) -> None:
-    """Wrong queries, sub-queries, aggregates and compound fields are refused when the job is made."""
+    """[documented] Wrong queries, sub-queries, aggregates and compound fields are refused when the job is made."""
     assert 400 <= fake.send("POST", f"{BASE}/query", {"operation": "query", "query": soql}).status < 500
 
 
 def test_results_need_the_jobs_own_version(fake: FakeSalesforce) -> None:
-    """Another API version is a conflict: 409 [documented]."""
+    """[documented] Another API version is a conflict: 409."""
     job = query(fake, "SELECT Id FROM Contact")
     assert fake.send("GET", f"/services/data/v61.0/jobs/query/{job}/results").status == 409
 
 
 def test_the_days_bulk_queries_are_counted(fake: FakeSalesforce) -> None:
-    """`/limits` counts them down, and past the allowance none is made."""
+    """[documented] `/limits` counts them down, and past the allowance none is made."""
     fake.switches = attrs.evolve(fake.switches, bulk_query_jobs=1)
     query(fake, "SELECT Id FROM Contact")
     told = body_of(fake.send("GET", "/services/data/v60.0/limits"))["DailyBulkV2QueryJobs"]
@@ -297,7 +297,7 @@ def guest(fake: FakeSalesforce) -> Iterator[Any]:
 
 
 def test_the_guests_bulk_client_works_unmodified(fake: FakeSalesforce, guest: Any) -> None:
-    """Insert, upsert, update, delete, results and queries of simple-salesforce's bulk2 end as they should."""
+    """[seen] Insert, upsert, update, delete, results and queries of simple-salesforce's bulk2 end as they should."""
     records = [{"LastName": "Roy", "Ext__c": "a"}, {"LastName": "Roe", "Ext__c": "b"}]
     [told] = guest.bulk2.Contact.insert(records=records, wait=0.01)
     assert (told["numberRecordsProcessed"], told["numberRecordsFailed"]) == (2, 0)

@@ -46,7 +46,7 @@ def codes(outcomes: list[dict[str, Any]]) -> list[str | None]:
 
 
 def test_outcomes_stand_in_the_order_of_the_rows(fake: FakeSalesforce) -> None:
-    """Each row has its outcome: an id where it was saved; where it was not, `statusCode`, message, fields and no id."""
+    """[seen] Each row has its outcome: an id where it was saved, else `statusCode`, message, fields and no id."""
     status, outcomes = send(fake, "POST", contact(LastName="A"), contact(), contact(LastName="C"))
     assert status == 200
     assert codes(outcomes) == [None, "REQUIRED_FIELD_MISSING", None]
@@ -66,7 +66,7 @@ def test_outcomes_stand_in_the_order_of_the_rows(fake: FakeSalesforce) -> None:
 
 @pytest.mark.parametrize("status", [200, 400])
 def test_all_or_none_takes_everything_back(fake: FakeSalesforce, status: int) -> None:
-    """With allOrNone one failure rolls all back; the others say so.  The HTTP status is an open question: a switch."""
+    """[seen] With allOrNone one failure rolls all back; the others say so.  The HTTP status is a switch."""
     fake.switches = attrs.evolve(fake.switches, all_or_none_status=status)
     before = fake.load("Contact", [{"LastName": "Old", "Ext__c": "k"}])
     rows = [contact(LastName="A"), contact(), contact(LastName="C", Ext__c="other")]
@@ -78,7 +78,7 @@ def test_all_or_none_takes_everything_back(fake: FakeSalesforce, status: int) ->
 
 
 def test_all_or_none_also_takes_back_updates_and_deletes(fake: FakeSalesforce) -> None:
-    """Rolled-back updates and deletes leave every row and every index as they were."""
+    """[documented] Rolled-back updates and deletes leave every row and every index as they were."""
     ids = fake.load("Contact", [{"LastName": "A", "Ext__c": "a"}, {"LastName": "B", "Ext__c": "b"}])
     before = fake.rows("Contact")
     send(fake, "PATCH", contact(id=ids[0], Ext__c="z"), contact(id=UNKNOWN), all_or_none=True)
@@ -89,7 +89,7 @@ def test_all_or_none_also_takes_back_updates_and_deletes(fake: FakeSalesforce) -
 
 
 def test_update_tells_each_way_of_missing_a_row(fake: FakeSalesforce) -> None:
-    """No id, an unknown one, one of another object and a deleted one have each their own code."""
+    """[seen] No id, an unknown one, one of another object and a deleted one have each their own code."""
     live, gone = fake.load("Contact", [{"LastName": "A"}, {"LastName": "B"}])
     fake.delete("Contact", gone)
     rows = [
@@ -111,7 +111,7 @@ def test_update_tells_each_way_of_missing_a_row(fake: FakeSalesforce) -> None:
 
 
 def test_upsert_says_created_for_every_row(fake: FakeSalesforce) -> None:
-    """Upserted rows say whether they were created; failed ones say `created: false` [seen]."""
+    """[seen] Upserted rows say whether they were created; failed ones say `created: false`."""
     fake.load("Contact", [{"LastName": "A", "Ext__c": "a"}, {"LastName": "G", "Group__c": "g"}])
     fake.load("Contact", [{"LastName": "G", "Group__c": "g"}])
     rows = [contact(LastName="x", Ext__c=key) for key in ("A", "new", "x" * 41, None, "NEW")]
@@ -123,7 +123,7 @@ def test_upsert_says_created_for_every_row(fake: FakeSalesforce) -> None:
 
 
 def test_upsert_by_id_creates_where_there_is_none(fake: FakeSalesforce) -> None:
-    """By `Id`, a null id creates [seen], a known one updates, an unknown one fails."""
+    """[seen] By `Id`, a null id creates, a known one updates, an unknown one fails."""
     [known] = fake.load("Contact", [{"LastName": "A"}])
     rows = [contact(Id=None, LastName="B"), contact(Id=known, LastName="C"), contact(Id=UNKNOWN, LastName="D")]
     outcomes = send(fake, "PATCH", *rows, path="/Contact/Id")[1]
@@ -132,7 +132,7 @@ def test_upsert_by_id_creates_where_there_is_none(fake: FakeSalesforce) -> None:
 
 
 def test_delete_takes_mixed_ids(fake: FakeSalesforce) -> None:
-    """Ids of several objects are deleted in one call, each with its outcome."""
+    """[documented] Ids of several objects are deleted in one call, each with its outcome."""
     [person] = fake.load("Contact", [{"LastName": "A"}])
     [account] = fake.load("Account", [{"Name": "A"}])
     response = fake.send("DELETE", f"{BASE}?ids={person},{account},{UNKNOWN},nonsense,{person}")
@@ -143,7 +143,7 @@ def test_delete_takes_mixed_ids(fake: FakeSalesforce) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
 def test_retrieve_aligns_with_the_ids(fake: FakeSalesforce, method: str) -> None:
-    """Rows come in the order of the ids, null for what is not there; a wrong field refuses the call."""
+    """[documented] Rows come in the order of the ids, null for what is not there; a wrong field refuses the call."""
     first, second = fake.load("Contact", [{"LastName": "A"}, {"LastName": "B"}])
     ids = [second, UNKNOWN, "nonsense", first[:15]]
 
@@ -172,7 +172,7 @@ def test_retrieve_aligns_with_the_ids(fake: FakeSalesforce, method: str) -> None
     ],
 )
 def test_what_refuses_a_call_as_a_whole(fake: FakeSalesforce, records: list[object], code: str) -> None:
-    """No rows, too many, rows without type, too many changes of type: a 400 array, and nothing is saved."""
+    """[documented] No rows, too many, rows without type, too many changes of type: a 400 array, nothing saved."""
     status, body = send(fake, "POST", *records)
     assert (status, body[0]["errorCode"]) == (400, code)
     assert fake.rows("Contact") == []
@@ -182,7 +182,7 @@ def test_what_refuses_a_call_as_a_whole(fake: FakeSalesforce, records: list[obje
     ("wrong", "code"), [({"Nope__c": 1}, "INVALID_FIELD"), ({"Birthdate": "x"}, "JSON_PARSER_ERROR")]
 )
 def test_a_malformed_row_refuses_the_call_or_itself(fake: FakeSalesforce, wrong: dict[str, object], code: str) -> None:
-    """Whether an unknown field or a wrong type in one row refuses all of them is not known: both answers are there."""
+    """[unknown] Whether an unknown field or a wrong type in one row refuses all of them is a switch."""
     rows = [contact(LastName="A"), contact(LastName="B", **wrong)]
     status, body = send(fake, "POST", *rows)
     assert (status, body[0]["errorCode"], fake.rows("Contact")) == (400, code, [])
@@ -192,13 +192,13 @@ def test_a_malformed_row_refuses_the_call_or_itself(fake: FakeSalesforce, wrong:
 
 
 def test_mixed_types_are_saved_in_runs(fake: FakeSalesforce) -> None:
-    """A call may hold rows of several objects."""
+    """[documented] A call may hold rows of several objects."""
     outcomes = send(fake, "POST", contact(LastName="A"), {"attributes": {"type": "Account"}, "Name": "B"})[1]
     assert [one["id"][:3] for one in outcomes] == ["003", "001"]
 
 
 def test_a_collection_is_one_call_and_one_log_entry(fake: FakeSalesforce) -> None:
-    """200 rows count as one call of the day; the log says how many rows there were."""
+    """[documented] 200 rows count as one call of the day; the log says how many rows there were."""
     send(fake, "POST", *[contact(LastName="x")] * 200)
     [entry] = fake.requests
     assert (fake.calls_used, entry.is_write, entry.sobject, entry.row_count) == (1, True, "Contact", 200)
@@ -213,7 +213,7 @@ ORG = make()
 
 @given(st.lists(ROWS, min_size=1, max_size=8), st.booleans())
 def test_outcomes_agree_with_what_is_stored(rows: list[dict[str, str]], all_or_none: bool) -> None:
-    """A row that reports success is stored with its values, one that reports failure left nothing behind."""
+    """[documented] A row that reports success is stored with its values, one that does not left nothing behind."""
     ORG.reset()
     outcomes = send(ORG, "POST", *[contact(**row) for row in rows], all_or_none=all_or_none)[1]
     expected = {

@@ -89,19 +89,19 @@ def by_session_id(fake: FakeSalesforce, session: requests.Session) -> Any:
 
 @pytest.mark.parametrize("log_in", [by_client_credentials, by_soap, by_soap_organization, by_password, by_session_id])
 def test_every_login_of_the_guest_works(fake: FakeSalesforce, session: requests.Session, log_in: Any) -> None:
-    """Each way in ends in a session with which it can query."""
+    """[seen] Each way in ends in a session with which it can query."""
     assert log_in(fake, session).query("SELECT COUNT() FROM Contact")["totalSize"] == 0
 
 
 def test_a_wrong_password_is_an_authentication_error(session: requests.Session) -> None:
-    """The SOAP fault is one that the guest can read."""
+    """[seen] The SOAP fault is one that the guest can read."""
     with pytest.raises(SalesforceAuthenticationFailed) as caught:
         Salesforce(username="x", password="y", security_token="z", session=session)
     assert caught.value.code == "INVALID_LOGIN"
 
 
 def test_a_tour_of_the_record_calls(fake: FakeSalesforce, guest: Any) -> None:
-    """Create, get, update, upsert, get and delete by external id, delete: each does what it says."""
+    """[seen] Create, get, update, upsert, get and delete by external id, delete: each does what it says."""
     made = guest.Contact.create({"LastName": "Roy", "Email": "a@example.com"})
     assert (made["success"], made["errors"]) == (True, [])
     assert guest.Contact.update(made["id"], {"FirstName": "Ada"}) == 204
@@ -114,7 +114,7 @@ def test_a_tour_of_the_record_calls(fake: FakeSalesforce, guest: Any) -> None:
 
 
 def test_queries_page_to_the_end(fake: FakeSalesforce, guest: Any) -> None:
-    """`query_all` follows every page; `include_deleted` sees the bin."""
+    """[seen] `query_all` follows every page; `include_deleted` sees the bin."""
     ids = fake.load("Contact", [{"LastName": f"N{number}"} for number in range(10)])
     fake.delete("Contact", ids[0])
     soql = "SELECT Id, Account.Name FROM Contact"
@@ -123,7 +123,7 @@ def test_queries_page_to_the_end(fake: FakeSalesforce, guest: Any) -> None:
 
 
 def test_describe_limits_and_replication(fake: FakeSalesforce, guest: Any) -> None:
-    """Describes, limits and the global describe are read; the usage header is understood."""
+    """[seen] Describes, limits and the global describe are read; the usage header is understood."""
     assert guest.Contact.describe()["keyPrefix"] == "003"
     assert guest.Contact.metadata()["objectDescribe"]["name"] == "Contact"
     assert "Contact" in {entry["name"] for entry in guest.describe()["sobjects"]}
@@ -134,13 +134,13 @@ def test_describe_limits_and_replication(fake: FakeSalesforce, guest: Any) -> No
 
 
 def test_an_expired_session_is_renewed(fake: FakeSalesforce, guest: Any) -> None:
-    """The guest logs in again on 401 `INVALID_SESSION_ID`, and its call succeeds."""
+    """[seen] The guest logs in again on 401 `INVALID_SESSION_ID`, and its call succeeds."""
     fake.expire_sessions()
     assert guest.query("SELECT COUNT() FROM Contact")["totalSize"] == 0
 
 
 def test_refusals_become_the_guests_exceptions(fake: FakeSalesforce, guest: Any) -> None:
-    """300, 400, 403 and 404 arrive as the guest's own exceptions, with the error array inside."""
+    """[seen] 300, 400, 403 and 404 arrive as the guest's own exceptions, with the error array inside."""
     fake.load("Contact", [{"LastName": "A", "Group__c": "g"}, {"LastName": "B", "Group__c": "g"}])
     with pytest.raises(SalesforceMoreThanOneRecord):
         guest.Contact.upsert("Group__c/g", {"LastName": "C"})

@@ -55,7 +55,7 @@ def client(fake: FakeSalesforce) -> dict[str, str]:
 
 
 def test_every_grant_opens_a_session_that_works(fake: FakeSalesforce) -> None:
-    """Client credentials (body or Basic), password, refresh token and JWT all give a token that the API takes."""
+    """[seen] Client credentials (body or Basic), password, refresh token and JWT give a token that works."""
     basic = base64.b64encode(f"{fake.client_id}:{fake.client_secret}".encode()).decode()
     password = fake.password + fake.security_token
     answers = [
@@ -71,7 +71,7 @@ def test_every_grant_opens_a_session_that_works(fake: FakeSalesforce) -> None:
 
 
 def test_token_answer_has_the_recorded_keys(fake: FakeSalesforce) -> None:
-    """The answer has the recorded keys; `issued_at` is text, in milliseconds [seen]."""
+    """[seen] The answer has the recorded keys; `issued_at` is text, in milliseconds."""
     answer = body(grant(fake, grant_type="client_credentials", **client(fake)))
     assert {"access_token", "instance_url", "id", "token_type", "issued_at", "signature"} <= set(answer)
     assert answer["issued_at"] == str(int(NOW.timestamp() * 1000))
@@ -92,14 +92,14 @@ def test_token_answer_has_the_recorded_keys(fake: FakeSalesforce) -> None:
     ],
 )
 def test_a_wrong_grant_is_refused_in_the_oauth_shape(fake: FakeSalesforce, form: dict[str, str], error: str) -> None:
-    """A refusal is `{error, error_description}` with 400, never an array."""
+    """[seen] A refusal is `{error, error_description}` with 400, never an array."""
     answer = grant(fake, **form)
     assert (answer.status, body(answer)["error"]) == (400, error)
     assert set(body(answer)) == {"error", "error_description"}
 
 
 def test_password_grant_needs_the_security_token(fake: FakeSalesforce) -> None:
-    """The password alone does not do."""
+    """[documented] The password alone does not do."""
     answer = grant(fake, grant_type="password", username=fake.username, password=fake.password, **client(fake))
     assert (answer.status, body(answer)["error"]) == (400, "invalid_grant")
 
@@ -116,19 +116,19 @@ def test_password_grant_needs_the_security_token(fake: FakeSalesforce) -> None:
     ],
 )
 def test_every_claim_of_a_jwt_is_checked(fake: FakeSalesforce, changes: dict[str, object]) -> None:
-    """Issuer, subject, audience and expiry (ahead, but by minutes only) must all be right."""
+    """[documented] Issuer, subject, audience and expiry (ahead, but by minutes only) must all be right."""
     assert grant(fake, grant_type=JWT, assertion=jwt(fake, **changes)).status == 400
 
 
 @pytest.mark.parametrize("host", ["login.salesforce.com", "test.salesforce.com"])
 def test_client_credentials_need_the_orgs_own_host(fake: FakeSalesforce, host: str) -> None:
-    """On the shared hosts the client-credentials grant is an `invalid_grant` [seen]."""
+    """[inferred] On the shared hosts the client-credentials grant is an `invalid_grant`."""
     answer = grant(fake, {"Host": host}, grant_type="client_credentials", **client(fake))
     assert (answer.status, body(answer)["error"]) == (400, "invalid_grant")
 
 
 def test_expired_sessions_are_refused_until_the_next_login(fake: FakeSalesforce) -> None:
-    """After `expire_sessions` a token gets 401 `INVALID_SESSION_ID` without `fields`; a new one works."""
+    """[seen] After `expire_sessions` a token gets 401 `INVALID_SESSION_ID` without `fields`; a new one works."""
     old = fake.access_token()
     fake.expire_sessions()
     refused = fake.send("GET", LIMITS, headers={"Authorization": f"Bearer {old}"})
@@ -138,14 +138,14 @@ def test_expired_sessions_are_refused_until_the_next_login(fake: FakeSalesforce)
 
 
 def test_a_revoked_token_stops_working(fake: FakeSalesforce) -> None:
-    """Revoking ends that session and no other."""
+    """[documented] Revoking ends that session and no other."""
     ended, kept = fake.access_token(), fake.access_token()
     assert fake.send("POST", "/services/oauth2/revoke", urlencode({"token": ended}).encode()).status == 200
     assert (works(fake, ended), works(fake, kept)) == (False, True)
 
 
 def test_userinfo_names_org_and_user_and_counts_no_call(fake: FakeSalesforce) -> None:
-    """`userinfo` gives organization and user, and carries no limit header [seen]."""
+    """[seen] `userinfo` gives organization and user, and carries no limit header."""
     answer = fake.send("GET", "/services/oauth2/userinfo")
     assert (body(answer)["organization_id"], body(answer)["user_id"]) == (fake.org_id, fake.user_id)
     assert "Sforce-Limit-Info" not in answer.headers
@@ -162,7 +162,7 @@ def soap(username: str, password: str, organization: str = "") -> bytes:
 
 
 def test_soap_login_gives_bare_elements(fake: FakeSalesforce) -> None:
-    """`sessionId` and `serverUrl` come without prefix or attribute, as simple clients cut them out [seen]."""
+    """[seen] `sessionId` and `serverUrl` come without prefix or attribute, as simple clients cut them out."""
     answer = fake.send("POST", "/services/Soap/u/59.0", soap(fake.username, fake.password + fake.security_token))
     text = answer.body.decode()
     assert answer.status == 200
@@ -171,7 +171,7 @@ def test_soap_login_gives_bare_elements(fake: FakeSalesforce) -> None:
 
 
 def test_soap_login_takes_the_password_alone_for_a_trusted_organization(fake: FakeSalesforce) -> None:
-    """With the organization's id in the scope header no security token is needed."""
+    """[inferred] With the organization's id in the scope header no security token is needed."""
     answer = fake.send("POST", "/services/Soap/u/59.0", soap(fake.username, fake.password, fake.org_id))
     assert answer.status == 200
 
@@ -185,14 +185,14 @@ def test_soap_login_takes_the_password_alone_for_a_trusted_organization(fake: Fa
     ],
 )
 def test_soap_faults_carry_the_prefixed_elements(fake: FakeSalesforce, version: str, content: bytes, code: str) -> None:
-    """A refused log-in is a 500 with `sf:exceptionCode`; from version 65 on there is no log-in at all."""
+    """[seen] A refused log-in is a 500 with `sf:exceptionCode`; from version 65 on there is no log-in at all."""
     answer = fake.send("POST", f"/services/Soap/u/{version}", content)
     assert answer.status == 500
     assert f"<sf:exceptionCode>{code}</sf:exceptionCode>" in answer.body.decode()
 
 
 def test_soap_login_can_be_off(fake: FakeSalesforce) -> None:
-    """As in new orgs, the switch turns the SOAP log-in off."""
+    """[inferred] As in new orgs, the switch turns the SOAP log-in off."""
     fake.switches = attrs.evolve(fake.switches, soap_login=False)
     answer = fake.send("POST", "/services/Soap/u/59.0", soap(fake.username, fake.password + fake.security_token))
     assert "INVALID_OPERATION" in answer.body.decode()

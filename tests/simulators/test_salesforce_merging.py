@@ -19,7 +19,7 @@ def fake() -> FakeSalesforce:
 
 
 def test_a_merge_leaves_the_winner(fake: FakeSalesforce) -> None:
-    """The losers are deleted and name the winner; their children are the winner's."""
+    """[documented] The losers are deleted and name the winner; their children are the winner's."""
     a, b, c = fake.load("Contact", [{"LastName": name} for name in "ABC"])
     [case] = fake.load("Case", [{"ContactId": b}])
     fake.merge("Contact", a, [b, c])
@@ -29,7 +29,7 @@ def test_a_merge_leaves_the_winner(fake: FakeSalesforce) -> None:
 
 
 def test_a_merge_that_cannot_be_changes_nothing(fake: FakeSalesforce) -> None:
-    """Too many losers, a winner among them, a deleted loser and an object that does not merge are refused."""
+    """[documented] Too many losers, the winner among them, a deleted one, an object that cannot merge: refused."""
     a, b, c, d = fake.load("Contact", [{"LastName": name} for name in "ABCD"])
     campaigns = fake.load("Campaign", [{"Name": "A"}, {"Name": "B"}])
     fake.delete("Contact", d)
@@ -43,7 +43,7 @@ def test_a_merge_that_cannot_be_changes_nothing(fake: FakeSalesforce) -> None:
 
 
 def test_a_converted_lead_stays_and_is_read_only(fake: FakeSalesforce) -> None:
-    """It names what it became, is still found by queries, and refuses writes."""
+    """[documented] It names what it became, is still found by queries, and refuses writes."""
     [lead] = fake.load("Lead", [{"LastName": "Roy", "Company": "Acme", "Email": "a@example.com"}])
     made = fake.convert_lead(lead)
     row = fake.row("Lead", lead)
@@ -62,14 +62,14 @@ def test_a_converted_lead_stays_and_is_read_only(fake: FakeSalesforce) -> None:
 
 
 def test_a_conversion_without_an_opportunity(fake: FakeSalesforce) -> None:
-    """The person may choose not to make one."""
+    """[documented] The person may choose not to make one."""
     [lead] = fake.load("Lead", [{"LastName": "Roy", "Company": "Acme"}])
     assert fake.convert_lead(lead, opportunity=False).opportunity_id is None
     assert fake.rows("Opportunity") == []
 
 
 def test_held_rows_are_seen_after_their_commit(fake: FakeSalesforce) -> None:
-    """New, changed and deleted rows appear at once, with the stamps of when they were saved."""
+    """[documented] New, changed and deleted rows appear at once, with the stamps of when they were saved."""
     a, b = fake.load("Contact", [{"LastName": "A"}, {"LastName": "B"}])
     before = fake.rows("Contact")
 
@@ -86,7 +86,7 @@ def test_held_rows_are_seen_after_their_commit(fake: FakeSalesforce) -> None:
 
 
 def test_a_held_row_cannot_be_saved_by_two(fake: FakeSalesforce) -> None:
-    """A real transaction would hold the row's lock: the commit says so and changes nothing."""
+    """[inferred] A real transaction would hold the row's lock: the commit says so and changes nothing."""
     [a] = fake.load("Contact", [{"LastName": "A"}])
     held = fake.hold(lambda: fake.edit("Contact", a, FirstName="Late"))
     fake.edit("Contact", a, FirstName="Now")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import quote
 
 import attrs
@@ -12,7 +12,7 @@ import pytest
 
 from di_salesforce.testing._salesforce import FakeSalesforce
 from di_salesforce.testing._sf_errors import Refusal
-from di_salesforce.testing._sf_schema import Field, StoredRow
+from di_salesforce.testing._sf_schema import Field, FieldType, SObject, StoredRow
 
 BASE = "/services/data/v60.0/"
 START = datetime(2026, 5, 20, 12, 0, 30, tzinfo=UTC)
@@ -53,13 +53,57 @@ def refusal(answer: tuple[int, Any]) -> tuple[int, str]:
 # Describe -----------------------------------------------------------------------------------------------------------
 
 
-def test_describe_has_all_keys_of_version_58(fake: FakeSalesforce) -> None:
-    """An object's describe has 45 keys and each field's 57, as recorded [seen]."""
-    whole = call(fake, "GET", "sobjects/Contact/describe")[1]
+STANDARD = {
+    "Account": "001", "Contact": "003", "Lead": "00Q", "Opportunity": "006", "Campaign": "701", "CampaignMember": "00v",
+    "Order": "801", "Case": "500", "Task": "00T", "User": "005",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*STANDARD, "Membership__c"])
+def test_describe_has_all_keys_of_version_58(fake: FakeSalesforce, name: str) -> None:
+    """[seen] An object's describe has 45 keys and each field's 57, as recorded; `type` is one of describe's own."""
+    fake.declare(SObject("Membership__c", [Field("Tier__c", "picklist", values=["Gold"], restricted=True)]))
+    whole = call(fake, "GET", f"sobjects/{name}/describe")[1]
     assert len(whole) == 45
     assert {len(field) for field in whole["fields"]} == {57}
-    relationships = {entry["relationshipName"] for entry in whole["childRelationships"]}
-    assert {"Cases", "CampaignMembers", "Tasks"} <= relationships
+    assert {field["type"] for field in whole["fields"]} <= set(get_args(FieldType))
+    assert STANDARD.get(name, whole["keyPrefix"]) == whole["keyPrefix"]
+    fields = {field["name"]: field for field in whole["fields"]}
+    assert {"Id", "IsDeleted", "CreatedDate", "LastModifiedDate", "SystemModstamp"} <= fields.keys()
+    for field in whole["fields"]:
+        assert bool(field["referenceTo"]) is (field["type"] == "reference")
+        assert bool(field["relationshipName"]) is (field["type"] == "reference")
+        assert not field["picklistValues"] or field["type"] in ("picklist", "multipicklist", "combobox")
+        assert not (field["calculated"] and (field["createable"] or field["updateable"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("Account", {"Name": "Acme", "BillingCity": "Laval", "NumberOfEmployees": 5, "AnnualRevenue": 1000}),
+        ("Contact", {"LastName": "Roy", "Email": "roy@example.com", "Birthdate": "1990-05-04", "DoNotCall": True}),
+        ("Lead", {"LastName": "Roy", "Company": "Acme", "Status": "Open - Not Contacted", "HasOptedOutOfEmail": True}),
+        ("Opportunity", {"Name": "Deal", "StageName": "Prospecting", "CloseDate": "2026-12-31", "Amount": 10.5}),
+        ("Campaign", {"Name": "Spring", "Status": "Planned", "StartDate": "2026-04-01", "BudgetedCost": 100}),
+        ("CampaignMember", {"CampaignId": "Campaign", "ContactId": "Contact", "Status": "Sent"}),
+        ("Order", {"AccountId": "Account", "EffectiveDate": "2026-05-01", "Status": "Draft"}),
+        ("Case", {"Subject": "Help", "ContactId": "Contact", "Priority": "High"}),
+        ("Task", {"Subject": "Call", "WhoId": "Contact", "ActivityDate": "2026-05-02", "Priority": "Normal"}),
+        ("User", {"LastName": "Roy", "Username": "roy@org.example", "Email": "roy@example.com", "Alias": "roy"}),
+    ],
+)
+def test_every_standard_object_keeps_a_usual_record(fake: FakeSalesforce, name: str, values: dict[str, Any]) -> None:
+    """[documented] The standard objects take the records that people keep in them, and show what they were given."""
+    parents = {
+        "Account": fake.load("Account", [{"Name": "Acme"}])[0],
+        "Contact": fake.load("Contact", [{"LastName": "Roy"}])[0],
+        "Campaign": fake.load("Campaign", [{"Name": "Spring"}])[0],
+    }
+    sent = {field: parents.get(value, value) if field.endswith("Id") else value for field, value in values.items()}
+    status, body = call(fake, "POST", f"sobjects/{name}", sent)
+    assert status == 201, body
+    shown = call(fake, "GET", f"sobjects/{name}/{body['id']}")[1]
+    assert {field: shown[field] for field in sent} == sent
 
 
 @pytest.mark.parametrize(
@@ -72,7 +116,7 @@ def test_describe_has_all_keys_of_version_58(fake: FakeSalesforce) -> None:
     ],
 )
 def test_required_on_create_follows_from_describe(fake: FakeSalesforce, name: str, required: set[str]) -> None:
-    """Createable, not nillable, not defaulted: exactly what the recordings give, and what a create asks for [seen]."""
+    """[seen] Createable, not nillable, not defaulted: exactly what the recordings give, and what a create asks for."""
     fields = describe(fake, name)
     keys = {
         key
@@ -85,13 +129,13 @@ def test_required_on_create_follows_from_describe(fake: FakeSalesforce, name: st
 
 
 def test_text_counts_three_bytes_a_character(fake: FakeSalesforce) -> None:
-    """`byteLength` is three times the length [seen]."""
+    """[seen] `byteLength` is three times the length."""
     field = describe(fake, "Account")["Name"]
     assert (field["length"], field["byteLength"], field["soapType"]) == (255, 765, "xsd:string")
 
 
 def test_describe_answers_304_until_the_schema_changes(fake: FakeSalesforce, clock: Clock) -> None:
-    """`If-Modified-Since` spares an unchanged describe, and a schema change ends that."""
+    """[documented] `If-Modified-Since` spares an unchanged describe, and a schema change ends that."""
     seen = fake.send("GET", BASE + "sobjects/Contact/describe").headers["Last-Modified"]
     assert call(fake, "GET", "sobjects/Contact/describe", If_Modified_Since=seen) == (304, None)
     clock.now += timedelta(seconds=2)
@@ -101,7 +145,7 @@ def test_describe_answers_304_until_the_schema_changes(fake: FakeSalesforce, clo
 
 
 def test_discovery_lists_versions_objects_and_resources(fake: FakeSalesforce) -> None:
-    """Versions need no session and have their season; objects and resources are listed."""
+    """[seen] Versions need no session and have their season; objects and resources are listed."""
     response = fake.send("GET", "/services/data", headers={"Authorization": ""})
     versions = {entry["version"]: entry["label"] for entry in json.loads(response.body)}
     assert (versions["60.0"], versions["65.0"], versions["59.0"]) == ("Spring '24", "Winter '26", "Winter '24")
@@ -117,7 +161,7 @@ def test_discovery_lists_versions_objects_and_resources(fake: FakeSalesforce) ->
 
 
 def test_a_hidden_field_is_gone_for_the_api_and_there_for_the_org(fake: FakeSalesforce) -> None:
-    """A hidden field leaves describe and reads, refuses writes, and comes back with its values."""
+    """[documented] A hidden field leaves describe and reads, refuses writes, and comes back with its values."""
     [record_id] = fake.load("Contact", [{"LastName": "A", "Title": "Dr"}])
     fake.hide_field("Contact", "Title")
     assert "Title" not in describe(fake, "Contact")
@@ -131,7 +175,7 @@ def test_a_hidden_field_is_gone_for_the_api_and_there_for_the_org(fake: FakeSale
 
 
 def test_a_read_only_field_is_read_and_not_written(fake: FakeSalesforce) -> None:
-    """Without the permission to write, describe says so and writes are refused by name."""
+    """[seen] Without the permission to write, describe says so and writes are refused by name."""
     [record_id] = fake.load("Contact", [{"LastName": "A"}])
     fake.read_only_field("Contact", "Title")
     assert describe(fake, "Contact")["Title"]["updateable"] is False
@@ -140,7 +184,7 @@ def test_a_read_only_field_is_read_and_not_written(fake: FakeSalesforce) -> None
 
 
 def test_automation_rewrites_what_is_saved(fake: FakeSalesforce) -> None:
-    """What a save hook writes is stored, checked like anything else, by whatever way the row comes."""
+    """[documented] What a save hook writes is stored, checked like anything else, by whatever way the row comes."""
 
     def tidy(row: StoredRow) -> None:
         row["LastName"] = str(row["LastName"]).upper()
@@ -171,7 +215,7 @@ def test_a_hook_may_refuse_with_any_code(fake: FakeSalesforce) -> None:
 
 
 def test_validation_rules_speak_with_the_administrators_words(fake: FakeSalesforce) -> None:
-    """A validation rule sees computed fields too and refuses with its own text."""
+    """[documented] A validation rule sees computed fields too and refuses with its own text."""
     fake.validation_rule("Contact", lambda row: "No." if row["Name"] == "Ada Roy" else None)
     status, body = call(fake, "POST", "sobjects/Contact", {"FirstName": "Ada", "LastName": "Roy"})
     assert (status, body[0]["errorCode"], body[0]["message"]) == (400, "FIELD_CUSTOM_VALIDATION_EXCEPTION", "No.")
@@ -179,7 +223,7 @@ def test_validation_rules_speak_with_the_administrators_words(fake: FakeSalesfor
 
 
 def test_duplicate_rules_answer_with_the_vendors_spelling(fake: FakeSalesforce) -> None:
-    """A duplicate carries `duplicateResut` [seen]; the header overrides a rule that may be overridden, no other."""
+    """[seen] A duplicate carries `duplicateResut`; the header overrides a rule that may be overridden, no other."""
     fake.load("Contact", [{"LastName": "Roy", "Email": "a@example.com"}])
     fake.duplicate_rule("Contact", ["Email", "LastName"])
     row = {"LastName": "ROY", "Email": "A@example.com"}
@@ -194,7 +238,7 @@ def test_duplicate_rules_answer_with_the_vendors_spelling(fake: FakeSalesforce) 
 
 
 def test_formulas_are_computed_and_move_no_stamp(fake: FakeSalesforce, clock: Clock) -> None:
-    """A formula follows what it is computed from; no save, no stamp."""
+    """[documented] A formula follows what it is computed from; no save, no stamp."""
     [record_id] = fake.load("Contact", [{"LastName": "Roy"}])
     stamp = fake.row("Contact", record_id)["SystemModstamp"]
     clock.now += timedelta(hours=1)
@@ -210,7 +254,7 @@ def test_formulas_are_computed_and_move_no_stamp(fake: FakeSalesforce, clock: Cl
 
 
 def test_auto_numbers_count_up(fake: FakeSalesforce) -> None:
-    """The server numbers cases; nobody can write the number."""
+    """[documented] The server numbers cases; nobody can write the number."""
     fake.load("Case", [{"Subject": "a"}, {"Subject": "b"}])
     assert [row["CaseNumber"] for row in fake.rows("Case")] == ["00000001", "00000002"]
     assert call(fake, "POST", "sobjects/Case", {"CaseNumber": "7"})[0] == 400
@@ -224,7 +268,7 @@ def window(start: datetime, end: datetime) -> str:
 
 
 def test_updated_and_deleted_tell_of_their_window(fake: FakeSalesforce, clock: Clock) -> None:
-    """`updated` gives live rows saved in the window, `deleted` those that went, also after the bin was emptied."""
+    """[seen] `updated` gives live rows saved in the window, `deleted` those that went, emptied bin or not."""
     first, second, third = fake.load("Contact", [{"LastName": name} for name in "ABC"])
     clock.now += timedelta(minutes=5)
     fake.edit("Contact", first, LastName="Z")
@@ -242,7 +286,7 @@ def test_updated_and_deleted_tell_of_their_window(fake: FakeSalesforce, clock: C
 
 
 def test_seconds_are_ignored_and_the_covered_date_lags(fake: FakeSalesforce, clock: Clock) -> None:
-    """The window goes by whole minutes; `latestDateCovered` lags as told, and nothing after it is shown."""
+    """[documented] A window goes by whole minutes; `latestDateCovered` lags as told, and nothing after it shows."""
     [record_id] = fake.load("Contact", [{"LastName": "A"}])
     clock.now += timedelta(minutes=10)
     asked = window(START + timedelta(seconds=20), clock.now)
@@ -261,13 +305,13 @@ def test_seconds_are_ignored_and_the_covered_date_lags(fake: FakeSalesforce, clo
 def test_windows_too_old_or_too_short_are_refused(
     fake: FakeSalesforce, kind: str, start: timedelta, end: timedelta
 ) -> None:
-    """30 days back for `updated`, 15 for `deleted`, and at least a minute."""
+    """[documented] 30 days back for `updated`, 15 for `deleted`, and at least a minute."""
     asked = window(START - start, START - end)
     assert refusal(call(fake, "GET", f"sobjects/Contact/{kind}{asked}")) == (400, "INVALID_REPLICATION_DATE")
 
 
 def test_an_undeleted_row_counts_as_updated(fake: FakeSalesforce, clock: Clock) -> None:
-    """A row taken out of the bin has its old id, and shows as updated, not as deleted."""
+    """[inferred] A row taken out of the bin has its old id, and shows as updated, not as deleted."""
     [record_id] = fake.load("Contact", [{"LastName": "A"}])
     clock.now += timedelta(minutes=5)
     fake.delete("Contact", record_id)
@@ -282,15 +326,24 @@ def test_an_undeleted_row_counts_as_updated(fake: FakeSalesforce, clock: Clock) 
 
 
 def test_calls_are_counted_shown_and_refused_when_gone(fake: FakeSalesforce) -> None:
-    """Each call counts, is shown in `Sforce-Limit-Info`, and past the allowance gets 403 `REQUEST_LIMIT_EXCEEDED`."""
+    """[seen] Calls count, show in `Sforce-Limit-Info`, and past the allowance get 403 `REQUEST_LIMIT_EXCEEDED`."""
     fake.daily_limit = 2
     assert fake.send("GET", BASE + "sobjects").headers["Sforce-Limit-Info"] == "api-usage=1/2"
     assert call(fake, "GET", "limits")[1]["DailyApiRequests"] == {"Max": 2, "Remaining": 0}
     assert refusal(call(fake, "GET", "sobjects")) == (403, "REQUEST_LIMIT_EXCEEDED")
 
 
+@pytest.mark.parametrize(("answer", "shown"), [(True, True), (False, False)])
+def test_an_answer_without_a_body_may_lack_the_limits(fake: FakeSalesforce, answer: bool, shown: bool) -> None:
+    """[unknown] Recorded 204 answers lack `Sforce-Limit-Info`, perhaps cut off on the way: `limits_on_204`."""
+    fake.switches = attrs.evolve(fake.switches, limits_on_204=answer)
+    [record_id] = fake.load("Contact", [{"LastName": "A"}])
+    headers = fake.send("PATCH", f"{BASE}sobjects/Contact/{record_id}", {"LastName": "B"}).headers
+    assert ("Sforce-Limit-Info" in headers) is shown
+
+
 def test_record_counts(fake: FakeSalesforce) -> None:
-    """`recordCount` counts live rows of the named objects."""
+    """[seen] `recordCount` counts live rows of the named objects."""
     ids = fake.load("Contact", [{"LastName": "A"}, {"LastName": "B"}])
     fake.delete("Contact", ids[0])
     assert call(fake, "GET", "limits/recordCount?sObjects=Contact")[1] == {

@@ -60,7 +60,7 @@ def create(fake: FakeSalesforce, **values: object) -> str:
 
 
 def test_create_answers_201_with_id_and_location(fake: FakeSalesforce) -> None:
-    """A create gives 201, `{id, success, errors}`, an 18-character id with its checksum, and a `Location`."""
+    """[seen] A create gives 201, `{id, success, errors}`, an 18-character id with its checksum, and a `Location`."""
     response = fake.send("POST", BASE + "Contact", {"LastName": "Roy"})
     body = json.loads(response.body)
     assert (response.status, body["success"], body["errors"]) == (201, True, [])
@@ -70,7 +70,7 @@ def test_create_answers_201_with_id_and_location(fake: FakeSalesforce) -> None:
 
 
 def test_15_and_18_characters_name_the_same_record(fake: FakeSalesforce) -> None:
-    """Both forms of an id are accepted, in addresses and in values; answers always have 18 characters."""
+    """[seen] Both forms of an id are accepted, in addresses and in values; answers always have 18 characters."""
     [account] = fake.load("Account", [{"Name": "Acme"}])
     record_id = create(fake, AccountId=account[:15])
     assert call(fake, "GET", f"Contact/{record_id[:15]}?fields=Id,AccountId")[1]["AccountId"] == account
@@ -98,7 +98,7 @@ def test_15_and_18_characters_name_the_same_record(fake: FakeSalesforce) -> None
     ],
 )
 def test_what_a_save_refuses(fake: FakeSalesforce, values: dict[str, object], code: str, fields: list[str]) -> None:
-    """Each wrong value is a 400 with its code and its fields, and nothing is stored."""
+    """[seen] Each wrong value is a 400 with its code and its fields, and nothing is stored."""
     status, body = call(fake, "POST", "Contact", {"LastName": "Roy", **values})
     assert (status, body[0]["errorCode"], body[0]["fields"]) == (400, code, fields)
     assert fake.rows("Contact") == []
@@ -122,7 +122,7 @@ def test_what_a_save_refuses(fake: FakeSalesforce, values: dict[str, object], co
 def test_a_value_of_the_wrong_type_is_a_parser_error_with_its_place(
     fake: FakeSalesforce, values: dict[str, object]
 ) -> None:
-    """The wrong JSON type is a `JSON_PARSER_ERROR` that names line and column, without `fields` [seen]."""
+    """[seen] The wrong JSON type is a `JSON_PARSER_ERROR` that names line and column, without `fields`."""
     status, body = call(fake, "POST", "Contact", {"LastName": "Roy", **values})
     assert (status, body[0]["errorCode"]) == (400, "JSON_PARSER_ERROR")
     assert "at [line:1, column:" in body[0]["message"]
@@ -130,7 +130,7 @@ def test_a_value_of_the_wrong_type_is_a_parser_error_with_its_place(
 
 
 def test_lenient_json_also_takes_text(fake: FakeSalesforce) -> None:
-    """With the switch, numbers and checkboxes may come as text: the other answer to an open question."""
+    """[unknown] With the switch, numbers and checkboxes may come as text: the other answer to an open question."""
     fake.switches = attrs.evolve(fake.switches, lenient_json=True)
     create(fake, Points__c="12.345", HasOptedOutOfEmail="true")
     [row] = fake.rows("Contact")
@@ -138,7 +138,7 @@ def test_lenient_json_also_takes_text(fake: FakeSalesforce) -> None:
 
 
 def test_stored_values_are_normalised(fake: FakeSalesforce) -> None:
-    """Text is trimmed, blank text is null, numbers round half up, datetimes become UTC, checkboxes are not null."""
+    """[inferred] Text is trimmed, blank is null, numbers round half up, datetimes become UTC, no checkbox is null."""
     create(
         fake,
         LastName="  Roy ",
@@ -159,7 +159,7 @@ def test_stored_values_are_normalised(fake: FakeSalesforce) -> None:
 
 
 def test_absent_leaves_and_null_clears(fake: FakeSalesforce) -> None:
-    """A key that is absent leaves its field, null and blank text clear it."""
+    """[documented] A key that is absent leaves its field, null and blank text clear it."""
     record_id = create(fake, FirstName="Ada", Title="Dr", Department="X")
     assert call(fake, "PATCH", f"Contact/{record_id}", {"FirstName": None, "Title": ""}) == (204, None)
     row = fake.row("Contact", record_id)
@@ -167,7 +167,7 @@ def test_absent_leaves_and_null_clears(fake: FakeSalesforce) -> None:
 
 
 def test_every_save_moves_the_stamps(fake: FakeSalesforce, clock: Clock) -> None:
-    """A save without a change moves both stamps, `touch` moves SystemModstamp alone, creation keeps its date."""
+    """[documented] A save without a change moves both stamps, `touch` SystemModstamp alone, creation keeps its date."""
     record_id = create(fake)
     born = fake.row("Contact", record_id)["CreatedDate"]
     clock.forward(10)
@@ -183,7 +183,7 @@ def test_every_save_moves_the_stamps(fake: FakeSalesforce, clock: Clock) -> None
 
 
 def test_a_unique_value_is_held_without_regard_to_case(fake: FakeSalesforce) -> None:
-    """A second holder is a `DUPLICATE_VALUE` that names the 15-character id, `fields` empty; deletion frees it."""
+    """[inferred] A second holder is a `DUPLICATE_VALUE` that names the 15-character id; deletion frees the value."""
     holder = create(fake, Ext__c="K-1")
     status, body = call(fake, "POST", "Contact", {"LastName": "Roy", "Ext__c": "k-1"})
     assert (status, body[0]["errorCode"], body[0]["fields"]) == (400, "DUPLICATE_VALUE", [])
@@ -193,7 +193,7 @@ def test_a_unique_value_is_held_without_regard_to_case(fake: FakeSalesforce) -> 
 
 
 def test_delete_puts_into_the_bin_and_says_so_the_second_time(fake: FakeSalesforce) -> None:
-    """A delete is 204, again 404 `ENTITY_IS_DELETED`, an unknown id 404 `INVALID_CROSS_REFERENCE_KEY`."""
+    """[seen] A delete is 204, again 404 `ENTITY_IS_DELETED`, an unknown id 404 `INVALID_CROSS_REFERENCE_KEY`."""
     record_id = create(fake)
     assert call(fake, "DELETE", f"Contact/{record_id}") == (204, None)
     status, body = call(fake, "DELETE", f"Contact/{record_id}")
@@ -204,7 +204,7 @@ def test_delete_puts_into_the_bin_and_says_so_the_second_time(fake: FakeSalesfor
 
 
 def test_deleting_a_parent_takes_cascading_children_and_clears_lookups(fake: FakeSalesforce) -> None:
-    """An account takes its contacts with it; a case, whose lookup does not cascade, stays and loses the lookup."""
+    """[documented] An account takes its contacts along; a case, whose lookup does not cascade, loses the lookup."""
     [account] = fake.load("Account", [{"Name": "Acme"}])
     [contact] = fake.load("Contact", [{"LastName": "Roy", "AccountId": account}])
     [case] = fake.load("Case", [{"Subject": "Help", "AccountId": account, "ContactId": contact}])
@@ -216,13 +216,13 @@ def test_deleting_a_parent_takes_cascading_children_and_clears_lookups(fake: Fak
 
 @pytest.mark.parametrize("method", ["GET", "PATCH"])
 def test_unknown_records_are_404(fake: FakeSalesforce, method: str) -> None:
-    """An id that names nothing is 404 `NOT_FOUND`, on reading and on writing."""
+    """[seen] An id that names nothing is 404 `NOT_FOUND`, on reading and on writing."""
     status, body = call(fake, method, f"Contact/{UNKNOWN}", {} if method == "PATCH" else None)
     assert (status, body[0]["errorCode"]) == (404, "NOT_FOUND")
 
 
 def test_read_shows_chosen_fields_or_all(fake: FakeSalesforce) -> None:
-    """`fields` chooses, with parents; without it come all, compound ones too; a wrong name is `INVALID_FIELD`."""
+    """[seen] `fields` chooses, with parents; without it all come, compound too; a wrong name is `INVALID_FIELD`."""
     [account] = fake.load("Account", [{"Name": "Acme"}])
     record_id = create(fake, AccountId=account, MailingCity="Laval")
     _, chosen = call(fake, "GET", f"Contact/{record_id}?fields=LastName,Account.Name")
@@ -244,7 +244,7 @@ def test_read_shows_chosen_fields_or_all(fake: FakeSalesforce) -> None:
 
 
 def test_upsert_creates_then_updates(fake: FakeSalesforce) -> None:
-    """An upsert by external id is 201 `created: true`, then 200 `created: false`, same id; any characters do."""
+    """[seen] An upsert by external id is 201 `created: true`, then 200 `created: false`, same id; any characters do."""
     value = quote("a/b ü#?", safe="")
     first = call(fake, "PATCH", f"Contact/Ext__c/{value}", {"LastName": "Roy"})
     second = call(fake, "PATCH", f"Contact/Ext__c/{value}", {"FirstName": "Ada"})
@@ -255,7 +255,7 @@ def test_upsert_creates_then_updates(fake: FakeSalesforce) -> None:
 
 
 def test_upsert_by_an_ambiguous_key_is_300_with_the_paths(fake: FakeSalesforce) -> None:
-    """Several holders are a 300 and an array of record paths [seen]; nothing is written."""
+    """[seen] Several holders are a 300 and an array of record paths; nothing is written."""
     ids = [create(fake, Group__c="g"), create(fake, Group__c="G")]
     status, body = call(fake, "PATCH", "Contact/Group__c/g", {"FirstName": "Ada"})
     assert (status, body) == (300, [f"{BASE}Contact/{one}" for one in ids])
@@ -263,14 +263,14 @@ def test_upsert_by_an_ambiguous_key_is_300_with_the_paths(fake: FakeSalesforce) 
 
 
 def test_update_only_never_creates(fake: FakeSalesforce) -> None:
-    """With `updateOnly=true` a miss is 404."""
+    """[documented] With `updateOnly=true` a miss is 404."""
     assert call(fake, "PATCH", "Contact/Ext__c/x?updateOnly=true", {"LastName": "Roy"})[0] == 404
     assert fake.rows("Contact") == []
 
 
 @pytest.mark.parametrize("key", ["Email/ada@example.com", "Number__c/7", "Ext__c/K"])
 def test_id_lookup_fields_address_records_too(fake: FakeSalesforce, key: str) -> None:
-    """Any external-id or idLookup field addresses a record [seen], numbers as numbers, text without case."""
+    """[seen] Any external-id or idLookup field addresses a record, numbers as numbers, text without case."""
     record_id = create(fake, Email="Ada@Example.com", Number__c=7, Ext__c="k")
     assert call(fake, "GET", f"Contact/{key}?fields=Id")[1]["Id"] == record_id
     assert call(fake, "PATCH", f"Contact/{key}", {"FirstName": "Ada"})[0] == 200
@@ -278,25 +278,25 @@ def test_id_lookup_fields_address_records_too(fake: FakeSalesforce, key: str) ->
 
 
 def test_a_field_that_is_no_key_is_named(fake: FakeSalesforce) -> None:
-    """A field that is neither external id nor idLookup is 404 with the recorded text."""
+    """[seen] A field that is neither external id nor idLookup is 404 with the recorded text."""
     status, body = call(fake, "PATCH", "Contact/LastName/x", {})
     assert (status, body[0]["errorCode"]) == (404, "NOT_FOUND")
     assert body[0]["message"] == "Provided external ID field does not exist or is not accessible: LastName"
 
 
 def test_the_key_may_not_stand_in_the_body(fake: FakeSalesforce) -> None:
-    """The external-id field in the body of an upsert is refused."""
+    """[documented] The external-id field in the body of an upsert is refused."""
     assert call(fake, "PATCH", "Contact/Ext__c/x", {"LastName": "Roy", "Ext__c": "x"})[0] == 400
 
 
 def test_upsert_answers_204_before_version_46(fake: FakeSalesforce) -> None:
-    """Before version 46 an upsert that updates has no body."""
+    """[documented] Before version 46 an upsert that updates has no body."""
     create(fake, Ext__c="k")
     assert fake.send("PATCH", "/services/data/v45.0/sobjects/Contact/Ext__c/k", {}).status == 204
 
 
 def test_a_lookup_may_be_named_by_the_parents_external_id(fake: FakeSalesforce) -> None:
-    """`{"Account": {"Key__c": "x"}}` finds the parent; a miss is `INVALID_FIELD`; polymorphic ones need their type."""
+    """[seen] `{"Account": {"Key__c": "x"}}` finds the parent; a miss is `INVALID_FIELD`; polymorphic needs a type."""
     fake.add_field("Account", Field("Key__c", external_id=True))
     [account] = fake.load("Account", [{"Name": "Acme", "Key__c": "x"}])
     record_id = create(fake, Account={"Key__c": "X"})
@@ -313,7 +313,7 @@ def test_a_lookup_may_be_named_by_the_parents_external_id(fake: FakeSalesforce) 
 
 
 def test_conditional_reads_and_writes_use_the_system_stamp(fake: FakeSalesforce, clock: Clock) -> None:
-    """`If-Modified-Since` gives 304 when nothing moved; `If-Unmodified-Since` keeps a write from a row that moved."""
+    """[documented] `If-Modified-Since` gives 304 when nothing moved; `If-Unmodified-Since` 412 for a row that did."""
     record_id = create(fake)
     read = format_datetime(clock(), usegmt=True)
     assert call(fake, "GET", f"Contact/{record_id}", If_Modified_Since=read) == (304, None)
@@ -327,7 +327,7 @@ def test_conditional_reads_and_writes_use_the_system_stamp(fake: FakeSalesforce,
 
 
 def test_only_accounts_have_entity_tags(fake: FakeSalesforce) -> None:
-    """An account's `ETag` works with `If-Match`; a contact has none [seen]."""
+    """[seen] An account's `ETag` works with `If-Match`; a contact has none."""
     [account] = fake.load("Account", [{"Name": "Acme"}])
     tag = fake.send("GET", f"{BASE}Account/{account}").headers["ETag"]
     assert call(fake, "PATCH", f"Account/{account}", {"Name": "B"}, If_Match=tag)[0] == 204
@@ -340,7 +340,7 @@ def test_only_accounts_have_entity_tags(fake: FakeSalesforce) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"5", b"\xff", b'{"LastName": NaN}', b"[" * 100_000])
 def test_what_is_no_json_object_is_a_parser_error(fake: FakeSalesforce, content: bytes) -> None:
-    """A body that is not one JSON object is 400 `JSON_PARSER_ERROR` with line and column, never a failure of ours."""
+    """[inferred] A body that is not one JSON object is 400 `JSON_PARSER_ERROR` with line and column."""
     status, body = call(fake, "POST", "Contact", content)
     assert (status, body[0]["errorCode"]) == (400, "JSON_PARSER_ERROR")
     assert "[line:" in body[0]["message"]
@@ -360,12 +360,12 @@ def test_what_is_no_json_object_is_a_parser_error(fake: FakeSalesforce, content:
     ],
 )
 def test_wrong_addresses_and_verbs(fake: FakeSalesforce, method: str, target: str, status: int, code: str) -> None:
-    """Unknown routes are 404, wrong verbs 405 with the allowed ones, both in the error array."""
+    """[documented] Unknown routes are 404, wrong verbs 405 with the allowed ones, both in the error array."""
     response = fake.send(method, target)
     assert (response.status, json.loads(response.body)[0]["errorCode"]) == (status, code)
 
 
 def test_an_over_long_address_is_414(fake: FakeSalesforce) -> None:
-    """An address above 16,384 bytes is 414."""
+    """[documented] An address above 16,384 bytes is 414."""
     query = "/services/data/v60.0/query?q=" + "x" * 16_400
     assert fake.send("GET", query).status == 414

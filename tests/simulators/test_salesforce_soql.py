@@ -85,12 +85,12 @@ def found(fake: FakeSalesforce, where: str) -> list[int]:
     ],
 )
 def test_what_a_condition_finds(fake: FakeSalesforce, where: str, numbers: list[int]) -> None:
-    """Text compares without case, null differs from every value, LIKE knows its wildcards and their escapes."""
+    """[documented] Text compares without case, null differs from every value, LIKE knows wildcards and escapes."""
     assert found(fake, where) == numbers
 
 
 def test_ids_compare_with_case(fake: FakeSalesforce) -> None:
-    """An id is found in both lengths, never in another case; an id that is none is refused."""
+    """[documented] An id is found in both lengths, never in another case; an id that is none is refused."""
     record_id = str(fake.rows("Contact")[0]["Id"])
     assert found(fake, f"Id = '{record_id}'") == found(fake, f"Id = '{record_id[:15]}'") == [0]
     assert found(fake, f"Id = '{record_id[:15].swapcase()}'") == []
@@ -98,7 +98,7 @@ def test_ids_compare_with_case(fake: FakeSalesforce) -> None:
 
 
 def test_multipicklists_include_and_exclude(fake: FakeSalesforce) -> None:
-    """INCLUDES wants all values of one of its literals, EXCLUDES is its contrary."""
+    """[documented] INCLUDES wants all values of one of its literals, EXCLUDES is its contrary."""
     for number, tags in enumerate(["a;b", "b", "a;b;c", None]):
         fake.edit("Contact", str(fake.rows("Contact")[number]["Id"]), Tags__c=tags)
     assert found(fake, "Tags__c INCLUDES ('a;b')") == [0, 2]
@@ -107,7 +107,7 @@ def test_multipicklists_include_and_exclude(fake: FakeSalesforce) -> None:
 
 
 def test_parents_nest_several_levels_deep(fake: FakeSalesforce) -> None:
-    """A parent path nests with `attributes` at each level; a missing parent is null."""
+    """[seen] A parent path nests with `attributes` at each level; a missing parent is null."""
     [boss] = fake.load("Account", [{"Name": "Boss"}])
     [child] = fake.load("Account", [{"Name": "Child", "ParentId": boss}])
     fake.load("Contact", [{"LastName": "Deep", "AccountId": child, "Points__c": 99}])
@@ -124,7 +124,7 @@ def test_parents_nest_several_levels_deep(fake: FakeSalesforce) -> None:
 
 
 def test_child_queries_nest_as_results_or_null(fake: FakeSalesforce) -> None:
-    """A child sub-query gives a nested query result, filtered and ordered by its own clauses, or null."""
+    """[seen] A child sub-query gives a nested query result, filtered and ordered by its own clauses, or null."""
     full, empty = fake.load("Account", [{"Name": "Full"}, {"Name": "Empty"}])
     fake.load("Contact", [{"LastName": name, "AccountId": full} for name in ("B", "A", "Z")])
     children = "SELECT LastName FROM Contacts WHERE LastName != 'Z' ORDER BY LastName"
@@ -137,7 +137,7 @@ def test_child_queries_nest_as_results_or_null(fake: FakeSalesforce) -> None:
 
 
 def test_semi_joins_choose_by_another_object(fake: FakeSalesforce) -> None:
-    """`IN (SELECT ...)` and its contrary choose rows by the rows of another object."""
+    """[documented] `IN (SELECT ...)` and its contrary choose rows by the rows of another object."""
     full, _ = fake.load("Account", [{"Name": "Full"}, {"Name": "Empty"}])
     fake.load("Contact", [{"LastName": "A", "AccountId": full}])
     inner = "(SELECT AccountId FROM Contact WHERE AccountId != null)"
@@ -161,19 +161,19 @@ def test_semi_joins_choose_by_another_object(fake: FakeSalesforce) -> None:
     ],
 )
 def test_order_by(fake: FakeSalesforce, order: str, numbers: list[int]) -> None:
-    """Rows sort by each key in turn, text without case, nulls first unless asked otherwise."""
+    """[documented] Rows sort by each key in turn, text without case, nulls first unless asked otherwise."""
     records = query(fake, f"SELECT Points__c FROM Contact WHERE Points__c < 3 ORDER BY {order}")["records"]
     assert [row["Points__c"] for row in records] == numbers
 
 
 def test_limit_and_offset_cut_after_ordering(fake: FakeSalesforce) -> None:
-    """`totalSize` is the count after LIMIT and OFFSET."""
+    """[inferred] `totalSize` is the count after LIMIT and OFFSET."""
     answer = query(fake, "SELECT Points__c FROM Contact ORDER BY Points__c DESC LIMIT 2 OFFSET 1")
     assert (answer["totalSize"], [row["Points__c"] for row in answer["records"]]) == (2, [6, 5])
 
 
 def test_counts_and_aggregates(fake: FakeSalesforce) -> None:
-    """`COUNT()` has no records; aggregates are `AggregateResult` with `expr0` or their alias; groups come one a row."""
+    """[seen] `COUNT()` has no records; aggregates are `AggregateResult` with `expr0` or an alias, a row a group."""
     assert query(fake, "SELECT COUNT() FROM Contact WHERE Points__c > 3") == {
         "totalSize": 4,
         "done": True,
@@ -189,7 +189,7 @@ def test_counts_and_aggregates(fake: FakeSalesforce) -> None:
 
 
 def test_deleted_rows_show_only_in_query_all(fake: FakeSalesforce) -> None:
-    """`queryAll` also shows the recycle bin; ids still find deleted rows there."""
+    """[documented] `queryAll` also shows the recycle bin; ids still find deleted rows there."""
     record_id = str(fake.rows("Contact")[0]["Id"])
     fake.delete("Contact", record_id)
     soql = f"SELECT IsDeleted FROM Contact WHERE Id = '{record_id}'"
@@ -199,7 +199,7 @@ def test_deleted_rows_show_only_in_query_all(fake: FakeSalesforce) -> None:
 
 
 def test_fields_function_needs_a_limit(fake: FakeSalesforce) -> None:
-    """`FIELDS(ALL)` gives every field, and needs a LIMIT of at most 200."""
+    """[documented] `FIELDS(ALL)` gives every field, and needs a LIMIT of at most 200."""
     [row] = query(fake, "SELECT FIELDS(ALL) FROM Contact LIMIT 1")["records"]
     assert {"Id", "LastName", "Points__c", "MailingAddress"} <= set(row)
     assert query(fake, "SELECT FIELDS(ALL) FROM Contact")[0]["errorCode"] == "MALFORMED_QUERY"
@@ -231,7 +231,7 @@ def test_fields_function_needs_a_limit(fake: FakeSalesforce) -> None:
     ],
 )
 def test_bad_queries_say_where(fake: FakeSalesforce, soql: str, code: str, row: int, column: int) -> None:
-    """A bad query is refused with code, row and column and no `fields` [seen]."""
+    """[seen] A bad query is refused with code, row and column and no `fields`."""
     [error] = query(fake, soql)
     assert error["errorCode"] == code
     assert f"\nERROR at Row:{row}:Column:{column}\n" in error["message"]
@@ -240,7 +240,7 @@ def test_bad_queries_say_where(fake: FakeSalesforce, soql: str, code: str, row: 
 
 @given(st.text(alphabet="SELCTFROMWHIdai ,()'=<>%\\\n*:._-0123456789", max_size=60))
 def test_no_text_makes_the_parser_fail(text: str) -> None:
-    """Whatever is asked, the answer is a result or an error array."""
+    """[inferred] Whatever is asked, the answer is a result or an error array."""
     answer = query(ORG, "SELECT Id FROM Contact WHERE " + text)
     assert isinstance(answer, list) or answer["done"] is True
 
@@ -261,7 +261,7 @@ def pages(fake: FakeSalesforce, soql: str) -> list[list[Any]]:
 
 
 def test_pages_hold_every_row_once(fake: FakeSalesforce) -> None:
-    """Pages follow `nextRecordsUrl` to the end; together they are the whole result, and each says the full count."""
+    """[seen] Pages follow `nextRecordsUrl` to the end; together they are the result; each says the full count."""
     fake.page_size = 3
     answer = query(fake, "SELECT Id FROM Contact")
     assert answer["nextRecordsUrl"].startswith("/services/data/v60.0/query/0r8")
@@ -272,7 +272,7 @@ def test_pages_hold_every_row_once(fake: FakeSalesforce) -> None:
 
 
 def test_batch_size_shrinks_a_page_within_the_vendors_bounds(fake: FakeSalesforce) -> None:
-    """`Sforce-Query-Options: batchSize` is kept between 200 and 2000."""
+    """[documented] `Sforce-Query-Options: batchSize` is kept between 200 and 2000."""
     fake.load("Account", [{"Name": f"A{number}"} for number in range(250)], trusted=True)
     sizes = [
         len(query(fake, "SELECT Id FROM Account", Sforce_Query_Options=f"batchSize={size}")["records"])
@@ -282,7 +282,7 @@ def test_batch_size_shrinks_a_page_within_the_vendors_bounds(fake: FakeSalesforc
 
 
 def test_a_forgotten_cursor_is_an_invalid_locator(fake: FakeSalesforce) -> None:
-    """A cursor that is gone, or never was, is 400 `INVALID_QUERY_LOCATOR`."""
+    """[documented] A cursor that is gone, or never was, is 400 `INVALID_QUERY_LOCATOR`."""
     fake.page_size = 3
     url = query(fake, "SELECT Id FROM Contact")["nextRecordsUrl"]
     fake.expire_cursors()
@@ -293,7 +293,7 @@ def test_a_forgotten_cursor_is_an_invalid_locator(fake: FakeSalesforce) -> None:
 
 @pytest.mark.parametrize(("live", "shown"), [(False, "N7"), (True, "Late")])
 def test_later_pages_show_rows_as_the_switch_says(fake: FakeSalesforce, live: bool, shown: str) -> None:
-    """Whether later pages show rows as they were or as they are is not known: both answers are there."""
+    """[unknown] Whether later pages show rows as they were or as they are is not known: both answers are there."""
     fake.switches = attrs.evolve(fake.switches, cursor_reads_live=live)
     fake.page_size = 7
     url = query(fake, "SELECT LastName FROM Contact ORDER BY Points__c")["nextRecordsUrl"]
@@ -302,7 +302,7 @@ def test_later_pages_show_rows_as_the_switch_says(fake: FakeSalesforce, live: bo
 
 
 def test_rows_without_order_may_come_in_any(fake: FakeSalesforce) -> None:
-    """With the switch a query without ORDER BY comes shuffled, repeatably, and one with it does not."""
+    """[unknown] With the switch a query without ORDER BY comes shuffled, repeatably, and one with it does not."""
     fake.switches = attrs.evolve(fake.switches, unordered=1)
     plain, again, sorted_ = (
         [row["Points__c"] for row in query(fake, "SELECT Points__c FROM Contact" + order)["records"]]
@@ -311,8 +311,18 @@ def test_rows_without_order_may_come_in_any(fake: FakeSalesforce) -> None:
     assert plain == again != sorted_ == sorted(plain)
 
 
+def test_pages_may_shrink(fake: FakeSalesforce) -> None:
+    """[seen] A page may hold fewer rows than it could, each as it comes; together they are the whole result."""
+    fake.switches = attrs.evolve(fake.switches, page_shrink=3)
+    fake.page_size = 5
+    found = pages(fake, "SELECT Id FROM Contact ORDER BY Id")
+    assert [row["Id"] for page in found for row in page] == fake.record_ids("Contact")
+    assert len(found) > 1
+    assert all(found)
+
+
 def test_custom_objects_in_a_few_lines(fake: FakeSalesforce) -> None:
-    """A custom object has ids that begin with `a`, the system fields, a name, and relationships in both directions."""
+    """[documented] A custom object has ids that begin with `a`, system fields, a name, relationships both ways."""
     lookup = Field("Contact__c", "reference", references=["Contact"], children="Memberships__r")
     fake.declare(SObject("Membership__c", [Field("Tier__c"), lookup]))
     contact = str(fake.rows("Contact")[0]["Id"])

@@ -41,7 +41,7 @@ from di_salesforce.testing._sf_faults import (
 )
 from di_salesforce.testing._sf_merging import Conversion, HeldChange
 from di_salesforce.testing._sf_schema import Field, SObject
-from di_salesforce.testing._sf_values import SalesforceSwitches
+from di_salesforce.testing._sf_switches import SalesforceSwitches
 
 __all__ = [
     "CONCURRENCY_LIMIT",

@@ -145,6 +145,11 @@ class FakeDialogInsight(Facade[DialogInsightFault, LoggedCall], Hands):
         with self._lock:
             return self._desk.used.get(self.id_key if id_key is None else id_key, 0)
 
+    def use_up_quota(self) -> None:
+        """Let the first key's calls be used up from now on; `access` gives it further ones."""
+        with self._lock:
+            self.access = attrs.evolve(self.access, quota=self.calls_used())
+
     @property
     def caller_address(self) -> str:
         """The IP address from which calls seem to come; set it to test a key's list of addresses."""

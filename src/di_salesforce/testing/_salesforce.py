@@ -28,13 +28,14 @@ from di_salesforce.testing._sf_save import Automation
 from di_salesforce.testing._sf_schema import SObject
 from di_salesforce.testing._sf_service import Service
 from di_salesforce.testing._sf_store import TableState
-from di_salesforce.testing._sf_values import SalesforceSwitches
+from di_salesforce.testing._sf_switches import SalesforceSwitches
 
 __all__ = ["FakeSalesforce", "LoggedRequest", "SalesforceState"]
 
 _ORG_ID: Final = "00DFk0000000001MAA"
 _DAILY_LIMIT: Final = 15_000  # a developer org's (facts 3.12)
 _PAGE_SIZE: Final = 2000  # the vendor's default (facts 3.5)
+_NO_CONTENT: Final = 204
 _IN_PROCESS_URL: Final = "https://simulated.my.salesforce.com"  # what log-ins name where no socket is open
 
 
@@ -165,7 +166,7 @@ class FakeSalesforce(Facade[SalesforceFault, LoggedRequest], Administration):
             "X-Request-Id": f"{len(self._log) + 1:032x}",
             "Cache-Control": "no-cache,must-revalidate,no-store,private",
         }
-        if routed.counted:
+        if routed.counted and (routed.answer.status != _NO_CONTENT or self.switches.limits_on_204):
             headers["Sforce-Limit-Info"] = f"api-usage={self._service.calls_used}/{self._service.daily_limit}"
         if answer.body is None:
             return SimResponse(answer.status, headers | dict(answer.headers))
@@ -298,6 +299,11 @@ class FakeSalesforce(Facade[SalesforceFault, LoggedRequest], Administration):
     def calls_used(self) -> int:
         """The calls of the day so far."""
         return self._service.calls_used
+
+    def use_up_quota(self) -> None:
+        """Let the day's allowance be gone from now on: every further call gets 403 `REQUEST_LIMIT_EXCEEDED`."""
+        with self._lock:
+            self._service.daily_limit = self._service.calls_used
 
     # faults ---------------------------------------------------------------------------------------------------------
     def inject(

@@ -20,7 +20,7 @@ from di_salesforce.testing._sf_save import DuplicateRule, Hand, OnSave, Saver, V
 from di_salesforce.testing._sf_schema import Field, SObject
 from di_salesforce.testing._sf_seeding import as_json, stored, would_refuse
 from di_salesforce.testing._sf_store import Journal, Org, Table, undo
-from di_salesforce.testing._sf_values import SalesforceSwitches
+from di_salesforce.testing._sf_switches import SalesforceSwitches
 
 
 class Administration:

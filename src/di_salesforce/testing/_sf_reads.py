@@ -152,7 +152,7 @@ def _first_page(call: ApiCall, *, deleted: bool) -> Answer:
 
 
 def _page(call: ApiCall, result: Result, cursor: str | None, offset: int) -> Answer:
-    end = offset + _batch_size(call)
+    end = offset + call.service.shrunk(_batch_size(call))
     rows = result.rows[offset:end]
     if cursor is not None:
         rows = call.service.live_rows(result, rows)

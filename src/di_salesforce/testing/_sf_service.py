@@ -6,6 +6,7 @@ What may not go in here: the routes.
 from __future__ import annotations
 
 import json
+import random
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -42,6 +43,7 @@ class Service:
     jobs_made: int = 0
     bulk_queries: int = 0
     _cursor_number: int = 0
+    _pages: int = 0
 
     def caller(self, user_id: str) -> Caller:
         """Give a user with its permissions."""
@@ -55,6 +57,14 @@ class Service:
         while len(self.cursors) > _MAX_CURSORS:
             self.cursors.popitem(last=False)
         return name
+
+    def shrunk(self, rows: int) -> int:
+        """Give how many of the rows that a page may hold it does hold."""
+        seed = self.org.switches.page_shrink
+        if seed is None:
+            return rows
+        self._pages += 1
+        return random.Random(f"{seed} {self._pages}").randint(1, rows)  # noqa: S311 - repeatable on purpose, no secret
 
     def live_rows(self, result: Result, rows: Sequence[StoredRow]) -> list[StoredRow]:
         """Give the rows as they are now, where the switch says that later pages show them so."""

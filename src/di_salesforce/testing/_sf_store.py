@@ -15,7 +15,8 @@ import attrs
 from di_salesforce.records import record_id_18
 from di_salesforce.testing._sf_errors import Refusal
 from di_salesforce.testing._sf_schema import Field, SObject, StoredRow, Wire, completed
-from di_salesforce.testing._sf_values import Convert, References, SalesforceSwitches, compile_field, stamp
+from di_salesforce.testing._sf_switches import SalesforceSwitches
+from di_salesforce.testing._sf_values import Convert, References, compile_field, stamp
 
 _BASE_62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ID_BODY: Final = "Fk0"  # what follows the key prefix: any instance's letters and the reserved zero

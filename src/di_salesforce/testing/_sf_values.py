@@ -18,51 +18,9 @@ import attrs
 from di_salesforce.records import record_id_18
 from di_salesforce.testing._sf_errors import Refusal, bad_reference
 from di_salesforce.testing._sf_schema import NUMBERS, TEXTS, Field, Wire
+from di_salesforce.testing._sf_switches import SalesforceSwitches
 
 Convert: TypeAlias = Callable[[object], Wire]
-
-
-@attrs.frozen
-class SalesforceSwitches:
-    """What is not known of the service, or differs between orgs: each switch is one such thing, with both answers.
-
-    Args:
-        lower_case_emails: e-mail addresses are stored in lower case [unknown].
-        lenient_json: numbers and checkboxes may also come as text ("12.5", "true") [unknown].
-        parse_errors_refuse_request: a value of the wrong JSON type, or an unknown field, in one collection row refuses
-            the whole call; otherwise only the row [unknown].
-        all_or_none_status: HTTP status of an all-or-none collection call that was rolled back: 200 by the
-            documentation, 400 in one project's tests [unknown].
-        cursor_reads_live: later pages show rows as they are then; otherwise as they were when the query ran [unknown].
-        unordered: order of a query without ORDER BY: None, order of creation; a number, a shuffle from that seed.
-        soap_login: the SOAP log-in is enabled (it is off in new orgs).
-        coverage_lag: seconds by which `latestDateCovered` of `updated` and `deleted` stays behind the clock.
-        max_body: bytes of a request body, bulk uploads aside; above it the answer is 413 [unknown].
-        bulk_looks: how many looks at a bulk job find it waiting before anything is done.
-        bulk_batch: rows that one further look carries out; the vendor's internal batches hold 10,000 (facts 3.10).
-        bulk_shuffle: order of a job's result rows: None, that of the upload; a number, a shuffle from that seed.
-        bulk_repeats_header: every page of a bulk query begins with the header; otherwise the first alone [unknown].
-        bulk_page_rows: the most rows of such a page; the vendor's own measure is not published [unknown].
-        bulk_max_upload: bytes of a job's upload; base64 makes 150 MB of the documented 100 MB or so.
-        bulk_query_jobs: bulk queries of a day.
-    """
-
-    lower_case_emails: bool = False
-    lenient_json: bool = False
-    parse_errors_refuse_request: bool = True
-    all_or_none_status: int = 200
-    cursor_reads_live: bool = False
-    unordered: int | None = None
-    soap_login: bool = True
-    coverage_lag: float = 0.0
-    max_body: int = 50_000_000
-    bulk_looks: int = 1
-    bulk_batch: int = 10_000
-    bulk_shuffle: int | None = 1
-    bulk_repeats_header: bool = True
-    bulk_page_rows: int = 100_000
-    bulk_max_upload: int = 150_000_000
-    bulk_query_jobs: int = 10_000
 
 
 @attrs.frozen
