@@ -6,15 +6,20 @@ What may not go in here: a fact that the code holds as data.  A test compares th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import ast
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, get_type_hints
+
+import attrs
 
 from di_salesforce._drift import CHANGE_CODES
 from di_salesforce._findings import FINDING_CODES, Severity
 from di_salesforce.dialog_insight._verifying import VERIFY_CODES
 from di_salesforce.engine import FIELD_TABLE, GATES, REASONS
 from di_salesforce.salesforce import _auth
+from di_salesforce.testing import SalesforceSwitches, Switches, _di_switches, _sf_switches
 from di_salesforce.triggers import TYPE_TABLE
 
 DOCS: Final = Path(__file__).parent
@@ -196,16 +201,99 @@ def environment() -> str:
 _WAYS: Final = ("AccessToken", "RefreshToken", "JWTBearer", "UsernamePassword", "ClientCredentials")  # as in _ENV_FORMS
 
 
+LAWS: Final = DOCS.parent / "tests" / "simulators"
+FACTS: Final[Mapping[str, Mapping[str, str]]] = {
+    "Salesforce": {
+        "Logging in": "salesforce_login",
+        "Users and their permissions": "salesforce_users",
+        "Objects, automation, replication, limits": "salesforce_org",
+        "Records": "salesforce_records",
+        "Collections": "salesforce_collections",
+        "Queries": "salesforce_soql",
+        "Bulk 2.0": "salesforce_bulk",
+        "Merging, converting, slow transactions": "salesforce_merging",
+        "Change events": "salesforce_events",
+        "simple-salesforce as it is": "salesforce_guest",
+    },
+    "Dialog Insight": {
+        "The call": "dialog_insight_wire",
+        "Keys": "dialog_insight_keys",
+        "Merge, Get and Delete": "dialog_insight_merge",
+        "Values": "dialog_insight_values",
+        "Definitions": "dialog_insight_hand",
+        "Files": "dialog_insight_files",
+        "Webhooks": "dialog_insight_webhooks",
+    },
+    "Both": {"In the middle of a run": "mid_run"},
+}
+_TAG: Final = re.compile(r"\[(seen|documented|inferred)[^]]*\] (.*)", re.DOTALL)
+
+
+def laws(module: str) -> Iterator[tuple[str, str, str]]:
+    """Give the laws of a test module that say what they rest on: the fact, its evidence, the test's name."""
+    for node in ast.parse((LAWS / f"test_{module}.py").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and (match := _TAG.match(ast.get_docstring(node) or "")):
+            yield " ".join(match[2].split()), match[1], f"`{node.name}`"
+
+
+def switches(kind: type, source: str) -> str:
+    """Give the table of a class of switches, from its fields and the words below each of them."""
+    answers = Switches.answers() if kind is Switches else {}
+    [declared] = [one for one in ast.parse(source).body if isinstance(one, ast.ClassDef) and one.name == kind.__name__]
+    said = {
+        field.target.id: ast.literal_eval(text.value)
+        for field, text in zip(declared.body, declared.body[1:], strict=False)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr)
+    }
+    rows: list[tuple[str, str, str]] = []
+    for field in attrs.fields(kind):
+        hint, default = get_type_hints(kind)[field.name], field.default
+        known = answers.get(field.name, (True, False) if hint is bool else ())
+        if known:
+            shown = ", ".join(f"**`{one!r}`**" if one == default else f"`{one!r}`" for one in known)
+        elif isinstance(default, str):
+            shown = "**none**, or a name"
+        elif isinstance(default, (int, float)) or default is None:
+            shown = f"**`{default!r}`**, or " + ("another number" if default is not None else "a number")
+        else:
+            shown = "any codes and texts"
+        rows.append((f"`{field.name}`", shown, " ".join(said[field.name].split())))
+    return table(("switch", "answers", "what it decides"), rows)
+
+
+def fidelity() -> str:
+    """Give the facts that the simulators play, each with its evidence and its test, and their switches."""
+    guessed = {
+        "Salesforce": switches(SalesforceSwitches, Path(_sf_switches.__file__).read_text(encoding="utf-8")),
+        "Dialog Insight": switches(Switches, Path(_di_switches.__file__).read_text(encoding="utf-8")),
+    }
+    parts: list[str] = []
+    for service, modules in FACTS.items():
+        parts.append(f"## {service}\n")
+        parts += [
+            f"### {title}\n\n{table(('fact', 'evidence', 'test'), laws(module))}" for title, module in modules.items()
+        ]
+        if service in guessed:
+            parts.append(f"### What is guessed of {service}\n\n{guessed[service]}")
+    return "\n".join(parts)
+
+
+def between_marks(path: Path, made: str) -> str:
+    """Give a page with what stands between its marks made anew."""
+    text = path.read_text(encoding="utf-8")
+    return f"{text.split(BEGIN)[0]}{BEGIN}\n{made}{END}{text.split(END)[1]}"
+
+
 def pages() -> dict[Path, str]:
     """Give every page that is made here, wholly or between two marks."""
     log_in = DOCS / "how-to" / "log-in.md"
-    text = log_in.read_text(encoding="utf-8")
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
+    simulators = DOCS / "reference" / "simulators.md"
     return {
         DOCS / "reference" / "decision-tables.md": decision_tables(),
         DOCS / "reference" / "reasons.md": reasons(),
         DOCS / "reference" / "codes.md": codes(),
-        log_in: f"{before}{BEGIN}\n{environment()}{END}{after}",
+        log_in: between_marks(log_in, environment()),
+        simulators: between_marks(simulators, fidelity()),
     }
 
 

@@ -38,12 +38,16 @@ _F = TypeVar("_F")
 
 
 class Turn:
-    """The lock around all that happens in a simulator; whoever takes it first lets happen what is due by then."""
+    """The lock around all that happens in a simulator.
 
-    def __init__(self, due: Callable[[], None]) -> None:
+    Whoever takes it first lets happen what is due by then; whoever gives it back last closes what was done (`closed`).
+    """
+
+    def __init__(self, due: Callable[[], None], closed: Callable[[], None]) -> None:
         self._lock = threading.RLock()
         self._depth = 0
         self._due = due
+        self._closed = closed
 
     def __enter__(self) -> None:
         self._lock.acquire()
@@ -58,8 +62,12 @@ class Turn:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._depth -= 1
-        self._lock.release()
+        try:
+            if self._depth == 1:
+                self._closed()
+        finally:
+            self._depth -= 1
+            self._lock.release()
 
 
 @attrs.frozen
@@ -83,7 +91,7 @@ class Facade(ABC, Generic[_F, _E]):
         self._port = port
         self._clock = clock or _now
         self._then: datetime | None = None
-        self._lock = Turn(self._land_due)
+        self._lock = Turn(self._land_due, self._turn_closed)
         self._closing = threading.Event()
         self._server: LoopbackServer | None = None
         self._rules: list[FaultRule[_F]] = []
@@ -149,6 +157,9 @@ class Facade(ABC, Generic[_F, _E]):
             if isinstance(fault, SlowAnswer):
                 self._closing.wait(fault.seconds)
         return response
+
+    def _turn_closed(self) -> None:
+        """Close what was done in one turn: by one request, or by one hand."""
 
     @abstractmethod
     def _call_of(self, request: SimRequest) -> tuple[str, str]:

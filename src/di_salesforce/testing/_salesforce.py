@@ -23,7 +23,7 @@ from di_salesforce.testing._sf_bulk import finish
 from di_salesforce.testing._sf_errors import Answer
 from di_salesforce.testing._sf_faults import ErrorAnswer, ExpiredSession, SalesforceFault
 from di_salesforce.testing._sf_objects import DEFAULT
-from di_salesforce.testing._sf_routes import Routed, asked_for, dispatch
+from di_salesforce.testing._sf_routes import Routed, asked_for, dispatch, origin_of
 from di_salesforce.testing._sf_save import Automation
 from di_salesforce.testing._sf_schema import SObject
 from di_salesforce.testing._sf_service import Service
@@ -133,6 +133,10 @@ class FakeSalesforce(Facade[SalesforceFault, LoggedRequest], Administration):
         session = {"Authorization": f"Bearer {self.access_token()}"}
         return self.handle(parse_request(method, target, session | dict(headers or {}), content))
 
+    def _turn_closed(self) -> None:
+        if self._org.touched:
+            self._feed.commit()
+
     def _call_of(self, request: SimRequest) -> tuple[str, str]:
         return request.method, "/" + request.path.strip("/")
 
@@ -146,7 +150,10 @@ class FakeSalesforce(Facade[SalesforceFault, LoggedRequest], Administration):
         if response is not None:
             routed = asked_for(request)  # the work is left out, so all that can be said is what was asked for
         else:
+            self._feed.origin = origin_of(request)
             routed = dispatch(self._service, self._door, request)
+            self._turn_closed()
+            self._feed.origin = ""
             response = self._response(routed)
             for fault in struck:
                 response = on_the_way_back(fault, response)
@@ -365,6 +372,7 @@ class FakeSalesforce(Facade[SalesforceFault, LoggedRequest], Administration):
             self._people()
             people = [{"Id": user.user_id, **_person(user.username)} for user in self._door.users[1:]]
             self.load("User", people, trusted=True)
+            self._feed.forget()
             self._forget_calls()
 
 

@@ -15,6 +15,7 @@ from di_salesforce.records import record_id_18
 from di_salesforce.testing._facade import Turn
 from di_salesforce.testing._sf_access import ApiUser, Caller, FieldName
 from di_salesforce.testing._sf_errors import Refusal
+from di_salesforce.testing._sf_events import ChangeFeed, Message
 from di_salesforce.testing._sf_merging import Conversion, HeldChange, convert_lead, held, merge
 from di_salesforce.testing._sf_save import DuplicateRule, Hand, OnSave, Saver, ValidationRule
 from di_salesforce.testing._sf_schema import Field, SObject
@@ -39,6 +40,7 @@ class Administration:
         self._lock = lock
         self._org = Org(clock, switches)
         self._saver = Saver(self._org)
+        self._feed = ChangeFeed(self._org)
         self._callers: dict[str, Caller] = {}
         for sobject in objects:
             self._org.declare(sobject)
@@ -248,6 +250,32 @@ class Administration:
         """
         with self._lock:
             return held(self._org, self._lock, act)
+
+    def capture_changes(self, *sobjects: str) -> None:
+        """Select objects for change events, as an administrator does; `change_events` tells of what follows."""
+        with self._lock:
+            for name in sobjects:
+                self._org.capture(self._table(name).sobject.name)
+
+    def change_events(self, after: int = 0) -> list[Message]:
+        """List the change events that are still kept (three days), as a CometD listener decodes them.
+
+        Give them to `di_salesforce.salesforce.change_event`.  No transport is played.
+
+        Args:
+            after: a replay id; 0: from the beginning.
+
+        Example:
+            >>> from di_salesforce.testing import FakeSalesforce
+            >>> fake = FakeSalesforce()
+            >>> fake.capture_changes("Contact")
+            >>> [record_id] = fake.load("Contact", [{"LastName": "Roy"}])
+            >>> [message] = fake.change_events()
+            >>> message["data"]["payload"]["ChangeEventHeader"]["changeType"]
+            'CREATE'
+        """
+        with self._lock:
+            return self._feed.after(after)
 
     def empty_bin(self) -> None:
         """Remove all deleted rows for good; only `deleted` still tells of them."""

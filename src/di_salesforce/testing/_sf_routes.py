@@ -203,5 +203,15 @@ def _rest(service: Service, door: Door, request: SimRequest, segments: Sequence[
     return Routed(answer, "/".join(line.pattern), line.writes, counted=True)
 
 
+def origin_of(request: SimRequest) -> str:
+    """Give what change events say of where a change comes from: API, version, the client's name (facts 3.11)."""
+    segments = segments_of(request)
+    version = segments[_BEFORE_ROUTE - 1].removeprefix("v") if len(segments) >= _BEFORE_ROUTE else ""
+    api = "bulkapi" if segments[_BEFORE_ROUTE:][:1] == ["jobs"] else "rest"
+    options = request.headers.get("sforce-call-options", "")
+    client = next((part.strip() for part in options.split(",") if part.strip().startswith("client=")), "client=")
+    return f"com/salesforce/api/{api}/{version};{client}"
+
+
 def _refused(refused: Refusal) -> Answer:
     return Answer(refused.status, refused.body())

@@ -104,6 +104,8 @@ class Table:
     def __init__(self, sobject: SObject, references: References, switches: SalesforceSwitches) -> None:
         self.rows: dict[str, StoredRow] = {}
         self.made = 0
+        self.watch: Callable[[str, StoredRow | None], None] | None = None
+        """Told of every change, with the row as it was, where change events are captured."""
         self.purged: dict[str, str] = {}
         """Ids that left the recycle bin, with the stamp of their deletion: what `deleted` still reports."""
         self.compile(sobject, references, switches)
@@ -169,6 +171,8 @@ class Table:
     def put(self, record_id: str, row: StoredRow | None, journal: Journal | None = None) -> None:
         """Put a row in place of what was there (None: nothing), keep the indexes true, note the old one for undoing."""
         old = self.rows.get(record_id)
+        if self.watch is not None:
+            self.watch(record_id, old)
         if journal is not None:
             journal.append((self, record_id, old))
         if row is None:
@@ -225,6 +229,19 @@ class Org:
         self.described: dict[str, bytes] = {}
         """Describe answers already built, by object and version; emptied by every change of the schema."""
         self.schema_changed = clock()
+        self.captured: set[str] = set()
+        self.touched: dict[tuple[str, str], StoredRow | None] = {}
+        """Of captured objects, the rows that the transaction under way has touched, as they were before it."""
+
+    def capture(self, name: str) -> None:
+        """Note from now on which rows of an object a transaction touches."""
+        key = name.lower()
+        self.captured.add(key)
+
+        def watch(record_id: str, old: StoredRow | None) -> None:
+            self.touched.setdefault((key, record_id), old)
+
+        self.tables[key].watch = watch
 
     @property
     def switches(self) -> SalesforceSwitches:
@@ -298,6 +315,9 @@ class Org:
             table.purged = dict(kept.purged)
             table.made = kept.made
             table.compile(kept.sobject, self._references(), self._switches)
+        self.touched.clear()  # going back is no transaction
+        for name in self.captured & self.tables.keys():
+            self.capture(name)
         self.schema_seen_anew()
         return self
 

@@ -6,6 +6,8 @@ What may not go in here: behaviour (the other rooms of the simulator read these 
 
 from __future__ import annotations
 
+from typing import Literal
+
 import attrs
 
 __all__ = ["SalesforceSwitches"]
@@ -40,6 +42,8 @@ class SalesforceSwitches:
     """The SOAP log-in is enabled; it is off in new orgs. [inferred]"""
     coverage_lag: float = 0.0
     """Seconds by which `latestDateCovered` stays behind the clock; that it does is [documented], how far [unknown]"""
+    change_events: Literal["full", "gaps", "overflow"] = "full"
+    """Change events tell all, or only that there was a change, or that there were too many: all three [documented]"""
     limits_on_204: bool = True
     """Answers without a body carry `Sforce-Limit-Info` too; recorded ones lack it, perhaps cut off. [unknown]"""
     max_body: int = 50_000_000
