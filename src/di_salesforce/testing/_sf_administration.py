@@ -64,6 +64,12 @@ class Administration:
         return ids[0], ids[1]
 
     # declaring ------------------------------------------------------------------------------------------------------
+    @property
+    def declared(self) -> Mapping[str, SObject]:
+        """The objects of the org by their API names, parents before the standard ones that point at them."""
+        with self._lock:
+            return {table.sobject.name: table.sobject for table in self._org.tables.values()}
+
     def declare(self, sobject: SObject) -> None:
         """Add an sObject, or declare the one of that name afresh; system fields are added, rows stay."""
         with self._lock:
