@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "test-your-application.md"
 pytest_plugins = ["pytester"]
 
 INTEGRATION = """
@@ -44,6 +47,15 @@ def test_the_fixtures_work_where_they_are_switched_on(pytester: pytest.Pytester)
     pytester.makepyfile(demo=INTEGRATION, test_demo=TESTS)
     outcome = pytester.runpytest_subprocess("-W", "error", "-p", "no:cacheprovider")
     outcome.assert_outcomes(passed=2)
+
+
+def test_the_suite_of_the_guide_passes(pytester: pytest.Pytester) -> None:
+    """The guide's conftest.py and test, as they stand there, are a suite that passes."""
+    marked = GUIDE.read_text(encoding="utf-8").split("<!-- skip: next -->\n```python\n")[1:]
+    conftest, test = (part.split("```")[0] for part in marked)
+    pytester.makeconftest(conftest)
+    pytester.makepyfile(test_guide=test)
+    pytester.runpytest_subprocess("-W", "error", "-p", "no:cacheprovider").assert_outcomes(passed=1)
 
 
 def test_nothing_loads_by_itself(pytester: pytest.Pytester) -> None:

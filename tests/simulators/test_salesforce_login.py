@@ -13,6 +13,7 @@ import pytest
 
 from di_salesforce.testing._loopback import SimResponse
 from di_salesforce.testing._salesforce import FakeSalesforce
+from di_salesforce.testing._sf_switches import SalesforceSwitches
 
 NOW = datetime(2026, 5, 1, 7, 25, 37, tzinfo=UTC)
 TOKEN = "/services/oauth2/token"
@@ -118,6 +119,19 @@ def test_password_grant_needs_the_security_token(fake: FakeSalesforce) -> None:
 def test_every_claim_of_a_jwt_is_checked(fake: FakeSalesforce, changes: dict[str, object]) -> None:
     """[documented] Issuer, subject, audience and expiry (ahead, but by minutes only) must all be right."""
     assert grant(fake, grant_type=JWT, assertion=jwt(fake, **changes)).status == 400
+
+
+def test_a_refresh_token_may_serve_once(fake: FakeSalesforce) -> None:
+    """[inferred] Where refresh tokens rotate, each log-in gives the next one, and the old one is refused."""
+    fake.switches = SalesforceSwitches(rotate_refresh_tokens=True)
+    first = fake.refresh_token
+
+    def log_in(refresh_token: str) -> Any:
+        return body(grant(fake, grant_type="refresh_token", refresh_token=refresh_token, client_id=fake.client_id))
+
+    assert log_in(first)["refresh_token"] == fake.refresh_token != first
+    assert log_in(first)["error"] == "invalid_grant"
+    assert works(fake, log_in(fake.refresh_token)["access_token"])
 
 
 @pytest.mark.parametrize("host", ["login.salesforce.com", "test.salesforce.com"])

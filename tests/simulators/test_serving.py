@@ -160,13 +160,14 @@ def test_a_file_of_ones_own_that_cannot_be_loaded_is_named(tmp_path: Path, name:
 
 
 def test_curl_logs_in_and_reads(tmp_path: Path) -> None:
-    """A client in another language needs nothing but the printed address and credentials: curl."""
+    """A client in another language needs nothing but the printed address and credentials, as the guide shows."""
     curl = shutil.which("curl")
     if curl is None:
         pytest.skip("curl is not installed: `apt-get install curl` to try clients in other languages")
     with serving("--seed", str(own_folder(tmp_path))) as said:
         base, secret = found(r"Salesforce: (\S+)", said), found(r"client secret (\S+)", said)
         form = f"grant_type=client_credentials&client_id=simulated-client&client_secret={secret}"
+        assert f'curl -sS -d "{form}"' in GUIDE.read_text(encoding="utf-8")
         granted = run(curl, "-sS", "-d", form, f"{base}/services/oauth2/token")
         bearer = f"Authorization: Bearer {granted['access_token']}"
         url = f"{base}/services/data/v60.0/query?q=SELECT+LastName+FROM+Contact"
@@ -184,31 +185,19 @@ def run(*program: str) -> Any:
     return json.loads(done.stdout)
 
 
-FETCH = """
-const [base, host, key] = process.argv.slice(1);
-const form = new URLSearchParams({grant_type: "client_credentials", client_id: "simulated-client",
-                                  client_secret: "simulated-secret"});
-const granted = await (await fetch(`${base}/services/oauth2/token`, {method: "POST", body: form})).json();
-const headers = {Authorization: `Bearer ${granted.access_token}`, "Content-Type": "application/json"};
-const made = await (await fetch(`${base}/services/data/v60.0/sobjects/Contact`,
-    {method: "POST", headers, body: JSON.stringify({LastName: "Née"})})).json();
-const merged = await (await fetch(`${host}/webservices/ofc4/contacts.ashx?method=Merge`, {method: "POST",
-    body: JSON.stringify({AuthKey: {idKey: 1234, Key: key}, idProject: 4321,
-        Records: [{ID: {key_f_EMail: "nee@example.com"}, Data: {f_LastName: "Née"}}],
-        MergeOptions: {AllowInsert: true}})})).json();
-console.log(JSON.stringify({made: made.success, created: merged.CreatedRecords}));
-"""
+GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "test-your-application.md"
 
 
 def test_node_writes_to_both(tmp_path: Path) -> None:
-    """The same for node's `fetch`, which keeps connections open and sends what browsers send."""
+    """The guide's own program runs: node's `fetch` keeps connections open and sends what browsers send."""
     node = shutil.which("node") or nodejs()
     if node is None:
         pytest.skip("node is not installed: `pip install di-salesforce[dev]` brings one to try clients in JavaScript")
+    program = tmp_path / "guide.mjs"
+    program.write_text(GUIDE.read_text(encoding="utf-8").split("```javascript")[1].split("```")[0], encoding="utf-8")
     with serving("--seed", str(own_folder(tmp_path))) as said:
         base, host = found(r"Salesforce: (\S+)", said), found(r"Dialog Insight: (\S+)", said)
-        key = found(r"Key (\w{32})", said)
-        answer = run(node, "--input-type=module", "--eval", FETCH, base, host, key)
+        answer = run(node, str(program), base, host, found(r"Key (\w{32})", said))
     assert answer == {"made": True, "created": 1}
 
 

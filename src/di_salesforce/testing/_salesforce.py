@@ -105,8 +105,7 @@ class FakeSalesforce(Facade[SalesforceFault, LoggedRequest], Administration):
         Administration.__init__(
             self, self._lock, org_id=org_id, clock=self.now, objects=objects, switches=switches or SalesforceSwitches()
         )
-        self.user: ApiUser = invented_user(self.user_id, "")
-        self._door = Door(self.user, org_id=org_id, url=self._public_url, clock=self.now)
+        self._door = Door(invented_user(self.user_id, ""), org_id=org_id, url=self._public_url, clock=self.now)
         self._service = Service(self._org, self._saver, page_size, _DAILY_LIMIT, self._callers)
 
     def __repr__(self) -> str:
@@ -184,6 +183,11 @@ class FakeSalesforce(Facade[SalesforceFault, LoggedRequest], Administration):
         return SimResponse(answer.status, content | headers | dict(answer.headers), body)
 
     # logging in -----------------------------------------------------------------------------------------------------
+    @property
+    def user(self) -> ApiUser:
+        """The integration user, with all that a client may log in with."""
+        return self._door.users[0]
+
     @property
     def client_id(self) -> str:
         """The consumer key of the integration user."""

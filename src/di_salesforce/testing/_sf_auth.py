@@ -18,6 +18,8 @@ from urllib.parse import parse_qsl, unquote
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
+import attrs
+
 from di_salesforce.testing._loopback import SimRequest
 from di_salesforce.testing._sf_access import ApiUser
 from di_salesforce.testing._sf_errors import Answer, Refusal
@@ -84,8 +86,8 @@ class Door:
 
     # OAuth ---------------------------------------------------------------------------------------------------------
 
-    def token(self, request: SimRequest) -> Answer:
-        """Answer `/services/oauth2/token`."""
+    def token(self, request: SimRequest, *, rotate: bool) -> Answer:
+        """Answer `/services/oauth2/token`; `rotate`: a refresh token serves once."""
         form = dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
         grants: Mapping[str, Callable[[SimRequest, Mapping[str, str]], ApiUser]] = {
             "client_credentials": self._by_client,
@@ -108,7 +110,14 @@ class Door:
             "access_token": token, "instance_url": self._url(), "id": identity, "token_type": "Bearer",
             "issued_at": issued, "signature": signature, "scope": "api id",
         }  # fmt: skip
+        if rotate and form.get("grant_type") == "refresh_token":
+            body["refresh_token"] = self._rotated(user)
         return Answer(200, body)
+
+    def _rotated(self, user: ApiUser) -> str:
+        fresh = attrs.evolve(user, refresh_token=f"simulated-refresh-{self._opened}")
+        self.users[self.users.index(user)] = fresh
+        return fresh.refresh_token
 
     def _client(self, request: SimRequest, form: Mapping[str, str], *, secret: bool = True) -> ApiUser:
         given = form.get("client_id", ""), form.get("client_secret", "")

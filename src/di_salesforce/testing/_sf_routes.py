@@ -169,7 +169,7 @@ def _outside(service: Service, door: Door, request: SimRequest, segments: Sequen
         case ("GET", "services", "data"):
             return reads.versions()
         case ("POST", "services", "oauth2", "token"):
-            return door.token(request)
+            return door.token(request, rotate=service.org.switches.rotate_refresh_tokens)
         case ("GET" | "POST", "services", "oauth2", "userinfo"):
             return door.userinfo(request)
         case ("GET" | "POST", "services", "oauth2", "revoke"):

@@ -40,6 +40,8 @@ class SalesforceSwitches:
     # the org --------------------------------------------------------------------------------------------------------
     soap_login: bool = True
     """The SOAP log-in is enabled; it is off in new orgs. [inferred]"""
+    rotate_refresh_tokens: bool = False
+    """Each use of a refresh token gives a new one, and ends the old one; an org may be set so. [inferred]"""
     coverage_lag: float = 0.0
     """Seconds by which `latestDateCovered` stays behind the clock; that it does is [documented], how far [unknown]"""
     change_events: Literal["full", "gaps", "overflow"] = "full"

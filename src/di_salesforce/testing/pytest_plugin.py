@@ -21,7 +21,7 @@ from di_salesforce.stores import MemoryStore, Store
 from di_salesforce.synchronizer import Synchronizer
 from di_salesforce.testing import FakeDialogInsight, FakeSalesforce
 
-__all__ = ["SynchronizerFor", "fake_dialog_insight", "fake_salesforce", "synchronizer_for"]
+__all__ = ["SynchronizerFor", "fake_dialog_insight", "fake_salesforce", "synchronizer", "synchronizer_for"]
 
 _KNOWN = Capabilities(
     clauseless_get=True
@@ -97,3 +97,9 @@ def synchronizer_for(
             )
 
         yield make
+
+
+@pytest.fixture
+def synchronizer(integration: Integration, synchronizer_for: SynchronizerFor) -> Synchronizer:
+    """Give a ready `Synchronizer` over both simulators, for the `Integration` of your own fixture `integration`."""
+    return synchronizer_for(integration)
