@@ -117,6 +117,8 @@ def test_an_older_format_is_migrated(store: PostgresStore, postgres: str) -> Non
         "DROP TABLE journal",
         "DROP TABLE noted",
         "DROP TABLE hints",
+        "DROP TABLE applied",
+        "DROP TABLE applied_names",
         "ALTER TABLE runs DROP COLUMN run_id",
         "UPDATE meta SET value = '1' WHERE name = 'format'",
     ):

@@ -6,7 +6,17 @@ What may not go in here: deciding.  `Store` says what a store must do; `MemorySt
 
 from di_salesforce.stores._memory import MemoryStore
 from di_salesforce.stores._postgres import PostgresStore
-from di_salesforce.stores._protocol import Intent, Lease, Owner, RunRecord, Store
+from di_salesforce.stores._protocol import AppliedWrite, Intent, Lease, Owner, RunRecord, Store
 from di_salesforce.stores._sqlite import SQLiteStore
 
-__all__ = ["Intent", "Lease", "MemoryStore", "Owner", "PostgresStore", "RunRecord", "SQLiteStore", "Store"]
+__all__ = [
+    "AppliedWrite",
+    "Intent",
+    "Lease",
+    "MemoryStore",
+    "Owner",
+    "PostgresStore",
+    "RunRecord",
+    "SQLiteStore",
+    "Store",
+]

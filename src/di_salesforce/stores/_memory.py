@@ -9,12 +9,12 @@ import threading
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from di_salesforce.engine import Baseline, Outcome, Settlement
+from di_salesforce.engine import Baseline, OpenItem, Outcome, Settlement
 from di_salesforce.records import Side
 from di_salesforce.schema import TableSchema
-from di_salesforce.stores._protocol import Intent, Lease, Owner, RunRecord, unknown_intent
+from di_salesforce.stores._protocol import AppliedWrite, Intent, Lease, Owner, RunRecord, unknown_intent
 
 __all__ = ["MemoryStore"]
 
@@ -37,6 +37,8 @@ class MemoryStore:
         self._schemas: dict[str, dict[Side, TableSchema]] = {}
         self._hints: dict[str, dict[int, str]] = {}
         self._hinted = 0
+        self._applied: list[AppliedWrite] = []
+        self._values: dict[str, Any] = {}  # JSON-safe data
         self._lease: Lease | None = None
 
     def belong_to(self, owner: Owner, *, claim: bool = True) -> None:
@@ -70,11 +72,12 @@ class MemoryStore:
         run: RunRecord | None = None,
         *,
         settles: Collection[str] = (),
+        applied: Collection[AppliedWrite] = (),
         holder: str | None = None,
     ) -> None:
         """Keep a settlement, of one transfer or of several, and close the intents (by id) that it settles.
 
-        A run that is known already is replaced by what is given.
+        A run that is known already is replaced by what is given; writes that were done are added to the history.
         """
         with self._lock:
             Lease.check(self._lease, holder)
@@ -86,6 +89,31 @@ class MemoryStore:
                 self._runs[run.run_id] = run
             for intent_id in settles:
                 self._intents.pop(intent_id, None)
+            self._applied += applied
+
+    def applied(self, *, run_id: str | None = None, name: str | None = None) -> tuple[AppliedWrite, ...]:
+        """Give the writes of a run, or those of a record (by one of `AppliedWrite.names`), oldest first."""
+        with self._lock:
+            return tuple(
+                write
+                for write in self._applied
+                if run_id in (None, write.run_id) and (name is None or name in write.names)
+            )
+
+    def open_items(self, transfer: str) -> tuple[OpenItem, ...]:
+        """Give what is not settled of a transfer, without reading its links."""
+        with self._lock:
+            return tuple(self.baseline(transfer).open_items.values())
+
+    def get(self, name: str) -> Any:  # JSON-safe data
+        """Give a small value of the synchronizer's own; None: there is none."""
+        with self._lock:
+            return self._values.get(name)
+
+    def put(self, name: str, value: Any) -> None:  # JSON-safe data
+        """Keep a small value of the synchronizer's own under a name; None: keep none."""
+        with self._lock:
+            self._values[name] = value
 
     def runs(self, limit: int = 50) -> tuple[RunRecord, ...]:
         """Give the latest runs, newest first."""

@@ -122,7 +122,7 @@ class PostgresStore(SqlStore):
             else:
                 db.execute(f"CREATE SCHEMA IF NOT EXISTS {self.schema}")
             for number in range(version + 1, FORMAT + 1):
-                for statement in migration(number, serial=_SERIAL, strict=""):
+                for statement in migration(number, serial=_SERIAL, integer="BIGINT", strict=""):
                     db.execute(statement)
             if not version:
                 db.execute("INSERT INTO meta VALUES ('application', ?)", (APPLICATION,))

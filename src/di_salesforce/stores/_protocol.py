@@ -6,18 +6,30 @@ gives it back as baselines; it never looks into values.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol, Self
 
 import attrs
 
-from di_salesforce.engine import Baseline, Outcome, OutcomeKind, Settlement
+from di_salesforce.engine import (
+    Baseline,
+    Create,
+    Delete,
+    OpenItem,
+    Outcome,
+    OutcomeKind,
+    Settlement,
+    Update,
+    Write,
+)
+from di_salesforce.engine._actions import Key, action_from_dict, action_to_dict, key_parts
 from di_salesforce.exceptions import AlreadyRunningError, ConfigurationError, ForeignStoreError
 from di_salesforce.records import Side
 from di_salesforce.schema import TableSchema
 
-__all__ = ["Intent", "Lease", "Owner", "RunRecord", "Store"]
+__all__ = ["AppliedWrite", "Intent", "Lease", "Owner", "RunRecord", "Store"]
 
 
 def _projects(projects: Sequence[int]) -> tuple[int, ...]:
@@ -170,6 +182,60 @@ class Intent:
         )
 
 
+_APPLIED_FORMAT: Final = 1
+
+
+@attrs.frozen(repr=False)
+class AppliedWrite:
+    """One write that was done: what it changed from what to what, and by which rule.
+
+    Args:
+        run_id: the run that did it.
+        at: when it was settled.
+        write: the action, with a before-image in each of its changes.
+        record_id: the record that was written; of a create, the new one.
+    """
+
+    run_id: str
+    at: datetime
+    write: Write
+    record_id: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the record can be asked for by: its key, and its ids on both sides."""
+        ids = (self.write.salesforce_id, self.write.dialog_insight_id, self.record_id)
+        return tuple(dict.fromkeys((name_of(self.write.key), *(each for each in ids if each))))
+
+    def __repr__(self) -> str:
+        return f"<AppliedWrite {self.write.transfer} {self.write.kind} {self.write.side.value}>"
+
+    def to_dict(self) -> dict[str, Any]:  # JSON-safe data
+        """Give the write as exact plain data."""
+        return {
+            "format": _APPLIED_FORMAT,
+            "run_id": self.run_id,
+            "at": self.at.isoformat(),
+            "write": action_to_dict(self.write),
+            "record_id": self.record_id,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:  # plain data of a store
+        """Read what `to_dict` gave."""
+        if data["format"] > _APPLIED_FORMAT:
+            raise ValueError(f"a write of format {data['format']}; this version reads up to {_APPLIED_FORMAT}")
+        write = action_from_dict(data["write"])
+        if not isinstance(write, (Create, Update, Delete)):
+            raise TypeError("not a write")
+        return cls(data["run_id"], datetime.fromisoformat(data["at"]), write, data["record_id"])
+
+
+def name_of(key: Key) -> str:
+    """Give a key, or an id, as the text under which history is kept: without regard to case and blanks around it."""
+    return json.dumps([str(part).strip().casefold() for part in key_parts(key)])
+
+
 def outcomes_to_plain(outcomes: Mapping[str, Outcome]) -> dict[str, Any]:  # JSON-safe data
     """Give outcomes as plain data; rows that a service told us are left out, and read again where they are needed."""
     return {action: [o.kind.value, o.record_id, o.code, o.message, list(o.fields)] for action, o in outcomes.items()}
@@ -259,12 +325,29 @@ class Store(Protocol):
         run: RunRecord | None = None,
         *,
         settles: Collection[str] = (),
+        applied: Collection[AppliedWrite] = (),
         holder: str | None = None,
     ) -> None:
         """Keep a settlement, of one transfer or of several, and close the intents (by id) that it settles.
 
-        A run that is known already is replaced by what is given.
+        A run that is known already is replaced by what is given; writes that were done are added to the history.
         """
+        ...
+
+    def applied(self, *, run_id: str | None = None, name: str | None = None) -> tuple[AppliedWrite, ...]:
+        """Give the writes of a run, or those of a record (by one of `AppliedWrite.names`), oldest first."""
+        ...
+
+    def open_items(self, transfer: str) -> tuple[OpenItem, ...]:
+        """Give what is not settled of a transfer, without reading its links."""
+        ...
+
+    def get(self, name: str) -> Any:  # JSON-safe data
+        """Give a small value of the synchronizer's own; None: there is none."""
+        ...
+
+    def put(self, name: str, value: Any) -> None:  # JSON-safe data
+        """Keep a small value of the synchronizer's own under a name; None: keep none."""
         ...
 
     def runs(self, limit: int = 50) -> tuple[RunRecord, ...]:

@@ -20,6 +20,7 @@ from di_salesforce.exceptions import ConfigurationError, StoreError
 from di_salesforce.records import Side
 from di_salesforce.schema import TableSchema
 from di_salesforce.stores._protocol import (
+    AppliedWrite,
     Intent,
     Lease,
     Owner,
@@ -42,7 +43,7 @@ _DAMAGE: Final = (KeyError, TypeError, ValueError, AttributeError)
 """What reading plain data that is not what it should be may raise."""
 
 # What each format added to the one before.  Native ids and keys stand in columns of their own, so that a record can be
-# found and forgotten without reading bodies.  `{serial}` and `{strict}` are each database's own words.
+# found and forgotten without reading bodies.  `{serial}`, `{integer}` and `{strict}` are each database's own words.
 _MIGRATIONS: Final[Mapping[int, str]] = {
     1: """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) {strict};
@@ -67,7 +68,11 @@ CREATE TABLE journal (
 CREATE TABLE noted (number {serial}, intent TEXT NOT NULL, body TEXT NOT NULL) {strict};
 CREATE INDEX noted_intent ON noted (intent);
 CREATE TABLE hints (number {serial}, transfer TEXT NOT NULL, record_id TEXT NOT NULL) {strict};
-CREATE INDEX hints_transfer ON hints (transfer)
+CREATE INDEX hints_transfer ON hints (transfer);
+CREATE TABLE applied (number {serial}, run_id TEXT NOT NULL, body TEXT NOT NULL) {strict};
+CREATE INDEX applied_run_id ON applied (run_id);
+CREATE TABLE applied_names (name TEXT NOT NULL, number {integer} NOT NULL) {strict};
+CREATE INDEX applied_names_name ON applied_names (name)
 """,
     3: """
 CREATE INDEX IF NOT EXISTS links_salesforce_key ON links (transfer, salesforce_key);
@@ -79,9 +84,9 @@ TABLES: Final = frozenset({"meta", "links", "rows", "runs"})
 """The tables of every format."""
 
 
-def migration(format_: int, *, serial: str, strict: str) -> list[str]:
+def migration(format_: int, *, serial: str, integer: str, strict: str) -> list[str]:
     """Give the statements that make a format out of the one before it."""
-    return [text.format(serial=serial, strict=strict) for text in _MIGRATIONS[format_].split(";")]
+    return [text.format(serial=serial, integer=integer, strict=strict) for text in _MIGRATIONS[format_].split(";")]
 
 
 class Statements(Protocol):
@@ -109,6 +114,11 @@ ON CONFLICT (transfer, id) DO UPDATE SET
 _PUT_ROW: Final = """
 INSERT INTO rows (id, transfer, kind, body) VALUES (?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET transfer = excluded.transfer, kind = excluded.kind, body = excluded.body
+"""
+# The casts tell PostgreSQL of what type a NULL is.
+_APPLIED: Final = """
+SELECT body FROM applied WHERE (CAST(? AS TEXT) IS NULL OR run_id = ?)
+AND (CAST(? AS TEXT) IS NULL OR number IN (SELECT number FROM applied_names WHERE name = ?)) ORDER BY number
 """
 _PUT_INTENT: Final = """
 INSERT INTO journal (id, body) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body
@@ -216,11 +226,12 @@ class SqlStore(ABC):
         run: RunRecord | None = None,
         *,
         settles: Collection[str] = (),
+        applied: Collection[AppliedWrite] = (),
         holder: str | None = None,
     ) -> None:
         """Keep a settlement, of one transfer or of several, and close the intents (by id) that it settles.
 
-        A run that is known already is replaced by what is given.
+        A run that is known already is replaced by what is given; writes that were done are added to the history.
         """
         with self._transaction("write") as db:
             self._check_lease(db, holder)
@@ -241,6 +252,32 @@ class SqlStore(ABC):
             for intent_id in settles:
                 db.execute("DELETE FROM noted WHERE intent = ?", (intent_id,))
                 db.execute("DELETE FROM journal WHERE id = ?", (intent_id,))
+            for write in applied:
+                self._put_applied(db, write)
+
+    def _put_applied(self, db: Statements, write: AppliedWrite) -> None:
+        values = (write.run_id, _json(write.to_dict()))
+        ((number,),) = db.execute("INSERT INTO applied (run_id, body) VALUES (?, ?) RETURNING number", values)
+        db.executemany("INSERT INTO applied_names VALUES (?, ?)", [(name, number) for name in write.names])
+
+    def open_items(self, transfer: str) -> tuple[OpenItem, ...]:
+        """Give what is not settled of a transfer, without reading its links."""
+        with self._reading("read") as db:
+            rows = list(db.execute("SELECT body FROM rows WHERE transfer = ? AND kind = 'open_item'", (transfer,)))
+        try:
+            return tuple(OpenItem.from_dict(self._read(body)) for (body,) in rows)
+        except _DAMAGE:
+            raise self._damaged("an open item") from None
+
+    def get(self, name: str) -> Any:  # JSON-safe data
+        """Give a small value of the synchronizer's own; None: there is none."""
+        with self._reading("read") as db:
+            return self._meta(db, f"value:{name}")
+
+    def put(self, name: str, value: Any) -> None:  # JSON-safe data
+        """Keep a small value of the synchronizer's own under a name; None: keep none."""
+        with self._transaction("write") as db:
+            self._put_meta(db, f"value:{name}", value)
 
     # ------------------------------------------------------------------------------------- history and journal
 
@@ -257,6 +294,15 @@ class SqlStore(ABC):
             rows = list(db.execute("SELECT body FROM runs ORDER BY number DESC LIMIT ?", (limit,)))
         try:
             return tuple(RunRecord.from_dict(self._read(body)) for (body,) in rows)
+        except _DAMAGE:
+            raise self._damaged("the history") from None
+
+    def applied(self, *, run_id: str | None = None, name: str | None = None) -> tuple[AppliedWrite, ...]:
+        """Give the writes of a run, or those of a record (by one of `AppliedWrite.names`), oldest first."""
+        with self._reading("read") as db:
+            rows = list(db.execute(_APPLIED, (run_id, run_id, name, name)))
+        try:
+            return tuple(AppliedWrite.from_dict(self._read(body)) for (body,) in rows)
         except _DAMAGE:
             raise self._damaged("the history") from None
 

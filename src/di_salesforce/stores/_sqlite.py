@@ -111,7 +111,7 @@ class SQLiteStore(SqlStore):
             made = bool(list(db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'")))
             version = self._check_format(self._text("format")) if made else 0
             for number in range(version + 1, FORMAT + 1):
-                for statement in migration(number, serial="INTEGER PRIMARY KEY", strict="STRICT"):
+                for statement in migration(number, serial="INTEGER PRIMARY KEY", integer="INTEGER", strict="STRICT"):
                     db.execute(statement)
             if not made:
                 db.execute("INSERT INTO meta VALUES ('application', ?)", (APPLICATION,))

@@ -20,15 +20,18 @@ from di_salesforce.engine import (
     Settlement,
     SyncReport,
     Tombstone,
+    Update,
 )
+from di_salesforce.engine._actions import Change
 from di_salesforce.records import UNSET, Side, Value
 from di_salesforce.schema import FieldSchema, FieldType, TableSchema
-from di_salesforce.stores import Intent, RunRecord
+from di_salesforce.stores import AppliedWrite, Intent, RunRecord
 
 __all__ = [
     "NOW",
     "VALUES",
     "Unreadable",
+    "applied",
     "everything",
     "intent",
     "item",
@@ -91,6 +94,17 @@ def intent(intent_id: str, transfer: str = "contacts") -> Intent:
     """Give an intent with a plan that holds awkward texts; a store does not look into it."""
     plan = {"format": 1, "actions": [{"values": {"LastName": "Ōoka \ud83d 🙂 \x00"}}], "seal": "x"}
     return Intent(intent_id, intent_id.partition("/")[0], transfer, NOW, plan)
+
+
+def applied(run_id: str, key: str, record_id: str) -> AppliedWrite:
+    """Give a write that was done, with a before-image."""
+    change = Change("LastName", "Ōoka", "Lee", "update.changed", "LastName:LastName", "Lee")
+    write = Update(
+        id="a", transfer="contacts", key=key, reason="update.changed", link="l", subject="link:l", key_text=(key,),
+        salesforce_id="0035g00000abcdeAAA", dialog_insight_id=record_id, side=Side.DIALOG_INSIGHT, record_id=record_id,
+        values={"LastName": "Lee"}, based_on={"LastName": "Ōoka"}, changes=(change,),
+    )  # fmt: skip
+    return AppliedWrite(run_id, NOW, write, record_id)
 
 
 def schema(side: Side, name: str = "Contact") -> TableSchema:

@@ -20,6 +20,7 @@ import pytest
 from di_salesforce.engine import Baseline, Outcome
 from di_salesforce.exceptions import AlreadyRunningError, ConfigurationError
 from di_salesforce.stores import Store
+from di_salesforce.stores._protocol import name_of
 from di_salesforce.testing import _store_rows as rows
 
 __all__ = ["AT_ONCE", "RunLaws", "in_threads"]
@@ -117,6 +118,38 @@ class RunLaws(ABC):
         """What is settled outside a run has no line in the history."""
         store.save(rows.everything("contacts"))
         assert store.runs() == ()
+
+    # what was done --------------------------------------------------------------------------------------------------
+    def test_the_history_of_a_record_comes_back_exactly(self, store: Store, tmp_path: Path) -> None:
+        """Writes that were done are found by their run, and by the record's key or ids, oldest first."""
+        first, second = rows.applied("run-1", "Ada@example.com", "7"), rows.applied("run-2", "bob@example.com", "8")
+        store.save(rows.settlement(), applied=[first])
+        store.save(rows.settlement(), applied=[second, attrs.evolve(first, run_id="run-2")])
+        store = self._again(store, tmp_path)
+        assert store.applied(run_id="run-1") == (first,)
+        assert [write.write.key for write in store.applied(run_id="run-2")] == ["bob@example.com", "Ada@example.com"]
+        assert [write.run_id for write in store.applied(name=name_of(" ada@EXAMPLE.com"))] == ["run-1", "run-2"]
+        assert store.applied(name="8") == (second,)
+        assert store.applied(name="nobody") == ()
+        assert len(store.applied()) == 3
+
+    def test_open_items_can_be_read_alone(self, store: Store) -> None:
+        """What waits is given without the links."""
+        whole = rows.everything("contacts")
+        store.save(whole)
+        assert sorted(item.id for item in store.open_items("contacts")) == sorted(i.id for i in whole.open_items)
+        assert store.open_items("other") == ()
+
+    def test_small_values_are_kept(self, store: Store, tmp_path: Path) -> None:
+        """A value is kept under its name until it is replaced, or taken away by None."""
+        assert store.get("a") is None
+        store.put("a", {"é": [1, None]})
+        store.put("owner", "nobody's")
+        assert store.owner() is None
+        store = self._again(store, tmp_path)
+        assert store.get("a") == {"é": [1, None]}
+        store.put("a", None)
+        assert store.get("a") is None
 
     # hints ----------------------------------------------------------------------------------------------------------
     def test_hints_wait_until_they_are_heard(self, store: Store, tmp_path: Path) -> None:
