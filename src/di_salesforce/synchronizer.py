@@ -7,13 +7,12 @@ method over the flows of `synchronizing`; they differ by `await`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from di_salesforce._check import Findings
-from di_salesforce.dialog_insight import WebhookEvent
 from di_salesforce.engine import Plan, Snapshot, SyncReport
 from di_salesforce.engine._actions import Key
 from di_salesforce.mapping import Integration
@@ -22,7 +21,10 @@ from di_salesforce.records import Side
 from di_salesforce.runners import AsyncRunner, Clock, SyncRunner, awaited_clock, blocking_clock
 from di_salesforce.stores import Store
 from di_salesforce.synchronizing._comparing import Comparison
-from di_salesforce.synchronizing._shared import FRESH_FOR, LEASE, SynchronizerBase, new_holder
+from di_salesforce.synchronizing._costing import Cost, RunBudget
+from di_salesforce.synchronizing._looking import AsyncLooking, Looking
+from di_salesforce.synchronizing._shared import FRESH_FOR, LEASE, MOST_TRIES, new_holder
+from di_salesforce.synchronizing._standing import FailedRow, Status
 from di_salesforce.synchronizing._under_way import UnderWay
 from di_salesforce.wire import Flow
 
@@ -34,12 +36,12 @@ if TYPE_CHECKING:
         SalesforceClient,
     )
 
-__all__ = ["AsyncSynchronizer", "Comparison", "Synchronizer"]
+__all__ = ["AsyncSynchronizer", "Comparison", "Cost", "FailedRow", "RunBudget", "Status", "Synchronizer"]
 
 T = TypeVar("T")
 
 
-class Synchronizer(SynchronizerBase):
+class Synchronizer(Looking):
     """Keep Salesforce and Dialog Insight in agreement as an integration says, and remember how; its calls block.
 
     Use it for jobs, scripts and notebooks.  Whoever made the clients and the store closes them; the synchronizer closes
@@ -55,6 +57,8 @@ class Synchronizer(SynchronizerBase):
         full_every: How often a side is read in full: one period for both, or by side (a side left out: at every run).
             In between, Salesforce is asked for what changed since the last run, and Dialog Insight for the contacts
             that come up by key or by `notify`: there nothing tells what changed.
+        budget: What one run may spend in calls; None: whatever it takes.
+        most_tries: How often a write is refused, its values changed each time, before it is set aside for good.
         clock: A time of its own, for tests and simulations.
 
     Raises:
@@ -75,9 +79,13 @@ class Synchronizer(SynchronizerBase):
         fresh_for: timedelta = FRESH_FOR,
         lease: timedelta = LEASE,
         full_every: timedelta | Mapping[Side, timedelta] = timedelta(0),
+        budget: RunBudget | None = None,
+        most_tries: int = MOST_TRIES,
         clock: Clock | None = None,
     ) -> None:
-        super().__init__(integration, store, (salesforce, dialog_insight), fresh_for, lease, full_every)
+        super().__init__(
+            integration, store, (salesforce, dialog_insight), fresh_for, lease, full_every, budget, most_tries
+        )
         self._runner = SyncRunner(self._connections, observer=self._calls.note, **blocking_clock(clock))
 
     def _leased(self, do: Callable[[UnderWay], Flow[SyncReport]]) -> SyncReport:
@@ -193,19 +201,6 @@ class Synchronizer(SynchronizerBase):
         """
         return self._runner.run(self._compare(transfers, progress))
 
-    def notify(self, events: Iterable[WebhookEvent]) -> int:
-        """Keep what webhooks tell, for the next run to read those contacts again; nothing is asked or trusted.
-
-        Call it from the handler that Dialog Insight posts to, with what `parse_webhook` gave.
-
-        Args:
-            events: In any order; tests and repeated ones do no harm.
-
-        Returns:
-            How many contacts were noted, once for each transfer that they concern.
-        """
-        return self._runner.run(self._notify(events))
-
     def resolved(self) -> Integration:
         """Give the integration with every converter filled in from both live schemas."""
         return self._runner.run(self._resolved())
@@ -252,7 +247,7 @@ class Synchronizer(SynchronizerBase):
         self.store.close()
 
 
-class AsyncSynchronizer(SynchronizerBase):
+class AsyncSynchronizer(AsyncLooking):
     """Keep Salesforce and Dialog Insight in agreement as an integration says, and remember how; its calls are awaited.
 
     Use it in services.  The store is used in threads, so it never blocks the event loop.  Whoever made the clients and
@@ -268,6 +263,8 @@ class AsyncSynchronizer(SynchronizerBase):
         full_every: How often a side is read in full: one period for both, or by side (a side left out: at every run).
             In between, Salesforce is asked for what changed since the last run, and Dialog Insight for the contacts
             that come up by key or by `notify`: there nothing tells what changed.
+        budget: What one run may spend in calls; None: whatever it takes.
+        most_tries: How often a write is refused, its values changed each time, before it is set aside for good.
         clock: A time of its own, for tests and simulations.
 
     Raises:
@@ -284,9 +281,13 @@ class AsyncSynchronizer(SynchronizerBase):
         fresh_for: timedelta = FRESH_FOR,
         lease: timedelta = LEASE,
         full_every: timedelta | Mapping[Side, timedelta] = timedelta(0),
+        budget: RunBudget | None = None,
+        most_tries: int = MOST_TRIES,
         clock: Clock | None = None,
     ) -> None:
-        super().__init__(integration, store, (salesforce, dialog_insight), fresh_for, lease, full_every)
+        super().__init__(
+            integration, store, (salesforce, dialog_insight), fresh_for, lease, full_every, budget, most_tries
+        )
         self._runner = AsyncRunner(self._connections, observer=self._calls.note, **awaited_clock(clock))
 
     async def _leased(self, do: Callable[[UnderWay], Flow[SyncReport]]) -> SyncReport:
@@ -329,9 +330,6 @@ class AsyncSynchronizer(SynchronizerBase):
     async def compare(self, *transfers: str, progress: Progress | None = None) -> Comparison:
         return await self._runner.run(self._compare(transfers, progress))
 
-    async def notify(self, events: Iterable[WebhookEvent]) -> int:
-        return await self._runner.run(self._notify(events))
-
     async def resolved(self) -> Integration:
         return await self._runner.run(self._resolved())
 
@@ -351,5 +349,5 @@ class AsyncSynchronizer(SynchronizerBase):
 
 
 # One text for both twins: a copy would drift.
-for _name in ("check", "plan", "apply", "run", "compare", "notify", "resolved", "schema_changes", "accept_schemas"):
+for _name in ("check", "plan", "apply", "run", "compare", "resolved", "schema_changes", "accept_schemas"):
     getattr(AsyncSynchronizer, _name).__doc__ = getattr(Synchronizer, _name).__doc__

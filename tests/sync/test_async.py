@@ -12,6 +12,7 @@ import pytest
 from di_salesforce.exceptions import AlreadyRunningError, FirstRunError
 from di_salesforce.stores import MemoryStore, SQLiteStore
 from di_salesforce.synchronizer import AsyncSynchronizer, Synchronizer
+from di_salesforce.synchronizing._looking import LOOKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -74,7 +75,7 @@ def test_a_plan_of_one_can_be_applied_by_the_other(world: World) -> None:
     assert world.sync().plan().writes == ()
 
 
-METHODS = ["notify", "check", "plan", "apply", "run", "compare", "resolved", "schema_changes", "accept_schemas"]
+METHODS = ["check", "plan", "apply", "run", "compare", "resolved", "schema_changes", "accept_schemas", *LOOKING]
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -25,8 +25,9 @@ from di_salesforce.engine import (
     Write,
 )
 from di_salesforce.engine._actions import Key, action_from_dict, action_to_dict, key_parts
+from di_salesforce.engine._reasons import sentence
 from di_salesforce.exceptions import AlreadyRunningError, ConfigurationError, ForeignStoreError
-from di_salesforce.records import Side
+from di_salesforce.records import UNSET, Side, record_id_18
 from di_salesforce.schema import TableSchema
 
 __all__ = ["AppliedWrite", "Intent", "Lease", "Owner", "RunRecord", "Store"]
@@ -205,7 +206,15 @@ class AppliedWrite:
     def names(self) -> tuple[str, ...]:
         """What the record can be asked for by: its key, and its ids on both sides."""
         ids = (self.write.salesforce_id, self.write.dialog_insight_id, self.record_id)
-        return tuple(dict.fromkeys((name_of(self.write.key), *(each for each in ids if each))))
+        return tuple(dict.fromkeys((name_of(self.write.key), *(record_name(each) for each in ids if each))))
+
+    def __str__(self) -> str:
+        changes = "; ".join(
+            f"{change.field}: {'(new)' if change.before is UNSET else repr(change.before)} -> {change.after!r}"
+            f" ({sentence(change.rule)})"
+            for change in self.write.changes
+        )
+        return f"{self.at:%Y-%m-%d %H:%M} UTC, {self.write.side.label}, {self.write.kind}: {changes}"
 
     def __repr__(self) -> str:
         return f"<AppliedWrite {self.write.transfer} {self.write.kind} {self.write.side.value}>"
@@ -234,6 +243,12 @@ class AppliedWrite:
 def name_of(key: Key) -> str:
     """Give a key, or an id, as the text under which history is kept: without regard to case and blanks around it."""
     return json.dumps([str(part).strip().casefold() for part in key_parts(key)])
+
+
+def record_name(record_id: object) -> str:
+    """Give a record id as the text under which history is kept; a Salesforce id in either length."""
+    text = str(record_id).strip()
+    return record_id_18(text) or text
 
 
 def outcomes_to_plain(outcomes: Mapping[str, Outcome]) -> dict[str, Any]:  # JSON-safe data

@@ -6,20 +6,34 @@ before it is remembered; what a run that was killed left open is settled by the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from functools import partial
 
 import attrs
 
-from di_salesforce.engine import Baseline, BoundTransfer, Outcome, Part, Plan, ReportLine, SyncReport, Write, settle
+from di_salesforce.engine import (
+    BaselineLike,
+    BoundTransfer,
+    Outcome,
+    OutcomeKind,
+    Part,
+    Plan,
+    ReportLine,
+    SyncReport,
+    Write,
+    settle,
+)
 from di_salesforce.engine import mapping_version as version_of
 from di_salesforce.exceptions import ConfigurationError, DISalesforceError
 from di_salesforce.mapping import ObjectTransfer
 from di_salesforce.protocols import Progress
 from di_salesforce.records import Side
-from di_salesforce.stores import Intent
+from di_salesforce.stores import AppliedWrite, Intent
 from di_salesforce.synchronizing._pieces import groups, pieces
 from di_salesforce.synchronizing._planning import transfer_context
-from di_salesforce.synchronizing._setup import Setup
+from di_salesforce.synchronizing._setup import Setup, memory
+from di_salesforce.synchronizing._standing import without_exhausted
 from di_salesforce.synchronizing._under_way import UnderWay
 from di_salesforce.synchronizing._writing import moved_since, verified, write
 from di_salesforce.wire import Flow, time_now, work
@@ -63,11 +77,12 @@ def _apply_part(
 ) -> Flow[SyncReport]:
     started = yield from time_now()
     run.begin(transfer.name)
-    baseline = yield from work("read the memory", partial(setup.store.baseline, part.transfer))
+    baseline = yield from work("read the memory", partial(memory, setup.store, part.transfer))
     context = yield from transfer_context(setup, transfer, baseline, {})
     # A plan that was read back compares by the mapping's own converters, like one that was just made.
     plan = plan.bound_to(BoundTransfer.of(transfer, context))
-    plan, outrun = _without_outrun(plan, part, baseline)
+    plan, outrun = yield from work("look for later runs", partial(_without_outrun, plan, part, baseline))
+    plan, exhausted = yield from without_exhausted(setup.store, plan, setup.most_tries)
     sending = _Sending(setup, transfer, run, progress, len(plan.writes), setup.is_fresh(plan, started))
     parts, rest = pieces(plan, setup.piece)
     reports: list[SyncReport] = []
@@ -78,7 +93,7 @@ def _apply_part(
     reports.append((yield from _leave(run, rest)))
     return attrs.evolve(
         reports[-1],
-        lines=[line for report in reports for line in report.lines] + outrun,
+        lines=[line for report in reports for line in report.lines] + outrun + exhausted,
         cut_short=sending.cut_short,
         transfers=(transfer.name,),
         rounds=1,
@@ -123,8 +138,17 @@ def _carry_out(sending: _Sending, piece: Plan) -> Flow[SyncReport]:
         sending.progress(phase, sending.done, sending.total)
     now = yield from time_now()
     settlement = settle(piece, outcomes, now=now)
-    yield from run.save(settlement, settlement.report, [intent.id])
+    yield from run.save(settlement, settlement.report, [intent.id], _applied(run, piece, outcomes, now))
     return settlement.report
+
+
+def _applied(run: UnderWay, plan: Plan, outcomes: Mapping[str, Outcome], now: datetime) -> list[AppliedWrite]:
+    """Give what the history keeps of a piece: the writes that were done."""
+    return [
+        AppliedWrite(run.run_id, now, write, outcomes[write.id].record_id or write.record_id)
+        for write in plan.writes
+        if write.id in outcomes and outcomes[write.id].kind is OutcomeKind.DONE
+    ]
 
 
 def _write(sending: _Sending, side: Side, actions: list[Write]) -> Flow[dict[str, Outcome]]:
@@ -148,9 +172,10 @@ def _leave(run: UnderWay, piece: Plan) -> Flow[SyncReport]:
 # ---------------------------------------------------------------------------------------------------- old plans
 
 
-def _without_outrun(plan: Plan, part: Part, baseline: Baseline) -> tuple[Plan, list[ReportLine]]:
+def _without_outrun(plan: Plan, part: Part, baseline: BaselineLike) -> tuple[Plan, list[ReportLine]]:
     """Leave out what concerns records that were settled since the plan was made (or a plan that is applied twice)."""
-    revisions = {link.id: link.rev for link in baseline.links}
+    known = {link_id: baseline.link(link_id) for link_id in part.links}
+    revisions = {link_id: link.rev for link_id, link in known.items() if link is not None}
     outrun = {
         link.id
         for link in part.links.values()
@@ -171,7 +196,7 @@ def _without_outrun(plan: Plan, part: Part, baseline: Baseline) -> tuple[Plan, l
     return (_without_old_news(plan) if _is_outrun(part, baseline) else plan), lines
 
 
-def _is_outrun(part: Part, baseline: Baseline) -> bool:
+def _is_outrun(part: Part, baseline: BaselineLike) -> bool:
     """Tell whether the memory holds a later observation than the plan was made from."""
     for coverage in part.coverages:
         known = baseline.coverage(coverage.side)
@@ -212,13 +237,15 @@ def recover(setup: Setup, run: UnderWay) -> Flow[None]:
         transfer = setup.integration[intent.transfer]
         plan = Plan.from_dict(intent.plan)
         [part] = plan.parts
-        baseline = yield from work("read the memory", partial(setup.store.baseline, intent.transfer))
+        baseline = yield from work("read the memory", partial(memory, setup.store, intent.transfer))
         if part.version == version_of(transfer):
             context = yield from transfer_context(setup, transfer, baseline, {})
             plan = plan.bound_to(BoundTransfer.of(transfer, context))
-        plan, _ = _without_outrun(attrs.evolve(plan, now=intent.at), part, baseline)
+        plan, _ = yield from work(
+            "look for later runs", partial(_without_outrun, attrs.evolve(plan, now=intent.at), part, baseline)
+        )
         outcomes = {action.id: intent.outcomes.get(action.id, Outcome.unknown()) for action in plan.writes}
         now = yield from time_now()
         settlement = settle(plan, outcomes, now=now)
         run.begin(intent.transfer)
-        yield from run.save(settlement, settlement.report, [intent.id])
+        yield from run.save(settlement, settlement.report, [intent.id], _applied(run, plan, outcomes, now))

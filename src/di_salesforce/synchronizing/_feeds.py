@@ -15,7 +15,7 @@ from typing import Final
 import attrs
 
 from di_salesforce.dialog_insight import WebhookEvent
-from di_salesforce.engine import Baseline, Life, Plan, Snapshot
+from di_salesforce.engine import BaselineLike, Life, Plan, Snapshot
 from di_salesforce.engine._actions import Key, key_parts
 from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.mapping import CONTACT_TABLE, Integration, ObjectTransfer
@@ -59,7 +59,7 @@ class Reading:
 def observe(
     setup: Setup,
     transfer: ObjectTransfer,
-    baseline: Baseline,
+    baseline: BaselineLike,
     now: datetime,
     progress: Progress,
     *,
@@ -99,7 +99,7 @@ def _feed(
     setup: Setup,
     transfer: ObjectTransfer,
     side: Side,
-    baseline: Baseline,
+    baseline: BaselineLike,
     now: datetime,
     progress: Progress,
     *,
@@ -121,7 +121,7 @@ def _feed(
     return Reading(Snapshot.complete(rows, as_of=now), heard=tuple(hints))
 
 
-def _is_due(setup: Setup, transfer: ObjectTransfer, side: Side, baseline: Baseline, now: datetime) -> bool:
+def _is_due(setup: Setup, transfer: ObjectTransfer, side: Side, baseline: BaselineLike, now: datetime) -> bool:
     """Tell whether a side must be read in full: it never was, not for long, or for other fields or another filter."""
     known = baseline.coverage(side)
     if known is None or known.complete_as_of is None:
@@ -136,7 +136,7 @@ def _is_due(setup: Setup, transfer: ObjectTransfer, side: Side, baseline: Baseli
 # ----------------------------------------------------------------------------------------------- Salesforce
 
 
-def _cursor(baseline: Baseline) -> ChangeCursor | None:
+def _cursor(baseline: BaselineLike) -> ChangeCursor | None:
     known = baseline.coverage(Side.SALESFORCE)
     if known is None or known.cursor is None:
         return None
@@ -162,7 +162,7 @@ def _full_salesforce(setup: Setup, transfer: ObjectTransfer, now: datetime, prog
 
 
 def _modified_since(
-    setup: Setup, transfer: ObjectTransfer, cursor: ChangeCursor, baseline: Baseline, progress: Progress
+    setup: Setup, transfer: ObjectTransfer, cursor: ChangeCursor, baseline: BaselineLike, progress: Progress
 ) -> Flow[Reading | None]:
     """Read what changed since the cursor; None where only a full read can tell what happened.
 
@@ -178,7 +178,7 @@ def _modified_since(
     if where:
         every = yield from change_flows.changed_since(setup.salesforce, SALESFORCE, transfer.sobject, ["Id"], cursor)
         left = {str(row["Id"]) for row in every.rows} - rows.keys()
-        if any(_is_live(baseline, record_id) for record_id in left):
+        if (yield from work("read the memory", lambda: any(_is_live(baseline, each) for each in left))):
             return None
     for row in (yield from _of_moved_parents(setup, transfer, cursor.back(change_flows.OVERLAP).moment, where)):
         rows.setdefault(str(row["Id"]), row)
@@ -193,7 +193,7 @@ def _modified_since(
     return Reading(snapshot, _written(changes.cursor))
 
 
-def _is_live(baseline: Baseline, record_id: str) -> bool:
+def _is_live(baseline: BaselineLike, record_id: str) -> bool:
     link = baseline.find(Side.SALESFORCE, record_id_18(record_id) or record_id)
     return link is not None and link.life is Life.LIVE
 

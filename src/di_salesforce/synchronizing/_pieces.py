@@ -64,6 +64,7 @@ def pieces(plan: Plan, size: int) -> tuple[list[Plan], Plan]:
                     # How far was read, and what was counted, is told once all is settled.
                     coverages=part.coverages if n == count else (),
                     counts=part.counts if n == count else {},
+                    expired=part.expired if n == count else (),
                 ),
             ),
         )

@@ -7,6 +7,7 @@ needs is looked up by id or by key until nothing is missing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import attrs
 
@@ -14,6 +15,7 @@ from di_salesforce.engine import (
     Baseline,
     BaselineLike,
     Context,
+    Coverage,
     EngineCapabilities,
     Life,
     Plan,
@@ -23,10 +25,10 @@ from di_salesforce.engine import (
 from di_salesforce.engine._actions import Key
 from di_salesforce.mapping import ObjectTransfer
 from di_salesforce.protocols import Progress
-from di_salesforce.records import Side
+from di_salesforce.records import Row, Side
 from di_salesforce.synchronizing._feeds import observe, with_cursors
 from di_salesforce.synchronizing._reading import both, look_up
-from di_salesforce.synchronizing._setup import Setup
+from di_salesforce.synchronizing._setup import Setup, memory
 from di_salesforce.wire import Flow, time_now, work
 
 __all__ = ["Planned", "plan_transfer", "transfer_context"]
@@ -54,16 +56,24 @@ def plan_transfer(
     `keys` narrows it, `links` stand for other transfers' memories, `given` for what would be read.
     """
     now = yield from time_now()
-    baseline = yield from work("read the memory", lambda: setup.store.baseline(transfer.name))
-    context = yield from transfer_context(setup, transfer, baseline, links or {})
+    baseline = yield from work("read the memory", partial(memory, setup.store, transfer.name))
     readings = yield from observe(setup, transfer, baseline, now, progress, keys=keys, given=given or {})
-    plan = reconcile(
-        transfer,
-        salesforce=readings[Side.SALESFORCE].snapshot,
-        dialog_insight=readings[Side.DIALOG_INSIGHT].snapshot,
-        baseline=baseline,
-        now=now,
-        context=context,
+    snapshots = {side: reading.snapshot for side, reading in readings.items()}
+    if any(snapshot.coverage is Coverage.COMPLETE for snapshot in snapshots.values()):
+        # Every link is looked at: all of them are read at once.
+        baseline = yield from work("read the memory", lambda: setup.store.baseline(transfer.name))
+    context = yield from transfer_context(setup, transfer, baseline, links or {})
+    # As local work, since it may ask the store, and takes its time: an event loop is not kept waiting.
+    plan = yield from work(
+        "plan",
+        lambda: reconcile(
+            transfer,
+            salesforce=snapshots[Side.SALESFORCE],
+            dialog_insight=snapshots[Side.DIALOG_INSIGHT],
+            baseline=baseline,
+            now=now,
+            context=context,
+        ),
     )
     for _ in range(setup.lookups_at_most):
         if not plan.needs:
@@ -71,12 +81,16 @@ def plan_transfer(
         progress(f"look up {transfer.name}", 0, len(plan.needs))
         found = yield from both({side: look_up(setup, transfer, side, plan.needs[side]) for side in Side})
         progress(f"look up {transfer.name}", len(plan.needs), len(plan.needs))
-        plan = plan.supplied(salesforce=found[Side.SALESFORCE], dialog_insight=found[Side.DIALOG_INSIGHT])
+        plan = yield from work("plan", partial(_supplied, plan, found))
     return Planned(with_cursors(plan, readings), readings[Side.DIALOG_INSIGHT].heard)
 
 
+def _supplied(plan: Plan, found: Mapping[Side, tuple[Row, ...]]) -> Plan:
+    return plan.supplied(salesforce=found[Side.SALESFORCE], dialog_insight=found[Side.DIALOG_INSIGHT])
+
+
 def transfer_context(
-    setup: Setup, transfer: ObjectTransfer, baseline: Baseline, given: Mapping[str, BaselineLike]
+    setup: Setup, transfer: ObjectTransfer, baseline: BaselineLike, given: Mapping[str, BaselineLike]
 ) -> Flow[Context]:
     """Gather what other transfers know: the links that lookups are translated through, and who claims which record."""
     links: dict[str, BaselineLike] = {}

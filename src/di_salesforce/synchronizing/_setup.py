@@ -5,7 +5,7 @@ What may not go in here: requests, deciding.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,7 +14,7 @@ import attrs
 from di_salesforce.dialog_insight import ContactList, RelationalTable, Target
 from di_salesforce.dialog_insight import Settings as DialogInsightSettings
 from di_salesforce.dialog_insight import _flows as dialog_insight_flows
-from di_salesforce.engine import Plan
+from di_salesforce.engine import BaselineLike, Plan
 from di_salesforce.exceptions import (
     ConfigurationError,
     DISalesforceError,
@@ -30,10 +30,18 @@ from di_salesforce.schema import TableSchema
 from di_salesforce.stores import Owner, Store
 from di_salesforce.wire import Flow, SendAll, work
 
-__all__ = ["Schemas", "Setup", "chosen", "identify", "named_connection", "read_schemas", "silent"]
+__all__ = ["Schemas", "Setup", "chosen", "identify", "memory", "named_connection", "read_schemas", "silent"]
 
 SALESFORCE: Final = Side.SALESFORCE.value
 """The name of the connection to Salesforce in every flow of a synchronizer."""
+
+
+def memory(store: Store, transfer: str) -> BaselineLike:
+    """Give what is remembered of a transfer, left in its store where that can be: for work on few of its links."""
+    stored: Callable[[str], BaselineLike] | None = getattr(store, "stored_baseline", None)
+    baseline = store.baseline(transfer) if stored is None else stored(transfer)
+    baseline.coverage(Side.SALESFORCE)  # what was read of both sides is asked for by everybody, and kept from now on
+    return baseline
 
 
 def silent(phase: str, done: int, total: int) -> None:
@@ -70,6 +78,7 @@ class Setup:
     fresh_for: timedelta  # a plan older than this is checked against the services before it is applied
     schemas: Schemas = Schemas()
     full_every: Mapping[Side, timedelta] = attrs.field(factory=dict[Side, timedelta])  # a side left out: at every run
+    most_tries: int = 5  # refusals after which a write is set aside for good
     piece: int = 2_000  # records that are recorded, written and settled together
     lookups_at_most: int = 20  # rounds of look-ups for one plan: each can ask for what the last one brought up
 

@@ -20,17 +20,22 @@ import attrs
 from di_salesforce._check import Findings, check
 from di_salesforce.dialog_insight import WebhookEvent
 from di_salesforce.engine import Plan, Snapshot, SyncReport
-from di_salesforce.engine._actions import Key
+from di_salesforce.engine._actions import Key, key_parts
 from di_salesforce.exceptions import ConfigurationError, Problem
 from di_salesforce.mapping import Integration, ObjectTransfer
 from di_salesforce.protocols import Progress
 from di_salesforce.records import Side
 from di_salesforce.runners import Exchange
-from di_salesforce.stores import Owner, Store
+from di_salesforce.salesforce import Limit
+from di_salesforce.stores import AppliedWrite, Owner, Store
+from di_salesforce.stores._protocol import name_of, record_name
 from di_salesforce.synchronizing import _applying as applying
 from di_salesforce.synchronizing import _comparing as comparing
 from di_salesforce.synchronizing import _running as running
+from di_salesforce.synchronizing import _standing as standing
+from di_salesforce.synchronizing import _undoing as undoing
 from di_salesforce.synchronizing._comparing import Comparison
+from di_salesforce.synchronizing._costing import Cost, RunBudget, cost, live_limit
 from di_salesforce.synchronizing._drifting import drifted, keep, stop_at
 from di_salesforce.synchronizing._feeds import full_every_side, hints_of
 from di_salesforce.synchronizing._setup import (
@@ -42,16 +47,20 @@ from di_salesforce.synchronizing._setup import (
     read_schemas,
     silent,
 )
+from di_salesforce.synchronizing._standing import FailedRow, Status
 from di_salesforce.synchronizing._under_way import Hold, UnderWay
 from di_salesforce.wire import Flow, time_now, work
 
-__all__ = ["FRESH_FOR", "LEASE", "SynchronizerBase", "new_holder"]
+__all__ = ["FRESH_FOR", "LEASE", "MOST_TRIES", "SynchronizerBase", "new_holder"]
 
 LEASE: Final = timedelta(minutes=30)
 """How long a run may hold a store before another may take it over, if the first has died without giving it back."""
 
 FRESH_FOR: Final = timedelta(seconds=60)
 """A plan older than this is checked against both services, record by record, before it is applied."""
+
+MOST_TRIES: Final = 5
+"""How often a write is refused, its values changed each time, before it is set aside for good."""
 
 SCHEMAS_LAST: Final = timedelta(minutes=5)
 """How long a description of the tables is relied on: a service that runs for weeks notices what changes meanwhile."""
@@ -75,6 +84,12 @@ class CallCounter:
         """Count one exchange."""
         with self._lock:
             self._counted[exchange.connection.partition(":")[0]] += 1
+
+    @property
+    def so_far(self) -> Mapping[str, int]:
+        """The counts since they were last taken."""
+        with self._lock:
+            return dict(self._counted)
 
     def taken(self) -> Mapping[str, int]:
         """Give the counts since the last call."""
@@ -109,11 +124,17 @@ class SynchronizerBase:
         fresh_for: timedelta,
         lease: timedelta,
         full_every: timedelta | Mapping[Side, timedelta],
+        budget: RunBudget | None,
+        most_tries: int,
     ) -> None:
         salesforce, dialog_insight = clients  # of either kind
         if lease <= timedelta(0):
             raise ConfigurationError("lease must be longer than nothing")
+        if most_tries < 1:
+            raise ConfigurationError("most_tries must be at least 1")
         self._lease = lease
+        self._budget = budget or RunBudget()
+        self._allowance: tuple[Limit | None, int] = (None, 0)  # of the day, and our calls when it was asked for
         self._stopping = threading.Event()
         self.integration = integration
         self.store = store
@@ -125,6 +146,7 @@ class SynchronizerBase:
             store,
             fresh_for,
             full_every=full_every_side(full_every),
+            most_tries=most_tries,
         )
         self._connections: dict[str, Any] = {  # connections of either kind
             SALESFORCE: salesforce.connection,
@@ -207,6 +229,33 @@ class SynchronizerBase:
             )
         )
 
+    def _status(self) -> Flow[Status]:
+        return standing.status(self.store, self.integration.transfers)
+
+    def _failed(self, names: Sequence[str]) -> Flow[tuple[FailedRow, ...]]:
+        return standing.failed(self.store, chosen(self.integration, names))
+
+    def _requeue(self, ids: Sequence[str]) -> Flow[int]:
+        return standing.requeue(self.store, self.integration.transfers, ids)
+
+    def _ignore(self, ids: Sequence[str]) -> Flow[int]:
+        return standing.ignore(self.store, self.integration.transfers, ids)
+
+    def _history(self, key: Key) -> Flow[tuple[AppliedWrite, ...]]:
+        by_name: dict[str, AppliedWrite] = {}
+        for name in dict.fromkeys((name_of(key), *map(record_name, key_parts(key)))):
+            for done in (yield from work("read the history", partial(self.store.applied, name=name))):
+                by_name[f"{done.at.isoformat()} {done.run_id} {done.write.id}"] = done
+        return tuple(done for _, done in sorted(by_name.items()))
+
+    def _undo(self, run_id: str, *, deletes: bool) -> Flow[Plan]:
+        setup = yield from self._usable()
+        return (yield from undoing.plan_undo(setup, run_id, deletes=deletes))
+
+    def _cost(self, plan: Plan) -> Flow[Cost]:
+        setup = yield from self._usable()
+        return (yield from cost(setup, plan))
+
     def _notify(self, events: Iterable[WebhookEvent]) -> Flow[int]:
         hints = hints_of(self.integration, events)
         for name, ids in hints.items():
@@ -266,6 +315,8 @@ class SynchronizerBase:
         under_way = yield from UnderWay.begun(hold, self._why_stop)
         setup = yield from self._usable()
         yield from self._claim()
+        if self._budget.share_of_day is not None:
+            self._allowance = ((yield from live_limit(setup)), self._calls.so_far.get(SALESFORCE, 0))
         yield from applying.recover(setup, under_way)
         report = yield from do(under_way)
         report = attrs.evolve(report, calls=self._calls.taken())
@@ -281,7 +332,10 @@ class SynchronizerBase:
         self._stopping.set()
 
     def _why_stop(self) -> str:
-        return "stopped as asked" if self._stopping.is_set() else ""
+        if self._stopping.is_set():
+            return "stopped as asked"
+        limit, at_start = self._allowance
+        return self._budget.spent(self._calls.so_far, limit, at_start)
 
     def _claim(self) -> Flow[None]:
         owner = self._owner
