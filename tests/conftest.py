@@ -9,6 +9,8 @@ from hypothesis import settings
 # The same examples at every run: a landing is not decided by luck.  `long` draws anew, and says how to repeat a find.
 settings.register_profile("ci", max_examples=200, deadline=None, print_blob=True, derandomize=True)
 settings.register_profile("quick", settings.get_profile("ci"), max_examples=20)  # on further Pythons
+# The engine's tests run once for each mutant: few examples, the same each time, none remembered.
+settings.register_profile("mutation", settings.get_profile("ci"), max_examples=10, database=None)
 settings.register_profile("long", settings.get_profile("ci"), max_examples=2000, derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
