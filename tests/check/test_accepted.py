@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -64,10 +65,8 @@ def numbers(digits: int, scale: int) -> st.SearchStrategy[Value]:
     return st.decimals(-bound, bound, places=scale)
 
 
-days = st.dates().map(
-    lambda day: day.replace(year=max(day.year, 1700) if day.year < 4000 else 3999)
-)  # Salesforce's years
-moments = st.datetimes().map(lambda moment: moment.replace(year=1970 + moment.year % 60, microsecond=0))
+days = st.dates(date(1700, 1, 1), date(3999, 12, 31))  # Salesforce's years
+moments = st.datetimes(datetime(1970, 1, 1), datetime(2030, 1, 1)).map(lambda moment: moment.replace(microsecond=0))
 
 
 @st.composite

@@ -214,13 +214,18 @@ def test_check_answers_for_any_integration(
         assert {(f.code, f"transfers[{index}].{f.path}".removesuffix(".")) for f in alone} <= found
 
 
-@given(transfers(), st.none() | salesforce_schemas, st.none() | dialog_insight_schemas)
+@given(
+    transfer=transfers(),
+    salesforce=st.none() | salesforce_schemas,
+    dialog_insight=st.none() | dialog_insight_schemas,
+    as_toml=st.booleans(),
+)
 def test_resolved_leaves_no_line_without_a_converter(
-    transfer: ObjectTransfer, salesforce: TableSchema | None, dialog_insight: TableSchema | None
+    transfer: ObjectTransfer, salesforce: TableSchema | None, dialog_insight: TableSchema | None, *, as_toml: bool
 ) -> None:
     """Every line but a translated lookup gets a converter, declared ones stay, and resolving again changes nothing.
 
-    What was filled in is saved and read again exactly, as data, as JSON and as TOML.
+    What was filled in is saved and read again exactly, as JSON and as TOML.
     """
     if transfer.project is not None and transfer.project.time_zone == "Mars/Olympus":
         transfer = attrs.evolve(transfer, project=attrs.evolve(transfer.project, time_zone="UTC"))
@@ -234,8 +239,8 @@ def test_resolved_leaves_no_line_without_a_converter(
     if any(getattr(line.converter, "kind", "") == "pair" for line in transfer.lines):
         return  # functions without a registered name cannot be saved, which is told
     whole = Integration([resolved])
-    assert Integration.from_dict(json.loads(json.dumps(whole.to_dict()))) == whole
-    assert Integration.from_dict(tomllib.loads(whole.to_toml())) == whole
+    read = tomllib.loads(whole.to_toml()) if as_toml else json.loads(json.dumps(whole.to_dict()))
+    assert Integration.from_dict(read) == whole
 
 
 NATIVE: dict[tuple[Side, FieldType], list[Value]] = {
