@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import attrs
+
 from di_salesforce._check_ground import Found, Ground, Rule
 from di_salesforce.records import Side
 from di_salesforce.triggers import Deletes
@@ -15,46 +17,70 @@ __all__ = ["TRAP_RULES"]
 
 
 # Person accounts ----------------------------------------------------------------------------------------------------
-# In an org with person accounts [seen in other integrations' threads]: the sObject and the field that is written, the
-# code, why it fails, the remedy.
-_PERSON_TRAPS: Final = (
-    (
-        *("account", "Name", "person_account.name"),
+@attrs.frozen
+class _Trap:
+    """A field that cannot be written as others can, in an org with person accounts; names are folded."""
+
+    sobject: str
+    field: str
+    code: str
+    why: str
+    remedy: str
+
+
+_LEAVE_OUT: Final = "leave them out (salesforce_filter='IsPersonAccount = false'), or "
+_PERSON_TRAPS: Final = (  # [seen] in the threads of other integrations
+    _Trap(
+        "account",
+        "name",
+        "person_account.name",
         "the Name of a person account cannot be written",
-        "leave them out (salesforce_filter='IsPersonAccount = false'), or map their FirstName and LastName",
+        f"{_LEAVE_OUT}map their FirstName and LastName",
     ),
-    (
-        *("account", "RecordTypeId", "person_account.fixed"),
+    _Trap(
+        "account",
+        "recordtypeid",
+        "person_account.fixed",
         "a record type that makes an account a person's, or a business's, cannot be changed together with other fields",
         "give it to new records only, with a Constant, and never let it flow",
     ),
-    (
-        *("contact", "AccountId", "person_account.fixed"),
+    _Trap(
+        "contact",
+        "accountid",
+        "person_account.fixed",
         "the AccountId of a person account's contact cannot be written",
-        "leave them out (salesforce_filter='IsPersonAccount = false'), or let the lookup flow to Dialog Insight only",
+        f"{_LEAVE_OUT}let the lookup flow to Dialog Insight only",
     ),
-    (
-        *("contact", "RecordTypeId", "person_account.fixed"),
+    _Trap(
+        "contact",
+        "recordtypeid",
+        "person_account.fixed",
         "the record type of a person account's contact cannot be written",
-        "leave them out (salesforce_filter='IsPersonAccount = false'), or let it flow to Dialog Insight only",
+        f"{_LEAVE_OUT}let it flow to Dialog Insight only",
     ),
 )
 
 
+def _mentions(ground: Ground, field: str) -> bool:
+    """Tell whether the transfer's filter is about a field, so that somebody has thought of it."""
+    return field.casefold() in (ground.transfer.salesforce_filter or "").casefold()
+
+
 def _person_accounts(ground: Ground) -> Found:
     schema = ground.schema(Side.SALESFORCE)
-    if schema is None or "IsPersonAccount" not in schema:
+    if schema is None or "IsPersonAccount" not in schema or _mentions(ground, "IsPersonAccount"):
         return
     flowing = [(path, line.salesforce) for path, line in ground.transfer.placed if ground.flows(line, Side.SALESFORCE)]
     given = [(path, one.field) for path, one in ground.transfer.placed_constants if one.side is Side.SALESFORCE]
-    for sobject, field, code, why, remedy in _PERSON_TRAPS:
-        # A new record is given its record type; it is a later change of it that fails.
-        written = flowing if field == "RecordTypeId" else [*flowing, *given]
-        if ground.transfer.sobject.casefold() != sobject:
+    for trap in _PERSON_TRAPS:
+        if ground.transfer.sobject.casefold() != trap.sobject:
             continue
-        for path, name in written:
-            if name == field:
-                yield ground.found(code, path, f"this org has person accounts, and {why}", remedy, side=Side.SALESFORCE)
+        # A new record is given its record type; it is a later change of it that fails.
+        for path, name in flowing if trap.field == "recordtypeid" else [*flowing, *given]:
+            if name.casefold() == trap.field:
+                yield ground.found(
+                    trap.code, path, f"this org has person accounts, and {trap.why}", trap.remedy, side=Side.SALESFORCE
+                )
 
 
 # Rights -------------------------------------------------------------------------------------------------------------
@@ -85,7 +111,7 @@ def _converted_leads(ground: Ground) -> Found:
     schema = ground.schema(Side.SALESFORCE)
     if schema is None or ground.transfer.sobject.casefold() != "lead" or not ground.updates(Side.SALESFORCE):
         return
-    if "IsConverted" in schema and "isconverted" not in (ground.transfer.salesforce_filter or "").casefold():
+    if "IsConverted" in schema and not _mentions(ground, "IsConverted"):
         yield ground.found(
             "lead.converted",
             "salesforce_filter",

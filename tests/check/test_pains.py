@@ -147,6 +147,8 @@ def test_29_person_accounts_are_a_trap_that_is_named() -> None:
         "Account", side=Side.SALESFORCE, fields=[F("Code__c"), F("Name"), F("IsPersonAccount", T.BOOLEAN)]
     )
     assert "person_account.name" in codes(accounts, org)
+    without_people = attrs.evolve(accounts, salesforce_filter="IsPersonAccount = false")
+    assert "person_account.name" not in codes(without_people, org)
     contacts = transfer(FieldMapping("AccountId", "Compte"))
     assert "person_account.fixed" in codes(contacts, salesforce(F("AccountId"), F("IsPersonAccount", T.BOOLEAN)))
 
