@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import attrs
 
+from di_salesforce.engine import _sift
 from di_salesforce.engine._actions import Change, Conflict, ConflictField, Reject, Skip, Update
 from di_salesforce.engine._decision import Decision, Facts, SideClass, Verdict, decide
 from di_salesforce.engine._gates import Stopped, proposal, through_gates
@@ -17,35 +18,32 @@ from di_salesforce.engine._lines import BoundLine
 from di_salesforce.engine._memory import SIDES, FieldState, LinkRecord, Relation, fingerprint
 from di_salesforce.engine._observe import Observation, Presence
 from di_salesforce.engine._packed import with_states
-from di_salesforce.engine._pair import Pair, has_moved
+from di_salesforce.engine._pair import Pair, has_moved, noticed
 from di_salesforce.engine._policies import GroupCase, choose, choose_first_match, is_consent, more_restrictive
 from di_salesforce.engine._workspace import Workspace
 from di_salesforce.records import UNSET, Side, UnsetType
 from di_salesforce.triggers import Drift
 
-__all__ = ["decide_fields"]
+__all__ = ["decide_fields", "decide_first_meeting"]
 
 
 def decide_fields(
     work: Workspace,
     link: LinkRecord,
     observed: Mapping[Side, Observation],
-    quiet: frozenset[str] = frozenset(),
+    lines: Mapping[str, BoundLine],
 ) -> LinkRecord:
     """Decide all field groups of a live pair; give the link as it is to be remembered before any outcome.
 
-    A group whose lines are all quiet agrees as it did: line 3 of the table, with nothing to remember.
+    Of the groups whose `lines` are not given it is known that they agree as they did: line 3 of the table, with nothing
+    to remember.
     """
-    pair = Pair.of(work, link, observed, quiet)
+    pair = Pair.of(work, link, observed, lines)
     before = dict(pair.states)
-    loud = {
-        group: lines
-        for group, lines in work.bound.groups.items()
-        if not quiet or not all(line.name in quiet for line in lines)
-    }
-    decisions = {_decide_group(pair, group, lines) for group, lines in loud.items()}
-    if quiet and len(loud) < len(work.bound.groups):
-        work.counts["line_3"] += len(work.bound.groups) - len(loud)
+    groups = dict.fromkeys(line.mapping.group_name for line in lines.values())
+    decisions = {_decide_group(pair, group, work.bound.groups[group]) for group in groups}
+    if len(groups) < len(work.bound.groups):
+        work.counts["line_3"] += len(work.bound.groups) - len(groups)
         decisions.add(Decision.NOTE)
     if decisions == {Decision.NOTE}:
         work.counts["agreed"] += 1
@@ -57,6 +55,29 @@ def decide_fields(
             _update(pair, side, changes)
     changed = {name: state for name, state in pair.states.items() if state is not before[name]}
     return link.with_fields(with_states(link.fields, changed))
+
+
+def decide_first_meeting(work: Workspace, link: LinkRecord, observed: Mapping[Side, Observation]) -> LinkRecord:
+    """Decide a pair that was just found; give the link as `decide_fields` does.
+
+    Lines that stand alone and agree are line 3 of the table; at a first run nearly all do, so they are noted at once.
+    """
+    one, other = observed[Side.SALESFORCE].ref, observed[Side.DIALOG_INSIGHT].ref
+    agreed: dict[str, FieldState] = {}
+    for lines in work.bound.groups.values() if _sift.IN_USE else ():
+        line = lines[0]
+        left = UNSET if one is None else one.value(line.fields[0])
+        right = UNSET if other is None else other.value(line.fields[1])
+        if len(lines) > 1 or line.mapping.references is not None:
+            continue
+        if not isinstance(left, UnsetType) and not isinstance(right, UnsetType) and line.agree(left, right):
+            agreed[line.name] = FieldState(base=(left, right), version=line.version)
+    if agreed:
+        work.counts["noted"] += len(agreed)
+    loud = {name: line for name, line in work.bound.lines.items() if name not in agreed}
+    link = noticed(work, link.with_fields(agreed), observed, loud)
+    link = link.with_fields({name: link.fields[name] for name in work.bound.lines})
+    return decide_fields(work, link, observed, loud)
 
 
 def _class(pair: Pair, side: Side, lines: tuple[BoundLine, ...]) -> SideClass:
@@ -242,7 +263,7 @@ def _skip(pair: Pair, group: str, case: GroupCase, reason: str, target: Side | N
 
 
 def _reject(pair: Pair, group: str, reason: str, at: Side, causes: tuple[tuple[str, str], ...]) -> None:
-    values = [pair.value(side, line) for line in pair.work.bound.groups[group] for side in Side]
+    values = [pair.value(side, line) for line in pair.work.bound.groups[group] for side in SIDES]
     pair.work.actions.append(
         Reject(
             **pair.members("reject", group),
@@ -263,7 +284,7 @@ def _conflict(pair: Pair, group: str, case: GroupCase, reason: str, before: Mapp
             reason=reason,
             group=group,
             fields=tuple(ConflictField(line.name, *case.both(line), *case.before[line.name]) for line in case.lines),
-            proposals=tuple(proposal(pair, case, keep, before) for keep in Side),
+            proposals=tuple(proposal(pair, case, keep, before) for keep in SIDES),
             fingerprint=_inputs(case),
         )
     )

@@ -13,7 +13,7 @@ import attrs
 from di_salesforce.engine._actions import Change, Proposal
 from di_salesforce.engine._decision import GATES, Gate, Verdict
 from di_salesforce.engine._lines import BoundLine, Undefined
-from di_salesforce.engine._memory import FieldState
+from di_salesforce.engine._memory import SIDES, FieldState
 from di_salesforce.engine._pair import Pair, has_moved
 from di_salesforce.engine._policies import GroupCase, is_consent, loosens_unasked
 from di_salesforce.records import Side, Value
@@ -135,8 +135,8 @@ def _writable(bid: _Bid) -> str:
     wanted = None if values is None else work.bound.normalised(bid.keep, values)
     if values is None or not isinstance(wanted, tuple):
         return "conflict.key_changed"
-    own = {side: pair.link.record_id(side) for side in Side}
-    for side in Side:  # also on the source's side: two records that both took a key must not both write it
+    own = {side: pair.link.record_id(side) for side in SIDES}
+    for side in SIDES:  # also on the source's side: two records that both took a key must not both write it
         others = any(ref.record_id != own[side] for ref in work.views[side].with_key(wanted))
         if others or any(link.id != pair.link.id for link in work.holders(side, wanted)):
             return "conflict.key_changed"

@@ -14,6 +14,7 @@ from typing import Final
 
 import attrs
 
+from di_salesforce._lenses import AsIs
 from di_salesforce.converters import AS_IS
 from di_salesforce.engine._context import Context
 from di_salesforce.engine._memory import KeyText, Life, digest
@@ -62,6 +63,9 @@ def value_flaw(value: object) -> str:
     return "value.not_scalar"
 
 
+_EXACT: Final = frozenset({str, int, bool})
+
+
 @attrs.frozen
 class BoundLine:
     """One line with its converter at hand; a lookup is translated through the links of the transfer it names.
@@ -79,6 +83,7 @@ class BoundLine:
     receives: tuple[bool, bool]  # whether Salesforce may receive it, whether Dialog Insight may
     version: str  # stored with a baseline: it changes when values may read otherwise
     fields: tuple[str, str]  # its name in Salesforce's rows, and in Dialog Insight's
+    _is_as_it_is: bool = attrs.field(alias="is_as_it_is")  # values compare as they are
 
     @classmethod
     def of(cls, mapping: FieldMapping, transfer: ObjectTransfer, context: Context) -> BoundLine:
@@ -95,6 +100,7 @@ class BoundLine:
             (flows.allows(Side.SALESFORCE), flows.allows(Side.DIALOG_INSIGHT)),
             f"reference:{mapping.references}" if mapping.references else converter.version,
             (mapping.field(Side.SALESFORCE), mapping.field(Side.DIALOG_INSIGHT)),
+            type(converter) is AsIs and mapping.references is None,
         )
 
     def field(self, side: Side) -> str:
@@ -137,6 +143,9 @@ class BoundLine:
 
     def agree(self, salesforce: Value, dialog_insight: Value) -> bool:
         """Tell whether the two values are the same one, by the rule of the line's direction."""
+        if self._is_as_it_is and salesforce.__class__ in _EXACT and salesforce.__class__ is dialog_insight.__class__:
+            # So it is for most values of most pairs, and what is said below in general is plain here.
+            return salesforce == dialog_insight
         to_salesforce, to_dialog_insight = self.receives
         return (to_dialog_insight and self._reads_as(salesforce, dialog_insight, Side.DIALOG_INSIGHT)) or (
             to_salesforce and self._reads_as(dialog_insight, salesforce, Side.SALESFORCE)

@@ -13,10 +13,10 @@ import attrs
 
 from di_salesforce.engine._actions import Change, Conflict, Delete, Link, Skip, Unlink
 from di_salesforce.engine._fields import decide_fields
-from di_salesforce.engine._lines import value_flaw
+from di_salesforce.engine._lines import BoundLine, value_flaw
 from di_salesforce.engine._memory import SIDES, Life, LinkRecord, digest
 from di_salesforce.engine._observe import REMEMBERED, Observation, Presence
-from di_salesforce.engine._pair import is_untouched, noticed, quiet_lines
+from di_salesforce.engine._pair import is_untouched, loud_lines, noticed
 from di_salesforce.engine._snapshot import Coverage
 from di_salesforce.engine._workspace import Workspace, display_key
 from di_salesforce.records import UNSET, Side, UnsetType, Value
@@ -61,37 +61,39 @@ def decide_link(work: Workspace, link: LinkRecord, seen: dict[Side, Observation]
         if any(each.as_of is not None and not each.is_covered for each in seen.values()):
             work.remember(link, link, seen)
         return
-    quiet = quiet_lines(work, link, seen)
-    new = noticed(work, _identified(link, seen), seen, quiet)
-    work.remember(link, _decided(work, new, seen, quiet), seen)
+    loud = loud_lines(work, link, seen)
+    new = noticed(work, _identified(link, seen), seen, loud)
+    work.remember(link, _decided(work, new, seen, loud), seen)
 
 
 def _identified(link: LinkRecord, seen: Mapping[Side, Observation]) -> LinkRecord:
     """Take over the record id of a row that was created without telling it."""
-    for side in Side:
+    for side in SIDES:
         ref = seen[side].ref
         if ref is not None and link.record_id(side) is None and ref.record_id is not None:
             link = link.with_side(side, record_id=ref.record_id)
     return link
 
 
-def _decided(work: Workspace, link: LinkRecord, seen: Mapping[Side, Observation], quiet: frozenset[str]) -> LinkRecord:
+def _decided(
+    work: Workspace, link: LinkRecord, seen: Mapping[Side, Observation], loud: Mapping[str, BoundLine]
+) -> LinkRecord:
     """Give the link as it is to be remembered."""
-    where = {side: whereabouts(link, side, seen[side]) for side in Side}
-    for side in Side:
+    where = {side: whereabouts(link, side, seen[side]) for side in SIDES}
+    for side in SIDES:
         is_hint = where[side] is Presence.TOO_OLD and work.views[side].snapshot.coverage is Coverage.CHANGES
         if is_hint or where[side] is Presence.ABSENT:
             work.need_row(side, link)
-    for side in Side:
+    for side in SIDES:
         if where[side] in (Presence.MERGED, Presence.CONVERTED):
             return _hold(work, link, side, f"conflict.{where[side].value}")
-    deleted = [side for side in Side if where[side] is Presence.DELETED]
+    deleted = [side for side in SIDES if where[side] is Presence.DELETED]
     if deleted:
         return _deleted(work, link, deleted, where, seen)
-    left = [side for side in Side if where[side] is Presence.OUT_OF_SCOPE]
+    left = [side for side in SIDES if where[side] is Presence.OUT_OF_SCOPE]
     if left:
         return _dormant(work, link, left[0], "scope.left")
-    if any(where[side] not in _LIVING for side in Side) or _waits(work, link, seen, *Side):
+    if any(where[side] not in _LIVING for side in SIDES) or _waits(work, link, seen, *Side):
         return link
     if link.life is Life.DORMANT and _is_claimed(work, link):
         work.actions.append(Skip(**about_link(work, link, "skip"), reason="claimed", side=Side.SALESFORCE))
@@ -99,7 +101,7 @@ def _decided(work: Workspace, link: LinkRecord, seen: Mapping[Side, Observation]
     if link.life is Life.DORMANT:
         work.actions.append(Link(**about_link(work, link, "link"), reason="link.revived"))
         link = attrs.evolve(link, life=Life.LIVE, gone=None, cause="")
-    return decide_fields(work, link, seen, quiet)
+    return decide_fields(work, link, seen, loud)
 
 
 def _is_claimed(work: Workspace, link: LinkRecord) -> bool:

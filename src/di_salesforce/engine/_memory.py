@@ -190,9 +190,9 @@ class LinkRecord:
             self.rev,
         )
 
-    def with_fields(self, fields: Mapping[str, FieldState]) -> LinkRecord:
-        """Give the same link with other states of its lines."""
-        if fields is self.fields:
+    def with_fields(self, fields: Mapping[str, FieldState], *, rev: int | None = None) -> LinkRecord:
+        """Give the same link with other states of its lines, and another count of settlements (None: the same)."""
+        if fields is self.fields and rev is None:
             return self
         return LinkRecord(
             self.transfer,
@@ -207,7 +207,7 @@ class LinkRecord:
             self.cause,
             self.salesforce_as_of,
             self.dialog_insight_as_of,
-            self.rev,
+            self.rev if rev is None else rev,
         )
 
     def tight(self) -> LinkRecord:

@@ -17,7 +17,7 @@ import attrs
 from di_salesforce.engine._baseline import BaselineLike
 from di_salesforce.engine._lines import BoundTransfer, Undefined, normal_id, value_flaw
 from di_salesforce.engine._memory import KeyText, Life, LinkRecord, digest
-from di_salesforce.engine._sift import Sifted
+from di_salesforce.engine._sift import Sifted, key_reader
 from di_salesforce.engine._snapshot import Coverage, Snapshot
 from di_salesforce.records import UNSET, Row, Side, UnsetType, Value
 
@@ -132,6 +132,7 @@ class SideView:
         self.was_complete = remembered is not None and remembered.complete_as_of is not None
         self.is_old = covered_as_of is not None and self.as_of < covered_as_of
         self._filter = bound.transfer.dialog_insight_filter if side is Side.DIALOG_INSIGHT else None
+        self._key = key_reader(bound, side)
         self._has_ids = bound.transfer.id_field(side) is not None
         # The stronger evidence last: an id that is listed as deleted and as merged was merged.
         self.evidence: Mapping[str, Presence] = {
@@ -163,7 +164,7 @@ class SideView:
     def _take(self, rows: Iterable[Row], into: dict[str, RowRef], as_of: datetime, *, is_old: bool) -> None:
         bound, side = self._bound, self.side
         for row in rows:
-            key = bound.key(side, row)
+            key = self._key(row)
             record_id = bound.record_id(side, row) if self._has_ids else None
             name = record_id or (digest(key) if isinstance(key, tuple) else bound.row_name(side, row))
             earlier = into.get(name)

@@ -47,6 +47,7 @@ PLAIN: Final = frozenset({type(None), bool, int, float, str})
 
 # The second version of the form depends on nothing but the values: later ones also tell which objects are shared.
 _FORM: Final = 2
+_DECIMAL: Final = 1
 _CODES: Final = 4  # a mark is the value's place times this, plus its type's code
 
 
@@ -59,7 +60,7 @@ def _read_moment(text: str) -> datetime:
 
 
 _SPECIAL: Final[Mapping[type[Any], tuple[int, Callable[[Any], str]]]] = {  # each writer is given its own type
-    Decimal: (1, str),
+    Decimal: (_DECIMAL, str),
     date: (2, date.isoformat),
     datetime: (3, _moment),
 }
@@ -69,10 +70,15 @@ _READERS: Final[Sequence[Callable[[str], Value]]] = (str, Decimal, date.fromisof
 def pack_special(values: list[Any], places: Iterable[int]) -> None:  # values of a row, whatever they are
     """Turn values at some places into text, in place, and mark behind the values what they were; places ascend."""
     for place in places:
-        known = _SPECIAL.get(values[place].__class__)
+        value = values[place]
+        if value.__class__ is Decimal:  # by far the most frequent
+            values[place] = str(value)
+            values.append(place * _CODES + _DECIMAL)
+            continue
+        known = _SPECIAL.get(value.__class__)
         if known is not None:
             code, text = known
-            values[place] = text(values[place])
+            values[place] = text(value)
             values.append(place * _CODES + code)
 
 
@@ -89,6 +95,24 @@ def pack(values: Iterable[Any]) -> bytes | None:  # likewise
 def repacked(values: list[Any]) -> bytes:  # what `pack_special` was given
     """Give values as bytes, once `pack_special` has been at them; raises `ValueError` for a type that is not known."""
     return marshal.dumps(values, _FORM)
+
+
+def differing(packed: bytes, values: list[Any], count: int) -> list[int]:  # what `pack_special` was given
+    """Give the places at which values, once `pack_special` has been at them, are not the ones that were packed."""
+    kept: list[Any] = marshal.loads(packed)  # noqa: S302 - written by this process, never read from anywhere else
+    found = [
+        place
+        for place, (one, other) in enumerate(zip(kept, values[:count], strict=False))
+        if one is not other
+        and (
+            one.__class__ is not other.__class__
+            or one != other
+            or (one.__class__ is float and repr(one) != repr(other))
+        )
+    ]
+    if kept[count:] != values[count:]:
+        found += {mark // _CODES for mark in {*kept[count:]} ^ {*values[count:]}}.difference(found)
+    return found
 
 
 def unpack(packed: bytes, count: int) -> list[Value]:

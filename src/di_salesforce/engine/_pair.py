@@ -12,14 +12,14 @@ import attrs
 
 from di_salesforce.engine._actions import Change
 from di_salesforce.engine._lines import BoundLine
-from di_salesforce.engine._memory import SIDES, FieldState, LinkRecord, digest
+from di_salesforce.engine._memory import SIDES, FieldState, Life, LinkRecord, digest
 from di_salesforce.engine._observe import Observation, Presence, RowRef
 from di_salesforce.engine._packed import states_of, with_states
 from di_salesforce.engine._policies import GroupCase
 from di_salesforce.engine._workspace import Workspace, display_key
 from di_salesforce.records import UNSET, Side, UnsetType, Value
 
-__all__ = ["Known", "Pair", "has_moved", "is_untouched", "noticed", "quiet_lines"]
+__all__ = ["Known", "Pair", "has_moved", "is_untouched", "loud_lines", "noticed"]
 
 Known = Value | UnsetType
 _COMPARABLE = (Presence.HERE, Presence.NOT_READ)
@@ -51,33 +51,31 @@ def has_moved(line: BoundLine, side: Side, state: FieldState, value: Known) -> b
     return line.normal(side, value) != line.normal(side, base)
 
 
-def quiet_lines(work: Workspace, link: LinkRecord, seen: Mapping[Side, Observation]) -> frozenset[str]:
-    """Give the lines of which raw equality tells that nothing can have changed: most lines of most links."""
-    sides = tuple(seen[side] for side in SIDES)
-    if any(each.presence not in _COMPARABLE for each in sides):
-        return frozenset()
-    return work.sieve.quiet(link, ((each.ref, each.gap_free) for each in sides))
+def loud_lines(work: Workspace, link: LinkRecord, seen: Mapping[Side, Observation]) -> Mapping[str, BoundLine]:
+    """Give the lines to be looked at: for most links few, since raw equality tells of the others that nothing moved."""
+    if link.life is not Life.LIVE or any(seen[side].presence not in _COMPARABLE for side in SIDES):
+        return work.bound.lines
+    return work.sieve.loud(link, tuple((seen[side].ref, seen[side].gap_free) for side in SIDES))
 
 
 def noticed(
-    work: Workspace, link: LinkRecord, seen: Mapping[Side, Observation], quiet: frozenset[str] = frozenset()
+    work: Workspace, link: LinkRecord, seen: Mapping[Side, Observation], loud: Mapping[str, BoundLine]
 ) -> LinkRecord:
     """Remember what was read of a link's two rows, whatever is then decided about the link.
 
-    A side's value is kept where it differs from the base, and forgotten where it does not; of a quiet line there is
-    nothing to remember.  A line that was taken out of the mapping keeps its state: it may come back.
+    A side's value is kept where it differs from the base, and forgotten where it does not.  A line that was taken out
+    of the mapping keeps its state: it may come back.
     """
-    refs = [seen[side].ref for side in SIDES]
-    lines = {name: line for name, line in work.bound.lines.items() if name not in quiet}
-    states, changed = states_of(link.fields, lines), dict[str, FieldState]()
-    for name, line in lines.items():
+    left, right = seen[Side.SALESFORCE].ref, seen[Side.DIALOG_INSIGHT].ref
+    states, changed = states_of(link.fields, loud), dict[str, FieldState]()
+    for name, line in loud.items():
         before = states.get(name)
         state = before or FieldState(version=line.version)
-        now = (_seen(line, Side.SALESFORCE, state, refs[0]), _seen(line, Side.DIALOG_INSIGHT, state, refs[1]))
+        now = (_seen(line, Side.SALESFORCE, state, left), _seen(line, Side.DIALOG_INSIGHT, state, right))
         if before is None or now != state.seen:
             changed[name] = state.seeing(now)
     link = link.with_fields(with_states(link.fields, changed))
-    for ref in refs:
+    for ref in (left, right):
         if ref is not None and isinstance(ref.key, tuple) and ref.key != link.key(ref.side):
             link = link.with_side(ref.side, key=ref.key)
     return link
@@ -99,14 +97,15 @@ class Pair:
     observed: Mapping[Side, Observation]
     states: dict[str, FieldState]
     values: Mapping[Side, Mapping[str, Known]]
-    writes: dict[Side, list[Change]] = attrs.field(factory=lambda: {side: [] for side in Side})
+    writes: dict[Side, list[Change]] = attrs.field(factory=lambda: {side: [] for side in SIDES})
     undecided: set[str] = attrs.field(factory=set[str])  # groups that wait for a row, or of which too little is known
 
     @classmethod
-    def of(cls, work: Workspace, link: LinkRecord, observed: Mapping[Side, Observation], quiet: frozenset[str]) -> Self:
-        """Lay a link out: what is remembered of each line but quiet ones, and each side's effective value."""
-        keys = {line.name for line in work.bound.key_lines}
-        lines = {name: line for name, line in work.bound.lines.items() if name not in quiet or name in keys}
+    def of(
+        cls, work: Workspace, link: LinkRecord, observed: Mapping[Side, Observation], loud: Mapping[str, BoundLine]
+    ) -> Self:
+        """Lay a link out: what is remembered of the lines to be decided and of the key, and their effective values."""
+        lines = {**loud, **{line.name: line for line in work.bound.key_lines}}
         states = states_of(link.fields, lines)
         values = {
             side: {name: _effective(line, side, observed[side], states[name]) for name, line in lines.items()}
@@ -165,7 +164,7 @@ class Pair:
     def members(self, kind: str, about: str) -> dict[str, Any]:  # the members that all actions share
         """Give what every action about the pair has."""
         self.work.acted.add(self.link.id)
-        known = (key for side in Side if (key := self.key(side)) is not None)
+        known = (key for side in SIDES if (key := self.key(side)) is not None)
         key = next(known, None) or self.work.link_key_values(Side.SALESFORCE, self.link) or ()
         return {
             "id": digest(self.work.name, kind, self.link.id, about),

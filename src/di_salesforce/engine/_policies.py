@@ -15,6 +15,7 @@ import attrs
 
 from di_salesforce._declared import tells_when
 from di_salesforce.engine._lines import BoundLine, Undefined
+from di_salesforce.engine._memory import SIDES
 from di_salesforce.mapping import OptIn
 from di_salesforce.protocols import FieldCase
 from di_salesforce.records import Side, UnsetType, Value, is_blank
@@ -88,7 +89,7 @@ def strictness(line: BoundLine, side: Side, value: Value) -> int:
 
 def more_restrictive(case: GroupCase) -> Side | None:
     """Give the side whose consent is the more restrictive; None where both are equally strict."""
-    strict = {side: _STRICTNESS[_status(case, side)] for side in Side}
+    strict = {side: _STRICTNESS[_status(case, side)] for side in SIDES}
     if strict[Side.SALESFORCE] == strict[Side.DIALOG_INSIGHT]:
         return None
     return max(Side, key=lambda side: strict[side])
@@ -104,7 +105,7 @@ def _hold(case: GroupCase) -> Side | None:
 
 
 def _fill_blanks(case: GroupCase) -> Side | None:
-    blank = [side for side in Side if case.blank(side)]
+    blank = [side for side in SIDES if case.blank(side)]
     return blank[0].other if len(blank) == 1 else None
 
 
@@ -113,7 +114,7 @@ def _restrictive(case: GroupCase) -> Side | None:
     if winner is not None:
         return winner
     # Equally strict, so only a date can differ: the value flows as the field does.
-    return next((side for side in Side if all(line.flows.allows(side.other) for line in case.lines)), None)
+    return next((side for side in SIDES if all(line.flows.allows(side.other) for line in case.lines)), None)
 
 
 def _newest(case: GroupCase) -> Side | None:

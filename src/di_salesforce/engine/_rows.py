@@ -10,10 +10,11 @@ import attrs
 
 from di_salesforce.engine._actions import Link
 from di_salesforce.engine._creates import create, new_link, reject_row, skip_row
-from di_salesforce.engine._fields import decide_fields
+from di_salesforce.engine._fields import decide_first_meeting
 from di_salesforce.engine._lines import Undefined
 from di_salesforce.engine._links import about_link, whereabouts
 from di_salesforce.engine._memory import (
+    SIDES,
     KeyText,
     Life,
     LinkRecord,
@@ -22,7 +23,6 @@ from di_salesforce.engine._memory import (
     digest,
 )
 from di_salesforce.engine._observe import Observation, Presence, RowRef
-from di_salesforce.engine._pair import noticed
 from di_salesforce.engine._workspace import Workspace, display_key
 from di_salesforce.records import Side
 
@@ -34,7 +34,7 @@ _Group = dict[Side, list[RowRef]]
 def pair_up(work: Workspace) -> None:
     """Decide every row that no link holds, one key group after the other."""
     groups: dict[KeyText, _Group] = {}
-    for side in Side:
+    for side in SIDES:
         view = work.views[side]
         for ref in view.refs():
             if ref.name in work.linked[side]:
@@ -43,7 +43,7 @@ def pair_up(work: Workspace) -> None:
                 work.counts["out_of_scope"] += 1
                 work.decided(ref.subject)
             elif isinstance(ref.key, tuple):
-                groups.setdefault(ref.key, {each: [] for each in Side})[side].append(ref)
+                groups.setdefault(ref.key, {each: [] for each in SIDES})[side].append(ref)
             else:
                 _without_key(work, ref)
     incomplete = _ask_for_open_rows(work, work.touched | set(groups))
@@ -116,17 +116,17 @@ def _about_key(work: Workspace, ref: RowRef, code: str) -> tuple[tuple[str, str]
 
 def _decide_group(work: Workspace, key: KeyText, group: _Group) -> None:
     """Decide the unlinked rows that share a key."""
-    rows = [ref for side in Side for ref in group[side]]
+    rows = [ref for side in SIDES for ref in group[side]]
     if any(ref.is_old for ref in rows):
         for ref in rows:  # an old export: a hint to look, not a value to write
             if ref.is_old:
                 work.need_ref(ref)
         return
-    holders = {link.id: link for side in Side for link in work.holders(side, key)}
+    holders = {link.id: link for side in SIDES for link in work.holders(side, key)}
     living = [link for link in (work.links.get(each, holders[each]) for each in holders) if link.life is not Life.ENDED]
     if living and _held_elsewhere(work, key, rows, living):
         return
-    if any(len(group[side]) > 1 for side in Side):
+    if any(len(group[side]) > 1 for side in SIDES):
         for ref in rows:
             reject_row(work, ref, "key.ambiguous", _about_key(work, ref, "key.ambiguous"))
         return
@@ -142,7 +142,7 @@ def _decide_group(work: Workspace, key: KeyText, group: _Group) -> None:
 def _ask_for_proof(work: Workspace, key: KeyText, ref: RowRef, *, both: bool) -> bool:
     """Ask for the look-ups without which the key group is not known to be whole; tell whether any was asked for."""
     asked = False
-    for side in Side:
+    for side in SIDES:
         view = work.views[side]
         if view.key_is_settled(key) or view.covers_scope:
             # A filtered complete read proves all that is needed to link; `decide_row` asks more before a create.
@@ -219,11 +219,10 @@ def _link(work: Workspace, key: KeyText, salesforce: RowRef, dialog_insight: Row
         work.decided(ref.subject)
     link = new_link(work, key, {ref.side: ref for ref in refs})
     seen = {ref.side: Observation(Presence.HERE, ref, ref.as_of) for ref in refs}
-    link = noticed(work, link, seen)
     members = about_link(work, link, "link")
     members["key"] = display_key(work.row_key(salesforce))
     work.actions.append(Link(**members, reason="link.key"))
-    link = decide_fields(work, link, seen)
+    link = decide_first_meeting(work, link, seen)
     for ref in refs:
         link = link.with_side(ref.side, as_of=ref.as_of)
     work.links[link.id] = link

@@ -17,13 +17,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from di_salesforce._lenses import AsIs, EMail, Text
-from di_salesforce.engine._lines import BoundLine, BoundTransfer, normal_id
+from di_salesforce.engine._lines import BoundLine, BoundTransfer, Undefined, normal_id
 from di_salesforce.engine._memory import SIDES, KeyText, Life, LinkRecord, Relation, digest
 from di_salesforce.engine._packed import (
     PLAIN,
     PackedFields,
     Shape,
     Traits,
+    differing,
     pack,
     pack_special,
     repacked,
@@ -32,18 +33,17 @@ from di_salesforce.engine._packed import (
     unpack,
 )
 from di_salesforce.engine._snapshot import Coverage
-from di_salesforce.records import Row, Side
+from di_salesforce.records import UNSET, Row, Side
 
 if TYPE_CHECKING:
     from di_salesforce.engine._observe import RowRef, SideView
 
-__all__ = ["Sieve", "Sifted", "sift"]
+__all__ = ["Sieve", "Sifted", "key_reader", "sift"]
 
 IN_USE = True
 """Whether links are passed over at all."""
 
 _AS_IT_IS: Final[tuple[int, ...]] = ()
-_ABSENT: Final = object()
 
 
 class _RowBytes:
@@ -66,10 +66,21 @@ class _RowBytes:
         except KeyError:
             return None
         except ValueError:
+            return None if self.values(row) is None else self.of(row)
+
+    def values(self, row: Row) -> list[Any] | None:
+        """Give the row's fields as they go into the bytes; None likewise."""
+        try:
             values = list(self._read(row))
-            places = {place for place, value in enumerate(values) if type(value) not in PLAIN}
-            self._special = sorted(places.union(self._special))
-            return pack(values)
+        except KeyError:
+            return None
+        special = {place for place, value in enumerate(values) if type(value) not in PLAIN}
+        if not special <= set(self._special):
+            if pack(values) is None:
+                return None
+            self._special = sorted(special.union(self._special))
+        pack_special(values, self._special)
+        return values
 
 
 class Sieve:
@@ -83,13 +94,20 @@ class Sieve:
         self._groups = {
             line.name: name if len(lines) > 1 else None for name, lines in bound.groups.items() for line in lines
         }
-        self._joint = [frozenset(line.name for line in lines) for lines in bound.groups.values() if len(lines) > 1]
+        self._joint = {
+            line.name: tuple(each.name for each in lines)
+            for lines in bound.groups.values()
+            if len(lines) > 1
+            for line in lines
+        }
+        self._order = {name: at for at, name in enumerate(bound.lines)}
         self._places: dict[Shape, tuple[int, ...] | None] = {}
-        self._plain: dict[Shape, tuple[tuple[str, int, tuple[str, str]], ...]] = {}
 
     def passes(self, link: LinkRecord, salesforce: Row | None, dialog_insight: Row | None) -> bool:
         """Tell whether a link remembers plain agreement, and each row that was read holds just that."""
-        fields = tight(link.fields)
+        fields = link.fields
+        if not isinstance(fields, PackedFields):
+            fields = tight(fields)
         shape = fields.shape
         places = self._places[shape] if shape in self._places else self._place(shape)
         if places is None:
@@ -101,8 +119,8 @@ class Sieve:
             dialog_insight is None or self._bytes[1].of(dialog_insight) == kept[1]
         )
 
-    def quiet(self, link: LinkRecord, sides: Iterable[tuple[RowRef | None, bool]]) -> frozenset[str]:
-        """Give the lines that remember plain agreement, and of which each side is known to hold just that.
+    def loud(self, link: LinkRecord, sides: Iterable[tuple[RowRef | None, bool]]) -> Mapping[str, BoundLine]:
+        """Give the lines to be decided: without those that remember plain agreement, which both sides still hold.
 
         Args:
             link: A live link.
@@ -110,33 +128,49 @@ class Sieve:
         """
         fields = link.fields
         if not (IN_USE and self.is_open and isinstance(fields, PackedFields)):
-            return frozenset()
+            return self._lines
         shape = fields.shape
-        names = self._plain.get(shape)
-        if names is None:
-            names = self._plain[shape] = tuple(
-                (name, place, line.fields) for name, line in self._lines.items()
-                if (place := shape.places.get(name)) is not None and self._is_plain(line, shape.traits[place])
-            )  # fmt: skip
-        found = names
+        places = self._places[shape] if shape in self._places else self._place(shape)
+        if places is not _AS_IT_IS:
+            return self._loud_one_by_one(fields, sides)
+        moved: set[int] = set()
         for at, (ref, gap_free) in enumerate(sides):
-            if ref is None:
-                if not gap_free:
-                    return frozenset()
+            if ref is None and gap_free:
                 continue
-            kept = unpack(fields.dialog_insight if at else fields.salesforce, len(shape.names))
-            row, unclear, default = ref.row, ref.unclear, _ABSENT
-            found = tuple(
-                each for each in found
-                if same(value := row.get(each[2][at], default), kept[each[1]]) or (value is default and gap_free)
-            )  # fmt: skip
-            if unclear:
-                found = tuple(each for each in found if each[2][at] not in unclear)
-        quiet = frozenset(name for name, _, _ in found)
-        for group in self._joint:  # decided as one value
-            if not group <= quiet:
-                quiet -= group
-        return quiet
+            values = None if ref is None or ref.unclear else self._bytes[at].values(ref.row)
+            if values is None:
+                return self._loud_one_by_one(fields, sides)
+            moved.update(differing(fields.dialog_insight if at else fields.salesforce, values, len(shape.names)))
+        return self._whole_groups(shape.names[place] for place in moved)
+
+    def _loud_one_by_one(
+        self, fields: PackedFields, sides: Iterable[tuple[RowRef | None, bool]]
+    ) -> Mapping[str, BoundLine]:
+        """Do the same for a link of which some lines, or a row of which some fields, say less."""
+        shape = fields.shape
+        kept = [unpack(packed, len(shape.names)) for packed in (fields.salesforce, fields.dialog_insight)]
+        loud: list[str] = []
+        for name, line in self._lines.items():
+            place = shape.places.get(name)
+            if place is None or not self._is_plain(line, shape.traits[place]):
+                loud.append(name)
+                continue
+            for at, (ref, gap_free) in enumerate(sides):
+                field = line.fields[at]
+                if ref is None or (gap_free and field not in ref.row):
+                    is_quiet = gap_free
+                else:
+                    is_quiet = field not in ref.unclear and same(ref.row.get(field, UNSET), kept[at][place])
+                if not is_quiet:
+                    loud.append(name)
+                    break
+        return self._whole_groups(loud)
+
+    def _whole_groups(self, names: Iterable[str]) -> Mapping[str, BoundLine]:
+        """Give lines with those of their groups, which are decided as one value, in the transfer's order."""
+        found = {name for own in names for name in self._joint.get(own, (own,))}
+        ordered = found if len(found) < 2 else sorted(found, key=self._order.__getitem__)
+        return {name: self._lines[name] for name in ordered}
 
     def _is_plain(self, line: BoundLine, traits: Traits | None) -> bool:
         return (
@@ -236,26 +270,26 @@ def sift(
         each.keep({subject.removeprefix(start) for subject in open_subjects if subject.startswith(start)})
     remaining: list[LinkRecord] = []
     sifted = Sifted(remaining, {each.side: each.rows for each in (left, right)})
-    passes = sieve.passes
-    keep_left, keep_right = (sifted.passed_rows[side].append for side in SIDES)
-    find_left, find_right, live = left.find, right.find, Life.LIVE
+    passes, live = sieve.passes, Life.LIVE
+    keep, keep_left, keep_right = sifted.passed.append, *(sifted.passed_rows[side].append for side in SIDES)
     for link in links:
-        # The questions that most links answer alike come last.
+        if link.life is not live or (open_subjects and f"link:{link.id}" in open_subjects):
+            remaining.append(link)
+            continue
+        one = left.take(link.salesforce_id, link.salesforce_key)
+        other = _NOT_HERE if one is _NOT_HERE else right.take(link.dialog_insight_id, link.dialog_insight_key)
         if (
-            link.life is live
-            and (one := find_left(link.salesforce_id, link.salesforce_key)) is not _NOT_HERE
-            and (other := find_right(link.dialog_insight_id, link.dialog_insight_key)) is not _NOT_HERE
+            other is not _NOT_HERE
             and passes(link, one, other)
             and left.is_known(one, link.salesforce_key, link.salesforce_as_of)
             and right.is_known(other, link.dialog_insight_key, link.dialog_insight_as_of)
-            and not (open_subjects and f"link:{link.id}" in open_subjects)
         ):
-            sifted.passed.append(link)
+            keep(link)
             keep_left(one)
             keep_right(other)
-            left.drop(link)
-            right.drop(link)
         else:
+            left.put_back(one)
+            right.put_back(other)
             remaining.append(link)
     return sifted
 
@@ -272,7 +306,7 @@ class _Named:
         self._as_of = view.as_of
         self._filter = bound.transfer.dialog_insight_filter if view.side is Side.DIALOG_INSIGHT else None
         self._reads_all = view.snapshot.coverage is Coverage.COMPLETE
-        self._key = _key_reader(bound, view.side)
+        self._key = key_reader(bound, view.side)
         self._has_ids = bound.transfer.id_field(view.side) is not None
         self._kept: set[str] = {*view.evidence, *view.lookup.ids, *view.found, *map(digest, view.lookup.keys)}
         self._others: list[Row] = []
@@ -305,15 +339,25 @@ class _Named:
             return record_id
         return None if key is None else digest(key)
 
-    def find(self, record_id: str | None, key: KeyText | None) -> Row | None:
-        """Give a link's row; None where it is known not to have changed, `_NOT_HERE` where it cannot be passed over."""
+    def take(self, record_id: str | None, key: KeyText | None) -> Row | None:
+        """Take a link's row out, so that no other link that names it finds it.
+
+        None: it is known not to have changed; `_NOT_HERE`: it cannot be passed over.
+        """
         name = record_id if self._has_ids else self._name(record_id, key)
         if name is None:
             return _NOT_HERE
-        row = self._single.get(name)
-        if row is None and (self._reads_all or name in self._kept):
+        if self._reads_all:
+            return self._single.pop(name, _NOT_HERE)
+        if name in self._kept:
             return _NOT_HERE
-        return row
+        self._kept.add(name)
+        return self._single.pop(name, None)
+
+    def put_back(self, row: Row | None) -> None:
+        """Leave a row to be decided with its link."""
+        if row is not None and row is not _NOT_HERE:
+            self._others.append(row)
 
     def is_known(self, row: Row | None, key: KeyText | None, moment: datetime | None) -> bool:
         """Tell whether a row is news, is within the transfer's filter, and has the key that the link remembers.
@@ -325,13 +369,6 @@ class _Named:
         if row is None:
             return True
         return self._key(row) == key and (self._filter is None or self._filter(row))
-
-    def drop(self, link: LinkRecord) -> None:
-        """Take a link's row out; no other link that names it is passed over."""
-        name = self._name(link.record_id(self.side), link.key(self.side)) or ""
-        self._single.pop(name, None)
-        if not self._reads_all:
-            self._kept.add(name)
 
 
 def _names(bound: BoundTransfer, view: SideView) -> list[str | None]:
@@ -354,7 +391,7 @@ class _Left:
         yield from self._others
 
 
-def _key_reader(bound: BoundTransfer, side: Side) -> Callable[[Row], object]:
+def key_reader(bound: BoundTransfer, side: Side) -> Callable[[Row], KeyText | Undefined | None]:
     """Give what reads a row's normalised key: as `BoundTransfer.key` does, sooner where the key is one plain text."""
     in_full = bound.key
     if len(bound.key_lines) != 1:
@@ -364,7 +401,7 @@ def _key_reader(bound: BoundTransfer, side: Side) -> Callable[[Row], object]:
     if plain is None:
         return lambda row: in_full(side, row)
 
-    def read(row: Row) -> object:
+    def read(row: Row) -> KeyText | Undefined | None:
         value = row.get(field)
         if type(value) is str and value.isascii() and (text := plain(value)):
             return (text,)

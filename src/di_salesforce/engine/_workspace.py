@@ -44,7 +44,7 @@ class Workspace:
     version: str = ""  # of the mapping
     items: Mapping[str, list[OpenItem]] = attrs.field(factory=dict[str, list[OpenItem]])  # the baseline's, by subject
     # Names of the unlinked rows that open items are about, by the key that they had.
-    open_rows: Mapping[Side, dict[KeyText, list[str]]] = attrs.field(factory=lambda: {side: {} for side in Side})
+    open_rows: Mapping[Side, dict[KeyText, list[str]]] = attrs.field(factory=lambda: {side: {} for side in SIDES})
     actions: list[Action] = attrs.field(factory=list[Action])
     needs: dict[tuple[Side, str], Need] = attrs.field(factory=dict[tuple[Side, str], Need])
     # As they will be remembered, before any outcome.
@@ -52,8 +52,8 @@ class Workspace:
     closing: dict[str, OpenItem] = attrs.field(factory=dict[str, OpenItem])  # open items that are decided anew
     counts: Counter[str] = attrs.field(factory=Counter[str])
     # Names of linked rows, and links by the key that they hold, but for what was passed over.
-    linked: dict[Side, set[str]] = attrs.field(factory=lambda: {side: set() for side in Side})
-    held_keys: dict[Side, dict[KeyText, list[LinkRecord]]] = attrs.field(factory=lambda: {side: {} for side in Side})
+    linked: dict[Side, set[str]] = attrs.field(factory=lambda: {side: set() for side in SIDES})
+    held_keys: dict[Side, dict[KeyText, list[LinkRecord]]] = attrs.field(factory=lambda: {side: {} for side in SIDES})
     acted: set[str] = attrs.field(factory=set[str])  # links that have an action
     touched: set[KeyText] = attrs.field(factory=set[KeyText])  # keys whose holders may have changed
 
@@ -135,16 +135,16 @@ class Workspace:
 
     def remember(self, old: LinkRecord, new: LinkRecord, seen: Mapping[Side, Observation]) -> None:
         """Keep a link that is to be remembered otherwise than it was, or that has an action, with when it was seen."""
-        changed = new != old or new.id in self.acted
+        changed = new.id in self.acted or new != old
         for side in SIDES:
             as_of = seen[side].as_of
-            if as_of is not None and (changed or not seen[side].is_covered):
+            if as_of is not None and as_of != new.as_of(side) and (changed or not seen[side].is_covered):
                 new = new.with_side(side, as_of=as_of)
-        if new == old and not changed:
+        if not changed and new == old:
             return
-        if new.life is not old.life or any(new.key(side) != old.key(side) for side in Side):
-            self.touched.update(key for link in (old, new) for side in Side if (key := link.key(side)) is not None)
-        self.links[new.id] = attrs.evolve(new, rev=old.rev + 1)
+        if new.life is not old.life or any(new.key(side) != old.key(side) for side in SIDES):
+            self.touched.update(key for link in (old, new) for side in SIDES if (key := link.key(side)) is not None)
+        self.links[new.id] = new.with_fields(new.fields, rev=old.rev + 1)
 
     def link_key_values(self, side: Side, link: LinkRecord) -> tuple[Value, ...] | None:
         """Give a link's key as one side writes it: from what is remembered of either side's key fields."""
