@@ -141,3 +141,12 @@ def engine_only(session: nox.Session) -> None:
     session.install("attrs", "typing-extensions")
     session.install("--no-deps", ".")
     session.run("python", "-I", "-c", ENGINE_ALONE)
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure the engine beside its peers (docs/performance); an hour for `-- --rows 10000 100000 1000000`."""
+    session.install("-e", ".", "diffsync", "duckdb", "msgspec", "polars", "pyarrow", "vdirsyncer")
+    session.run("python", "bench/engine.py", *session.posargs)
+    session.run("python", "bench/engine.py", "--memory", "100000")
+    session.run("python", "bench/engine.py", "--changes", "100000")
