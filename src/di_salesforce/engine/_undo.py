@@ -120,7 +120,7 @@ def _take_back_one(work: Workspace, link: LinkRecord, side: Side, writes: _Done,
         if not unasked:
             _leave(work, link, side, "undo.gone")
         return
-    new = noticed(work, link, seen)
+    new = noticed(work, link, seen, work.bound.lines)
     if any(each.kind == "create" for each in writes):
         _take_back_create(work, new, side, writes, seen, deletes=deletes)
     else:
