@@ -1,0 +1,249 @@
+"""What needs, plans and reports say of themselves, and what a look-up cannot mend."""
+
+from __future__ import annotations
+
+import pytest
+
+from di_salesforce import FieldMapping, ObjectTransfer, OptIn, converters
+from di_salesforce.engine import (
+    BoundTransfer,
+    Context,
+    EngineCapabilities,
+    Limits,
+    Need,
+    Needs,
+    Outcome,
+    Plan,
+    Snapshot,
+    SyncReport,
+    settle,
+)
+from di_salesforce.exceptions import ConfigurationError, GuardError
+from di_salesforce.records import Side, Value
+from di_salesforce.testing._pairs import NOW, LinkedPair, asked, contacts, linked, plan_of, row, told
+from di_salesforce.testing._served import Saving
+from di_salesforce.triggers import ConflictPolicy, Deletes, Trigger
+
+S, D = Side.SALESFORCE, Side.DIALOG_INSIGHT
+
+
+# ------------------------------------------------------------------------------------------------------------ needs
+
+
+@pytest.mark.parametrize("key", [None, "k", 5, ("k", 5, None)])
+@pytest.mark.parametrize("record_id", [None, "003000000000001AAA"])
+def test_a_need_survives_saving(record_id: str | None, key: object) -> None:
+    """A look-up by id, by a value, or by several values is read back as it was, with the types of its values."""
+    needs = Needs(dialog_insight=[Need(record_id, key)])
+    assert Needs.from_dict(needs.to_dict()) == needs and list(needs) == [(D, Need(record_id, key))]
+
+
+def test_needs_stand_in_one_order_and_hide_values() -> None:
+    """Ids come before keys, each sorted; their text shows no value."""
+    by_id, by_key, other = Need("1", None), Need(None, "ada@test.example"), Need(None, "bo@test.example")
+    needs = Needs(salesforce=[other, by_key, by_id])
+    assert needs.salesforce == (by_id, by_key, other) and len(needs) == 3 and bool(needs) and not Needs()
+    assert repr(by_id) == "<Need by id>" and repr(by_key) == "<Need by key>"
+    assert repr(needs) == "<Needs: 3 of Salesforce, 0 of Dialog Insight>"
+
+
+@pytest.mark.parametrize("changed", Side)
+def test_a_field_that_even_the_look_up_lacks_is_rejected(changed: Side) -> None:
+    """One side changed, the other's field was looked up and did not come: rejected by its name, not asked for again."""
+    one = linked()
+    other, field = changed.other, {S: "A", D: "a"}
+    one.edit(changed, **{field[changed]: "y"})
+    plan = one.look(**{other.value: one.snapshot(other, set())})
+    assert asked(plan) == [(other, one.names[other], None)]
+    short = {name: value for name, value in one.row(other).items() if name != field[other]}
+    plan = plan.supplied(**{other.value: [short]})
+    assert [(each.reason, each.side, each.causes) for each in plan.rejects] == [
+        ("value.not_read", other, ((field[other], "value.not_read"),))
+    ]
+
+
+# --------------------------------------------------------------------------------------------------------- explain
+
+
+def test_explain_tells_each_kind_of_action() -> None:
+    """A create shows no value before, an update the value before; a conflict both sides and what each choice writes."""
+    made = plan_of([row(S, 1)], [])
+    head, *fields = made.explain("k").splitlines()
+    assert head.startswith("t: create (create.new): ")
+    assert fields == [
+        "  Dialog Insight EMail: (new) -> k by create.new",
+        "  Dialog Insight a: (new) -> x by create.new",
+    ]
+    one = linked()
+    one.edit(S, A="y")
+    assert "  Dialog Insight a: x -> y by update.changed" in one.world.plan().explain("k")
+    one.edit(D, a="")
+    told_ = one.world.plan().explain("k")
+    assert "  A:a: Salesforce y (was x), Dialog Insight (blank) (was x)" in told_
+    assert "  keep Salesforce: writes a" in told_ and "  keep Dialog Insight: writes A" in told_
+    one.world.distrust()
+    assert "Salesforce y (was (not known))" in one.world.plan().explain("k")
+
+
+def test_explain_tells_why_a_choice_is_not_possible() -> None:
+    """A choice that cannot be written says so, and a skip and a reject name their fields."""
+    one = linked(converter=converters.text())
+    one.edit(S, Email="k2")
+    told_ = one.world.plan().explain(one.names[S])
+    assert "keep Salesforce: not possible (conflict.key_not_writable)" in told_
+    wrong = plan_of([row(S, 1, value=object())], [])
+    assert "  A: value.not_scalar" in wrong.explain("k")
+    off = linked()
+    off.world.transfer = contacts(triggers=Trigger.NONE)
+    off.edit(S, A="y")
+    assert "  A:a" in off.world.plan().explain("k").splitlines()
+
+
+def test_counts_by_transfer_kind_and_reason() -> None:
+    """A plan counts its actions; a limit that it goes past is raised, one that it keeps is not."""
+    plan = plan_of([row(S, 1), row(S, 2, "k2")], [])
+    assert plan.counts() == {"t create create.new": 2}
+    plan.raise_for_guards()
+    stopped = plan_of([row(S, 1), row(S, 2, "k2")], [], context=Context(limits=Limits(creates=1)))
+    with pytest.raises(GuardError, match="would make 2 creates; the limit is 1"):
+        stopped.raise_for_guards()
+
+
+def test_a_piece_of_a_joined_plan_is_the_plan_of_one_transfer() -> None:
+    """Two plans joined and taken apart again have what each had, without what the other has."""
+    other = ObjectTransfer("u", sobject="Lead", fields=contacts().fields)
+    plans = [plan_of([row(S, 1)], []), plan_of([row(S, 2, "k2")], [], transfer=other)]
+    joined = Plan.joined(plans)
+    for plan in plans:
+        piece = joined.only_transfer(plan.parts[0].transfer)
+        assert (piece.actions, piece.parts, piece.digest) == (plan.actions, plan.parts, plan.digest)
+
+
+def test_what_is_forgotten_leaves_no_trace() -> None:
+    """A forgotten action, and all of its record, is settled as if it had never been planned; nothing named, nothing."""
+    one = linked()
+    one.edit(S, A="y")
+    plan = one.world.plan()
+    assert plan.forgetting() is plan
+    for piece in (plan.forgetting([plan.writes[0].id]), plan.forgetting(links=[one.link.id])):
+        settlement = settle(piece, {}, now=one.world.now)
+        assert not settlement.open_items and one.link.id not in {link.id for link in settlement.changed_links}
+
+
+# --------------------------------------------------------------------------------------------------------- report
+
+
+def test_a_joined_report_keeps_every_write_and_each_last_word() -> None:
+    """Steps of a run: all writes are kept, of all else each transfer's last word; calls are added up."""
+    one = linked()
+    one.edit(S, A="y")
+    plan = one.world.plan()
+    done = settle(plan, {write.id: Outcome.done() for write in plan.writes}, now=NOW).report
+    one.edit(D, a="z")
+    held = settle(one.world.plan(), {}, now=NOW).report
+    steps = [
+        SyncReport(report.lines, ("t",), report.agreed, report.quiet, 1, calls={"read": 2})
+        for report in (held, done, held)
+    ]
+    whole = SyncReport.joined(steps)
+    assert (len(whole.written), len(whole.conflicts), whole.rounds, whole.calls) == (1, 1, 3, {"read": 6})
+    assert repr(whole) == "<SyncReport ok: 1 written, 1 held>" and repr(whole.conflicts[0]).startswith("<ReportLine t ")
+    assert whole.to_dict()["lines"][0]["key"] == whole.lines[0].key and "Held for a person:" in str(whole)
+
+
+def test_a_long_report_counts_what_it_does_not_name() -> None:
+    """Of each kind a dozen lines are printed, the others counted."""
+    plan = plan_of([row(S, number, f"k{number}") for number in range(15)], [])
+    page = str(settle(plan, {write.id: Outcome.refused("BAD", "no") for write in plan.writes}, now=NOW).report)
+    assert "  ... and 3 more" in page and page.startswith("Something needs a person.") and "BAD: no" in page
+
+
+# -------------------------------------------------------------------------------------------- decided by a person
+
+
+def test_what_is_not_about_values_cannot_be_accepted() -> None:
+    """A merged record is held as a whole: accepting it is an error that names the reason."""
+    one = linked()
+    plan = one.look(salesforce=Snapshot.changes([], as_of=one.world.now, merged={one.names[S]: "003000000000009AAA"}))
+    for conflict in plan.conflicts:
+        with pytest.raises(ConfigurationError, match=conflict.reason):
+            plan.accept("k")
+
+
+# ------------------------------------------------------------------------------------- consent, in any spelling
+
+
+@pytest.mark.parametrize(
+    ("value", "means"),
+    [
+        ("1", True),
+        ("true", True),
+        (" True ", True),
+        ("0", False),
+        ("false", False),
+        ("maybe", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_consent_without_a_converter_reads_as_dialog_insight_writes_it(value: Value, means: bool | None) -> None:
+    """Without a converter, 1 and true are opted in, 0 and false are not, and anything else is not known."""
+    line = FieldMapping("News__c", OptIn("news"), conflict=ConflictPolicy.MOST_RESTRICTIVE)
+    bound = BoundTransfer.of(ObjectTransfer("t", sobject="T", fields=[*contacts().fields, line]), Context())
+    assert bound.lines[line.name].opted_in(D, value) is means
+
+
+def test_consent_that_has_no_form_there_is_not_known() -> None:
+    """A value of Salesforce that cannot be converted says nothing about consent."""
+    line = FieldMapping("News__c", OptIn("news"), converter=converters.boolean(blank=None))
+    bound = BoundTransfer.of(ObjectTransfer("t", sobject="T", fields=[*contacts().fields, line]), Context())
+    consent = bound.lines[line.name]
+    assert consent.opted_in(S, "perhaps") is None and consent.opted_in(S, True) is True
+
+
+# --------------------------------------------------------------------------------------------- deletes, made anew
+
+
+def deleting(**settings: object) -> LinkedPair:
+    both = EngineCapabilities(deletes=frozenset(Side))
+    return linked(deletes=Deletes.DELETE, context=Context(capabilities=both), **settings)
+
+
+def test_a_survivor_that_was_not_read_is_asked_for_before_it_is_deleted() -> None:
+    """A delete is proven on one side, and the other was read in part: its row is asked for, then deleted."""
+    one = deleting()
+    one.remove(S)
+    plan = one.look(
+        Snapshot.changes([], as_of=one.world.now, deleted=[one.names[S]]), Snapshot.sample([], as_of=one.world.now)
+    )
+    assert not plan.writes and asked(plan) == [(D, one.names[D], None)]
+    assert told(plan.supplied(dialog_insight=[one.row(D)])) == [("delete", "delete.proven")]
+
+
+def test_a_delete_that_failed_is_looked_into_before_it_is_tried_again() -> None:
+    """The answer to a delete was lost: while it may land nothing is done, then the survivor is read afresh."""
+    one = deleting()
+    one.remove(S)
+    plan = one.world.plan()
+    one.world.baseline = one.world.baseline.updated(
+        settle(plan, {write.id: Outcome.unknown() for write in plan.writes}, now=one.world.now)
+    )
+    assert told(one.world.plan()) == [("skip", "outcome.quarantine")]
+    one.world.rest()
+    assert told(one.world.plan()) == [("delete", "delete.proven")]
+
+
+def test_two_survivors_of_one_key_are_not_guessed_between() -> None:
+    """Two links with one key lost their record on the same side; a new one has the key: it is nobody's by rule."""
+    one = linked(converter=converters.text())
+    other = next(name for name in one.world.rows(S) if name != one.names[S])
+    for name in list(one.world.rows(D)):
+        one.world.remove(D, name)
+    one.world.context = Context(allow_empty=frozenset(Side))
+    one.world.one_pass()
+    one.world.sides[S].saving = Saving(unique_key=False)
+    one.world.edit(S, other, {"Email": "k"})
+    one.world.one_pass()
+    one.world.add(D, {"EMail": "k"})
+    plan = one.world.plan()
+    assert not plan.writes and ("reject", "key.ambiguous") in told(plan)
