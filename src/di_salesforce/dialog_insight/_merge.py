@@ -13,7 +13,7 @@ from __future__ import annotations
 import enum
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
@@ -348,8 +348,9 @@ def _identity(id_: Mapping[str, Any]) -> str:  # JSON values
     return dump_json(sorted((name.casefold(), str(value).casefold()) for name, value in id_.items()))
 
 
-_TEXTS: Final = ("Status", "ValidationResult", "Message")
+def _texts(answer: JsonObject) -> tuple[str, str, str]:
+    return _word(answer.get("Status")), _word(answer.get("ValidationResult")), _word(answer.get("Message"))
 
 
-def _texts(answer: JsonObject) -> tuple[str, ...]:
-    return tuple("" if answer.get(name) is None else str(answer[name]) for name in _TEXTS)
+def _word(value: object) -> str:
+    return "" if value is None else str(value)

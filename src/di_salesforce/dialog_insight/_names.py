@@ -10,6 +10,7 @@ and `key_<code>` where it names the record [seen].
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import ClassVar, Final, TypeAlias
 
@@ -28,6 +29,7 @@ _UNPREFIXED: Final = frozenset({CONTACT_ID, "hasTrackingConsent", "dtTrackingCon
 _OPT_IN_PREFIXES: Final = ("optin_", "dtOptin_")
 
 
+@functools.lru_cache(maxsize=4096)  # the fields of a few dozen projects, asked for with every row
 def _keeps_wire_name(name: str) -> bool:
     """Tell whether a name is the same in rows and on the wire.
 

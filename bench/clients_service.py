@@ -84,9 +84,9 @@ class Service:
         if not soql:
             first, last, at = (int(text) for text in parts.path.rpartition("/")[2].split("-")[1:])
             return self._page(first, last, at)
-        low, high = (re.search(rf"Id {sign} '(\w+)'", soql) for sign in (">=?", "<"))
-        first = 0 if low is None else number_of(low[1]) + (">=" not in low[0])
-        last = self.rows if high is None else min(self.rows, number_of(high[1]))
+        low, high = (re.search(rf"Id {sign} '(\w+)'", soql) for sign in (">", "<="))
+        first = 0 if low is None else number_of(low[1]) + 1
+        last = self.rows if high is None else min(self.rows, number_of(high[1]) + 1)
         if "DESC" in soql:
             first = max(first, last - 1)
         return self._page(min(first, last), last, min(first, last))
