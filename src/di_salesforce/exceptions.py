@@ -10,6 +10,7 @@
     ├── TransportError                      the road's: no answer; .may_have_applied
     │   └── TimedOutError
     ├── ApiError                            theirs: an answer that says no; .side .status .code .message .request_id
+    │   │                                   .may_have_applied
     │   ├── AuthenticationError             who are you
     │   ├── PermissionDeniedError           not you
     │   ├── NotFoundError
@@ -156,7 +157,13 @@ class TimedOutError(TransportError):
 
 
 class ApiError(DISalesforceError):
-    """A service answered no; its own words are in `.message`, its code in `.code`."""
+    """A service answered no; its own words are in `.message`, its code in `.code`.
+
+    `.may_have_applied` is true where the answer does not say whether a write was carried out: a failing server, an
+    answer that cannot be read.
+    """
+
+    may_have_applied: bool = False
 
     def __init__(
         self,

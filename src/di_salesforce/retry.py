@@ -200,6 +200,8 @@ def with_retry(call: Call[T], connection: str, policy: RetryPolicy) -> Flow[T]:
 
 def _final(error: DISalesforceError, request: HttpRequest, *, in_doubt: bool) -> DISalesforceError:
     """Let the last error stand, unless it would hide that an earlier attempt may have been carried out."""
+    if isinstance(error, ApiError):
+        error.may_have_applied = may_have_applied(error, request)
     if not in_doubt or may_have_applied(error, request) or isinstance(error, _VERDICT):
         return error
     side = error.side if isinstance(error, (ApiError, TransportError)) else request.side
