@@ -76,6 +76,13 @@ COVERING_TESTS = ["tests/engine", "tests/mapping", "tests/converters", "tests/ch
 
 
 @nox.session(default=False)
+def fuzz(session: nox.Session) -> None:
+    """Give every decoder a hundred times as many damaged answers: each must end in a value or in an error of ours."""
+    session.install("-e", *TEST_TOOLS)
+    session.run("python", "-m", "pytest", "-m", "fuzz", *session.posargs, env={"HYPOTHESIS_PROFILE": "fuzz"})
+
+
+@nox.session(default=False)
 def coverage(session: nox.Session) -> None:
     """Show which lines and branches no test reaches; fail where one is left in what decides or declares."""
     session.install("-e", *TEST_TOOLS, "pytest-cov")

@@ -14,6 +14,7 @@ settings.register_profile("quick", settings.get_profile("ci"), max_examples=20) 
 # The engine's tests run once for each mutant: few examples, the same each time, none remembered.
 settings.register_profile("mutation", settings.get_profile("ci"), max_examples=10, database=None)
 settings.register_profile("long", settings.get_profile("ci"), max_examples=2000, derandomize=False)
+settings.register_profile("fuzz", settings.get_profile("long"), max_examples=20_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 

@@ -171,6 +171,7 @@ values = st.recursive(
 )
 
 
+@pytest.mark.fuzz
 @given(st.sampled_from(CALLS), st.sampled_from([200, 200, 200, 400, 500]), values | st.binary(max_size=40))
 def test_no_answer_breaks_a_reader(call: Call[Any], status: int, answer: object) -> None:
     """Whatever comes, a reader gives a result or raises an error of ours."""

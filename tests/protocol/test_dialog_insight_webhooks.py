@@ -135,6 +135,7 @@ def events_or_none(content: bytes) -> list[WebhookEvent] | None:
         return None  # any other exception fails the test
 
 
+@pytest.mark.fuzz
 @given(JSON)
 def test_no_body_ends_in_another_error(content: object) -> None:
     """Whatever comes is events with a type, or our own error."""

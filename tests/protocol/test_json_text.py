@@ -54,6 +54,7 @@ def test_the_extra_is_there() -> None:
     assert json_text._fast_writer() is not None
 
 
+@pytest.mark.fuzz
 @given(BODIES | st.sampled_from([b"\xef\xbb\xbf{}", b"[" * 100_000, b"", b"1e99999999999999999999"]))
 def test_both_readers_give_the_same(content: bytes) -> None:
     """Value for value and type for type, and refused by one exactly where by the other."""

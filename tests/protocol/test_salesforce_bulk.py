@@ -96,6 +96,7 @@ def test_a_recorded_result_file() -> None:
         calls.failed_rows(Settings(), JOB, "Other__c").decode(HttpResponse(200, content=body))
 
 
+@pytest.mark.fuzz
 @given(st.binary(max_size=200), st.sampled_from(["", "0", "1", "2", "x"]), st.sampled_from(["", "null", "abc"]))
 def test_whatever_comes_is_read_or_refused(content: bytes, count: str, locator: str) -> None:
     """No body makes a reader raise anything but our own error."""

@@ -119,6 +119,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.fuzz
 @given(st.dictionaries(st.sampled_from(["data", "payload", "event", *PAYLOAD]), json_values), json_values)
 def test_whatever_comes_is_read_or_refused(message: dict[str, Any], value: Any) -> None:
     """No message makes the reader raise anything but our own error."""

@@ -203,6 +203,7 @@ BODIES = st.one_of(
 )
 
 
+@pytest.mark.fuzz
 @given(
     reader=st.sampled_from(sorted(READERS)),
     status=st.sampled_from([200, 200, 200, 201, 204, 300, 302, 400, 401, 403, 404, 429, 500, 503]),
