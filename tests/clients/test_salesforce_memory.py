@@ -1,0 +1,57 @@
+"""Laws of memory: what is read and written by the million is never held whole."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+
+import httpx
+
+from di_salesforce.clients import SalesforceClient
+from di_salesforce.salesforce import AccessToken, Bulk, CsvForm
+from di_salesforce.salesforce._bulk_csv import pieces
+
+
+def peak_of(work: Callable[[], object]) -> int:
+    """Give the most bytes that were held at once while a work was done."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_bulk_query_holds_one_page() -> None:
+    """Ten times as many rows take no more memory: a page is let go before the next but one is read."""
+
+    def answer(request: httpx.Request, pages: int) -> httpx.Response:
+        if not request.url.path.endswith("/results"):
+            return httpx.Response(200, json={"id": "750000000000001AAA", "state": "JobComplete"})
+        at = int(request.url.params.get("locator", "0")) + 1
+        body = "Id,LastName\n" + "".join(f"003{n:012d},Tremblay {n}\n" for n in range(1000))
+        headers = {"Sforce-NumberOfRecords": "1000", "Sforce-Locator": str(at) if at < pages else "null"}
+        return httpx.Response(200, text=body, headers=headers)
+
+    def read(pages: int) -> None:
+        transport = httpx.MockTransport(lambda request: answer(request, pages))
+        auth = AccessToken("https://example.my.salesforce.com", "t")
+        with httpx.Client(transport=transport) as own, SalesforceClient(auth=auth, http_client=own) as client:
+            rows = client.bulk_query("SELECT Id, LastName FROM Contact", bulk=Bulk(first_look=0, page_rows=1000))
+            assert sum(1 for _ in rows) == 1000 * pages
+
+    read(1)  # what is imported and kept once
+    assert peak_of(lambda: read(30)) < 1.5 * peak_of(lambda: read(3))
+
+
+def test_uploads_hold_one_piece() -> None:
+    """Rows that come one after another are cut without being kept."""
+
+    def cut(count: int) -> None:
+        rows = ((n, {"Ext__c": f"x{n}", "LastName": f"Tremblay {n}"}) for n in range(count))
+        form = CsvForm()
+        for _ in pieces(rows, form, key="Ext__c", most_bytes=50_000, most_rows=10_000, refuse=lambda *_: None):
+            pass
+
+    cut(10)
+    assert peak_of(lambda: cut(30_000)) < 1.5 * peak_of(lambda: cut(10_000))
