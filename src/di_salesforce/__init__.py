@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         DialogInsightClient,
         SalesforceClient,
     )
+    from di_salesforce.progress import progress_bar
     from di_salesforce.retry import RetryPolicy
     from di_salesforce.stores import MemoryStore, PostgresStore, SQLiteStore
     from di_salesforce.synchronizer import AsyncSynchronizer, Synchronizer
@@ -90,6 +91,7 @@ __all__ = [
     "exceptions",
     "infer_schema",
     "named",
+    "progress_bar",
     "reconcile",
     "schema_changes",
     "settle",
@@ -108,6 +110,7 @@ _LAZY: Final = {
     "SQLiteStore": "stores",
     "SalesforceClient": "clients",
     "Synchronizer": "synchronizer",
+    "progress_bar": "progress",
 }
 
 if not TYPE_CHECKING:  # a module-level __getattr__ would hide misspelt names from type checkers

@@ -134,7 +134,9 @@ ROOMS = {
         outside=(*VALUES, "hypothesis", "pytest"),
         effects=("concurrent", "pathlib", "threading"),  # a store must bear several threads, and reopening
     ),
-    "display": Room(("frames", "_notebook"), rooms=INNER, outside=VALUES, on_use=("pandas", "polars")),
+    "display": Room(
+        ("frames", "_notebook", "progress"), rooms=INNER, outside=VALUES, on_use=("pandas", "polars", "tqdm")
+    ),
     "facade": Room(
         ("", "__main__"),
         rooms=(*INNER, "testing", "testing tools", "display"),
