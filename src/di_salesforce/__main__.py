@@ -1,24 +1,140 @@
-"""`python -m di_salesforce demo`: the demonstration on simulators, without any account.
+"""The command line: `python -m di_salesforce demo|check|plan|apply|run|status`.
 
-What may not go in here: logic of its own.
+What may not go in here: logic of its own.  Each command is one or two calls of the public names, which do the same for
+a program; the exit statuses stand in `docs/reference/codes.md`.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from di_salesforce.exceptions import ConfigurationError, DISalesforceError
+from di_salesforce.progress import ProgressBar, progress_bar
+
+Arguments = argparse.Namespace
+OK, NEEDS_A_PERSON, COULD_NOT_RUN = 0, 1, 2
+
+
+def _job(arguments: Arguments) -> Any:  # a Job, imported here: it brings the clients, which the demo starts without
+    from di_salesforce.jobs import Job
+
+    return Job.from_file(arguments.file)
+
+
+def _bar() -> ProgressBar:
+    try:
+        return progress_bar()
+    except ImportError:  # bars are a comfort: the command works without
+        return ProgressBar(None)
+
+
+def _demo(arguments: Arguments) -> int:
+    from di_salesforce.testing import demo  # here: it starts servers, which no other command should pay for
+
+    return demo.main()
+
+
+def _check(arguments: Arguments) -> int:
+    with _job(arguments).connect() as sync:
+        findings = sync.check()
+    print(findings)
+    return NEEDS_A_PERSON if findings.errors else OK
+
+
+def _plan(arguments: Arguments) -> int:
+    with _job(arguments).connect() as sync, _bar() as bar:
+        plan = sync.plan(*arguments.transfer, progress=bar)
+    if arguments.save is not None:
+        _write(Path(arguments.save), json.dumps(plan.to_dict(), indent=1))
+    print(plan)
+    print(f"digest: {plan.digest}")
+    return NEEDS_A_PERSON if plan.guards else OK
+
+
+def _apply(arguments: Arguments) -> int:
+    from di_salesforce.engine import Plan
+
+    plan = Plan.from_dict(_read(Path(arguments.plan)))
+    if arguments.digest is not None and plan.digest != arguments.digest:
+        raise ConfigurationError("the plan's digest is another than the approved one: this is not the plan")
+    with _job(arguments).connect() as sync, _bar() as bar:
+        report = sync.apply(plan, progress=bar)
+    print(report)
+    return OK if report.ok else NEEDS_A_PERSON
+
+
+def _run(arguments: Arguments) -> int:
+    job = _job(arguments)
+    most = job.max_writes if arguments.max_writes is None else arguments.max_writes
+    with job.connect() as sync, _bar() as bar:
+        report = sync.run(*arguments.transfer, max_writes=most, first_run=arguments.first_run, progress=bar)
+    print(report)
+    return OK if report.ok else NEEDS_A_PERSON
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _read(path: Path) -> Any:  # plain data of a file
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError:
+        raise ConfigurationError(f"{path} is no saved plan") from None
+
+
+_COMMANDS: Final[Mapping[str, tuple[Callable[[Arguments], int], str]]] = {
+    "demo": (_demo, "synchronise two simulated services and show every step; needs no account"),
+    "check": (_check, "compare the integration with both live schemas; writes nothing"),
+    "plan": (_plan, "show what would be written, and save it for approval; writes nothing"),
+    "apply": (_apply, "carry out a saved plan, exactly it"),
+    "run": (_run, "plan and apply until all is quiet"),
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m di_salesforce",
+        description="Keep Salesforce and Dialog Insight records in agreement, in both directions.",
+        epilog="Exit status: 0: all is well; 1: something needs a person; 2: it could not run.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    for name, (_, told) in _COMMANDS.items():
+        command = commands.add_parser(name, help=told, description=told)
+        if name == "demo":
+            continue
+        command.add_argument("file", help="the integration, as TOML; its log-ins stand in the environment")
+        if name == "apply":
+            command.add_argument("plan", help="the saved plan")
+            command.add_argument("--digest", help="the digest that was approved")
+        if name in ("plan", "run"):
+            command.add_argument("transfer", nargs="*", help="names of transfers; none: all")
+        if name == "plan":
+            command.add_argument("--save", metavar="PLAN", help="write the plan to this file; it holds people's data")
+        if name == "run":
+            command.add_argument("--max-writes", type=int, metavar="N", help="stop before more writes than this")
+            command.add_argument("--first-run", action="store_true", help="allow a store that remembers nothing")
+    return parser
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Carry out one command; exit status 0: all is well, 1: something needs a person, 2: could not run."""
-    parser = argparse.ArgumentParser(prog="python -m di_salesforce", description=sys.modules["di_salesforce"].__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("demo", help="synchronise two simulated services and show every step")
-    parser.parse_args(arguments)
-
-    from di_salesforce.testing import demo  # here: it starts servers, which no other command should pay for
-
-    return demo.main()
+    given = _parser().parse_args(arguments)
+    try:
+        return _COMMANDS[given.command][0](given)
+    except DISalesforceError as error:
+        print(error, file=sys.stderr)
+        return COULD_NOT_RUN
 
 
 if __name__ == "__main__":

@@ -197,6 +197,14 @@ def _with_kind(write: Callable[[Any], dict[str, Data]]) -> Callable[[Any], dict[
     return lambda lens: {"kind": lens.kind, **write(lens)}
 
 
+def read_declaration(path: str | PathLike[str]) -> Data:
+    """Read a file without its table `job`, which says how a declaration is run."""
+    data = read_file(path)
+    if isinstance(data, dict):
+        data.pop("job", None)  # pyright: ignore[reportUnknownMemberType] - plain data of a file
+    return data  # pyright: ignore[reportUnknownVariableType] - likewise
+
+
 def read_file(path: str | PathLike[str]) -> Data:
     """Read plain data from a `.toml` or `.json` file, in UTF-8.
 

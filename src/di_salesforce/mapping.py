@@ -344,14 +344,14 @@ class Integration:
 
     @classmethod
     def from_file(cls, path: str | PathLike[str], *, functions: Mapping[str, Callable[..., Any]] | None = None) -> Self:
-        """Read a declaration from a `.toml` or `.json` file.
+        """Read a declaration from a `.toml` or `.json` file; its table `job` is for `di_salesforce.jobs`.
 
         Raises:
             ConfigurationError: Where the file cannot be read, or with everything that is wrong in it.
         """
         from di_salesforce import _declaration_data  # as in to_dict
 
-        return _declaration_data.load(cls, _declaration_data.read_file(path), functions or {}, what=str(path))
+        return _declaration_data.load(cls, _declaration_data.read_declaration(path), functions or {}, what=str(path))
 
     def to_toml(self) -> str:
         """Give the declaration as TOML text.

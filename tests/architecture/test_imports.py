@@ -108,9 +108,10 @@ ROOMS = {
         effects=("os",),  # from_env
     ),
     "orchestration": Room(
-        ("synchronizer", "synchronizing", "csvfiles"),
+        ("synchronizer", "synchronizing", "csvfiles", "jobs"),
         rooms=(*PURE, "engine", *VENDORS, "transports", "stores", "runners", "clients"),
         outside=VALUES,
+        on_use=("declaration files",),
         effects=("asyncio", "os", "pathlib", "threading"),  # one run at a time, whoever calls
     ),
     "testing": Room(
