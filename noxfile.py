@@ -83,6 +83,14 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def killed(session: nox.Session) -> None:
+    """Kill a run of 20,000 records against the simulators' HTTP servers twenty times, at random moments."""
+    session.install("-e", *TEST_TOOLS)
+    law = ("tests/sync/test_killed_processes.py", "-n", "0", "--timeout", "7200")  # seconds: twenty runs and more
+    session.run("python", "-m", "pytest", *law, *session.posargs, env={"KILLED_RECORDS": "20000", "KILLS": "20"})
+
+
+@nox.session(default=False)
 def coverage(session: nox.Session) -> None:
     """Show which lines and branches no test reaches; fail where one is left in what decides or declares."""
     session.install("-e", *TEST_TOOLS, "pytest-cov")

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from di_salesforce._check import Findings
-from di_salesforce.engine import Plan, Snapshot, SyncReport
+from di_salesforce.engine import Limits, Plan, Snapshot, SyncReport
 from di_salesforce.engine._actions import Key
 from di_salesforce.mapping import Integration
 from di_salesforce.protocols import Progress
@@ -59,6 +59,9 @@ class Synchronizer(Looking):
             that come up by key or by `notify`: there nothing tells what changed.
         budget: What one run may spend in calls; None: whatever it takes.
         most_tries: How often a write is refused, its values changed each time, before it is set aside for good.
+        limits: How much one plan may create, delete or write before it is stopped; None: deletes alone are limited.
+        quarantine: By side, how long a write whose answer was lost may still land; None: ten minutes for Salesforce,
+            one for Dialog Insight.
         clock: A time of its own, for tests and simulations.
 
     Raises:
@@ -81,10 +84,21 @@ class Synchronizer(Looking):
         full_every: timedelta | Mapping[Side, timedelta] = timedelta(0),
         budget: RunBudget | None = None,
         most_tries: int = MOST_TRIES,
+        limits: Limits | None = None,
+        quarantine: Mapping[Side, timedelta] | None = None,
         clock: Clock | None = None,
     ) -> None:
         super().__init__(
-            integration, store, (salesforce, dialog_insight), fresh_for, lease, full_every, budget, most_tries
+            integration,
+            store,
+            (salesforce, dialog_insight),
+            fresh_for,
+            lease,
+            full_every,
+            budget,
+            most_tries,
+            limits,
+            quarantine,
         )
         self._runner = SyncRunner(self._connections, observer=self._calls.note, **blocking_clock(clock))
 
@@ -265,6 +279,9 @@ class AsyncSynchronizer(AsyncLooking):
             that come up by key or by `notify`: there nothing tells what changed.
         budget: What one run may spend in calls; None: whatever it takes.
         most_tries: How often a write is refused, its values changed each time, before it is set aside for good.
+        limits: How much one plan may create, delete or write before it is stopped; None: deletes alone are limited.
+        quarantine: By side, how long a write whose answer was lost may still land; None: ten minutes for Salesforce,
+            one for Dialog Insight.
         clock: A time of its own, for tests and simulations.
 
     Raises:
@@ -283,10 +300,21 @@ class AsyncSynchronizer(AsyncLooking):
         full_every: timedelta | Mapping[Side, timedelta] = timedelta(0),
         budget: RunBudget | None = None,
         most_tries: int = MOST_TRIES,
+        limits: Limits | None = None,
+        quarantine: Mapping[Side, timedelta] | None = None,
         clock: Clock | None = None,
     ) -> None:
         super().__init__(
-            integration, store, (salesforce, dialog_insight), fresh_for, lease, full_every, budget, most_tries
+            integration,
+            store,
+            (salesforce, dialog_insight),
+            fresh_for,
+            lease,
+            full_every,
+            budget,
+            most_tries,
+            limits,
+            quarantine,
         )
         self._runner = AsyncRunner(self._connections, observer=self._calls.note, **awaited_clock(clock))
 

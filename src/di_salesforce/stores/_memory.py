@@ -72,12 +72,11 @@ class MemoryStore:
         run: RunRecord | None = None,
         *,
         settles: Collection[str] = (),
-        applied: Collection[AppliedWrite] = (),
         holder: str | None = None,
     ) -> None:
         """Keep a settlement, of one transfer or of several, and close the intents (by id) that it settles.
 
-        A run that is known already is replaced by what is given; writes that were done are added to the history.
+        A run that is known already is replaced by what is given; what was written is added to its history.
         """
         with self._lock:
             Lease.check(self._lease, holder)
@@ -89,7 +88,8 @@ class MemoryStore:
                 self._runs[run.run_id] = run
             for intent_id in settles:
                 self._intents.pop(intent_id, None)
-            self._applied += applied
+            if run is not None:
+                self._applied += AppliedWrite.of(settlement, run.run_id)
 
     def applied(self, *, run_id: str | None = None, name: str | None = None) -> tuple[AppliedWrite, ...]:
         """Give the writes of a run, or those of a record (by one of `AppliedWrite.names`), oldest first."""

@@ -13,18 +13,8 @@ from typing import Any, Final, Protocol, Self
 
 import attrs
 
-from di_salesforce.engine import (
-    Baseline,
-    Create,
-    Delete,
-    OpenItem,
-    Outcome,
-    OutcomeKind,
-    Settlement,
-    Update,
-    Write,
-)
-from di_salesforce.engine._actions import Key, action_from_dict, action_to_dict, key_parts
+from di_salesforce.engine import Applied, Baseline, OpenItem, Outcome, OutcomeKind, Settlement
+from di_salesforce.engine._actions import Key, key_parts
 from di_salesforce.engine._reasons import sentence
 from di_salesforce.exceptions import AlreadyRunningError, ConfigurationError, ForeignStoreError
 from di_salesforce.records import UNSET, Side, record_id_18
@@ -188,45 +178,44 @@ _APPLIED_FORMAT: Final = 1
 
 @attrs.frozen(repr=False)
 class AppliedWrite:
-    """One write that was done: what it changed from what to what, and by which rule.
+    """One line of a record's history: what a run wrote, from what to what, and by which rule.
 
     Args:
         run_id: the run that did it.
-        at: when it was settled.
-        write: the action, with a before-image in each of its changes.
-        record_id: the record that was written; of a create, the new one.
+        applied: the write, with a before-image in each of its changes.
+        ids: the ids of the pair's records.
     """
 
     run_id: str
-    at: datetime
-    write: Write
-    record_id: str | None = None
+    applied: Applied
+    ids: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """What the record can be asked for by: its key, and its ids on both sides."""
-        ids = (self.write.salesforce_id, self.write.dialog_insight_id, self.record_id)
-        return tuple(dict.fromkeys((name_of(self.write.key), *(record_name(each) for each in ids if each))))
+        ids = (*self.ids, *([self.applied.record_id] if self.applied.record_id else []))
+        return tuple(dict.fromkeys((name_of(self.applied.key), *map(record_name, ids))))
 
     def __str__(self) -> str:
+        done = self.applied
         changes = "; ".join(
             f"{change.field}: {'(new)' if change.before is UNSET else repr(change.before)} -> {change.after!r}"
             f" ({sentence(change.rule)})"
-            for change in self.write.changes
+            for change in done.changes
         )
-        return f"{self.at:%Y-%m-%d %H:%M} UTC, {self.write.side.label}, {self.write.kind}: {changes}"
+        sure = "" if done.sure else " (the answer was lost: perhaps)"
+        return f"{done.at:%Y-%m-%d %H:%M} UTC, {done.side.label}, {done.kind}{sure}: {changes}"
 
     def __repr__(self) -> str:
-        return f"<AppliedWrite {self.write.transfer} {self.write.kind} {self.write.side.value}>"
+        return f"<AppliedWrite {self.applied.transfer} {self.applied.kind} {self.applied.side.value}>"
 
     def to_dict(self) -> dict[str, Any]:  # JSON-safe data
-        """Give the write as exact plain data."""
+        """Give the line as exact plain data."""
         return {
             "format": _APPLIED_FORMAT,
             "run_id": self.run_id,
-            "at": self.at.isoformat(),
-            "write": action_to_dict(self.write),
-            "record_id": self.record_id,
+            "applied": self.applied.to_dict(),
+            "ids": list(self.ids),
         }
 
     @classmethod
@@ -234,10 +223,18 @@ class AppliedWrite:
         """Read what `to_dict` gave."""
         if data["format"] > _APPLIED_FORMAT:
             raise ValueError(f"a write of format {data['format']}; this version reads up to {_APPLIED_FORMAT}")
-        write = action_from_dict(data["write"])
-        if not isinstance(write, (Create, Update, Delete)):
-            raise TypeError("not a write")
-        return cls(data["run_id"], datetime.fromisoformat(data["at"]), write, data["record_id"])
+        return cls(data["run_id"], Applied.from_dict(data["applied"]), tuple(data["ids"]))
+
+    @classmethod
+    def of(cls, settlement: Settlement, run_id: str) -> list[Self]:
+        """Give what a settlement adds to the history of its run."""
+        links = {link.id: link for link in settlement.changed_links}
+        made: list[Self] = []
+        for done in settlement.applied:
+            link = links.get(done.link)
+            ids = (link.salesforce_id, link.dialog_insight_id) if link is not None else ()
+            made.append(cls(run_id, done, tuple(each for each in ids if each)))
+        return made
 
 
 def name_of(key: Key) -> str:
@@ -340,12 +337,11 @@ class Store(Protocol):
         run: RunRecord | None = None,
         *,
         settles: Collection[str] = (),
-        applied: Collection[AppliedWrite] = (),
         holder: str | None = None,
     ) -> None:
         """Keep a settlement, of one transfer or of several, and close the intents (by id) that it settles.
 
-        A run that is known already is replaced by what is given; writes that were done are added to the history.
+        A run that is known already is replaced by what is given; what was written is added to its history.
         """
         ...
 

@@ -226,12 +226,11 @@ class SqlStore(ABC):
         run: RunRecord | None = None,
         *,
         settles: Collection[str] = (),
-        applied: Collection[AppliedWrite] = (),
         holder: str | None = None,
     ) -> None:
         """Keep a settlement, of one transfer or of several, and close the intents (by id) that it settles.
 
-        A run that is known already is replaced by what is given; writes that were done are added to the history.
+        A run that is known already is replaced by what is given; what was written is added to its history.
         """
         with self._transaction("write") as db:
             self._check_lease(db, holder)
@@ -252,7 +251,7 @@ class SqlStore(ABC):
             for intent_id in settles:
                 db.execute("DELETE FROM noted WHERE intent = ?", (intent_id,))
                 db.execute("DELETE FROM journal WHERE id = ?", (intent_id,))
-            for write in applied:
+            for write in AppliedWrite.of(settlement, run.run_id) if run is not None else ():
                 self._put_applied(db, write)
 
     def _put_applied(self, db: Statements, write: AppliedWrite) -> None:

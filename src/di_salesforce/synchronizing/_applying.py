@@ -6,8 +6,6 @@ before it is remembered; what a run that was killed left open is settled by the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
 from functools import partial
 
 import attrs
@@ -16,7 +14,6 @@ from di_salesforce.engine import (
     BaselineLike,
     BoundTransfer,
     Outcome,
-    OutcomeKind,
     Part,
     Plan,
     ReportLine,
@@ -29,7 +26,7 @@ from di_salesforce.exceptions import ConfigurationError, DISalesforceError
 from di_salesforce.mapping import ObjectTransfer
 from di_salesforce.protocols import Progress
 from di_salesforce.records import Side
-from di_salesforce.stores import AppliedWrite, Intent
+from di_salesforce.stores import Intent
 from di_salesforce.synchronizing._pieces import groups, pieces
 from di_salesforce.synchronizing._planning import transfer_context
 from di_salesforce.synchronizing._setup import Setup, memory
@@ -138,17 +135,8 @@ def _carry_out(sending: _Sending, piece: Plan) -> Flow[SyncReport]:
         sending.progress(phase, sending.done, sending.total)
     now = yield from time_now()
     settlement = settle(piece, outcomes, now=now)
-    yield from run.save(settlement, settlement.report, [intent.id], _applied(run, piece, outcomes, now))
+    yield from run.save(settlement, settlement.report, [intent.id])
     return settlement.report
-
-
-def _applied(run: UnderWay, plan: Plan, outcomes: Mapping[str, Outcome], now: datetime) -> list[AppliedWrite]:
-    """Give what the history keeps of a piece: the writes that were done."""
-    return [
-        AppliedWrite(run.run_id, now, write, outcomes[write.id].record_id or write.record_id)
-        for write in plan.writes
-        if write.id in outcomes and outcomes[write.id].kind is OutcomeKind.DONE
-    ]
 
 
 def _write(sending: _Sending, side: Side, actions: list[Write]) -> Flow[dict[str, Outcome]]:
@@ -248,4 +236,4 @@ def recover(setup: Setup, run: UnderWay) -> Flow[None]:
         now = yield from time_now()
         settlement = settle(plan, outcomes, now=now)
         run.begin(intent.transfer)
-        yield from run.save(settlement, settlement.report, [intent.id], _applied(run, plan, outcomes, now))
+        yield from run.save(settlement, settlement.report, [intent.id])

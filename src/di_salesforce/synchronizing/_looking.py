@@ -97,9 +97,9 @@ class Looking(SynchronizerBase):
     def undo(self, run_id: str, *, deletes: bool = False) -> Plan:
         """Plan to take back what a run wrote; look at it and apply it like any other plan.
 
-        Each field goes back to its before-image if it still holds what the run wrote: that is looked at again before
-        the write, and what was edited since is stale and stays.  What is taken back is known to differ, so the next
-        run does not write it again.  Deletes cannot be taken back.
+        Each field goes back to its before-image if it still holds what the run wrote, as far as triggers and directions
+        allow it; what was edited since stays.  What is taken back settles as accepted: it is written again only when
+        one of the two sides changes.  Deletes cannot be taken back.
 
         Args:
             run_id: From `status` or `store.runs`.

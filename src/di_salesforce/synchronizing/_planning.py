@@ -31,7 +31,7 @@ from di_salesforce.synchronizing._reading import both, look_up
 from di_salesforce.synchronizing._setup import Setup, memory
 from di_salesforce.wire import Flow, time_now, work
 
-__all__ = ["Planned", "plan_transfer", "transfer_context"]
+__all__ = ["Planned", "look_up_needs", "plan_transfer", "transfer_context"]
 
 
 @attrs.frozen(repr=False)
@@ -75,6 +75,12 @@ def plan_transfer(
             context=context,
         ),
     )
+    plan = yield from look_up_needs(setup, transfer, plan, progress)
+    return Planned(with_cursors(plan, readings), readings[Side.DIALOG_INSIGHT].heard)
+
+
+def look_up_needs(setup: Setup, transfer: ObjectTransfer, plan: Plan, progress: Progress) -> Flow[Plan]:
+    """Look up what a plan asks for until it asks for nothing more."""
     for _ in range(setup.lookups_at_most):
         if not plan.needs:
             break
@@ -82,7 +88,7 @@ def plan_transfer(
         found = yield from both({side: look_up(setup, transfer, side, plan.needs[side]) for side in Side})
         progress(f"look up {transfer.name}", len(plan.needs), len(plan.needs))
         plan = yield from work("plan", partial(_supplied, plan, found))
-    return Planned(with_cursors(plan, readings), readings[Side.DIALOG_INSIGHT].heard)
+    return plan
 
 
 def _supplied(plan: Plan, found: Mapping[Side, tuple[Row, ...]]) -> Plan:
@@ -112,7 +118,8 @@ def transfer_context(
                 if link.life is Life.LIVE and link.dialog_insight_id is not None
             }
     capabilities = setup.settings(transfer).capabilities
-    return Context(
+    context = Context(
+        limits=setup.limits,
         links=links,
         claims=claims,
         capabilities=EngineCapabilities(
@@ -120,6 +127,7 @@ def transfer_context(
             deletes=frozenset(Side) if capabilities.delete else frozenset({Side.SALESFORCE}),
         ),
     )
+    return context if setup.quarantine is None else attrs.evolve(context, quarantine=setup.quarantine)
 
 
 def _remembered(setup: Setup, name: str) -> Flow[Baseline]:

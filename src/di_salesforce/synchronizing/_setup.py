@@ -14,7 +14,7 @@ import attrs
 from di_salesforce.dialog_insight import ContactList, RelationalTable, Target
 from di_salesforce.dialog_insight import Settings as DialogInsightSettings
 from di_salesforce.dialog_insight import _flows as dialog_insight_flows
-from di_salesforce.engine import BaselineLike, Plan
+from di_salesforce.engine import BaselineLike, Limits, Plan
 from di_salesforce.exceptions import (
     ConfigurationError,
     DISalesforceError,
@@ -78,6 +78,10 @@ class Setup:
     fresh_for: timedelta  # a plan older than this is checked against the services before it is applied
     schemas: Schemas = Schemas()
     full_every: Mapping[Side, timedelta] = attrs.field(factory=dict[Side, timedelta])  # a side left out: at every run
+    limits: Limits = Limits()  # noqa: RUF009 - a frozen value, which all setups may share
+    quarantine: Mapping[Side, timedelta] | None = (
+        None  # how long a lost write may still land; None: as the engine has it
+    )
     most_tries: int = 5  # refusals after which a write is set aside for good
     piece: int = 2_000  # records that are recorded, written and settled together
     lookups_at_most: int = 20  # rounds of look-ups for one plan: each can ask for what the last one brought up

@@ -19,7 +19,7 @@ import attrs
 
 from di_salesforce._check import Findings, check
 from di_salesforce.dialog_insight import WebhookEvent
-from di_salesforce.engine import Plan, Snapshot, SyncReport
+from di_salesforce.engine import Limits, Plan, Snapshot, SyncReport
 from di_salesforce.engine._actions import Key, key_parts
 from di_salesforce.exceptions import ConfigurationError, Problem
 from di_salesforce.mapping import Integration, ObjectTransfer
@@ -126,6 +126,8 @@ class SynchronizerBase:
         full_every: timedelta | Mapping[Side, timedelta],
         budget: RunBudget | None,
         most_tries: int,
+        limits: Limits | None,
+        quarantine: Mapping[Side, timedelta] | None,
     ) -> None:
         salesforce, dialog_insight = clients  # of either kind
         if lease <= timedelta(0):
@@ -147,6 +149,8 @@ class SynchronizerBase:
             fresh_for,
             full_every=full_every_side(full_every),
             most_tries=most_tries,
+            limits=limits or Limits(),
+            quarantine=quarantine,
         )
         self._connections: dict[str, Any] = {  # connections of either kind
             SALESFORCE: salesforce.connection,
@@ -245,7 +249,7 @@ class SynchronizerBase:
         by_name: dict[str, AppliedWrite] = {}
         for name in dict.fromkeys((name_of(key), *map(record_name, key_parts(key)))):
             for done in (yield from work("read the history", partial(self.store.applied, name=name))):
-                by_name[f"{done.at.isoformat()} {done.run_id} {done.write.id}"] = done
+                by_name[f"{done.applied.at.isoformat()} {done.run_id} {done.applied.action}"] = done
         return tuple(done for _, done in sorted(by_name.items()))
 
     def _undo(self, run_id: str, *, deletes: bool) -> Flow[Plan]:

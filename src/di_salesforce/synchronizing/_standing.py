@@ -154,13 +154,19 @@ def _kind(item: OpenItem) -> str:
 # ------------------------------------------------------------------------------------------------------- failed rows
 
 
+def _ignored(store: Store) -> Flow[set[str]]:
+    """Read the ids of the items that a person ignores."""
+    kept: list[str] | None = yield from work("read what is ignored", partial(store.get, _IGNORED))
+    return set(kept or [])
+
+
 def _has_failed(item: OpenItem) -> bool:
     return item.reason == "outcome.refused" or item.reason.startswith(("key.", "value."))
 
 
 def failed(store: Store, transfers: Sequence[ObjectTransfer]) -> Flow[tuple[FailedRow, ...]]:
     """List what failed, each with its code, what to do, and how often it was tried."""
-    ignored = set((yield from work("read what is ignored", partial(store.get, _IGNORED))) or ())
+    ignored = yield from _ignored(store)
     found: list[FailedRow] = []
     for transfer in transfers:
         for item in (yield from work("read what waits", partial(store.open_items, transfer.name))):
@@ -195,7 +201,7 @@ def requeue(store: Store, transfers: Sequence[ObjectTransfer], ids: Collection[s
     ]
     settlement = Settlement(SyncReport(), open_items=tuple(again))
     yield from work("remember", partial(store.save, settlement))
-    ignored = set((yield from work("read what is ignored", partial(store.get, _IGNORED))) or ())
+    ignored = yield from _ignored(store)
     yield from work("remember", partial(store.put, _IGNORED, sorted(ignored - {item.id for item in items}) or None))
     return len(items)
 
@@ -203,7 +209,7 @@ def requeue(store: Store, transfers: Sequence[ObjectTransfer], ids: Collection[s
 def ignore(store: Store, transfers: Sequence[ObjectTransfer], ids: Collection[str]) -> Flow[int]:
     """Leave failed records alone, whatever changes, until they are requeued."""
     items = yield from _items(store, transfers, ids)
-    ignored = set((yield from work("read what is ignored", partial(store.get, _IGNORED))) or ())
+    ignored = yield from _ignored(store)
     yield from work("remember", partial(store.put, _IGNORED, sorted(ignored | {item.id for item in items})))
     return len(items)
 
@@ -221,7 +227,7 @@ def _items(store: Store, transfers: Sequence[ObjectTransfer], ids: Collection[st
 
 def without_exhausted(store: Store, plan: Plan, most_tries: int) -> Flow[tuple[Plan, list[ReportLine]]]:
     """Leave out writes of records that were refused as often as is allowed, or that a person ignores."""
-    ignored = set((yield from work("read what is ignored", partial(store.get, _IGNORED))) or ())
+    ignored = yield from _ignored(store)
     gone: dict[str, list[ReportLine]] = {}
     for part in plan.parts:
         subjects = {

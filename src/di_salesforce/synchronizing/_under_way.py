@@ -13,7 +13,7 @@ from functools import partial
 import attrs
 
 from di_salesforce.engine import Settlement, SyncReport
-from di_salesforce.stores import AppliedWrite, RunRecord, Store
+from di_salesforce.stores import RunRecord, Store
 from di_salesforce.wire import Flow, ticks, time_now, work
 
 __all__ = ["Hold", "UnderWay"]
@@ -83,7 +83,6 @@ class UnderWay:
         settlement: Settlement,
         report: SyncReport,
         settles: Collection[str] = (),
-        applied: Collection[AppliedWrite] = (),
     ) -> Flow[None]:
         """Keep a settlement, and the run's line of history with it, in one transaction."""
         self.counts.update(report.counts)
@@ -91,9 +90,7 @@ class UnderWay:
         record = self.record(None)
         yield from work(
             "remember",
-            partial(
-                self.hold.store.save, settlement, record, settles=settles, applied=applied, holder=self.hold.holder
-            ),
+            partial(self.hold.store.save, settlement, record, settles=settles, holder=self.hold.holder),
         )
 
     def end(self, report: SyncReport, calls: Mapping[str, int]) -> Flow[None]:

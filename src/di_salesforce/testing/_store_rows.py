@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from di_salesforce.engine import (
+    Applied,
     CoverageRecord,
     FieldState,
     Life,
@@ -20,12 +21,11 @@ from di_salesforce.engine import (
     Settlement,
     SyncReport,
     Tombstone,
-    Update,
 )
 from di_salesforce.engine._actions import Change
 from di_salesforce.records import UNSET, Side, Value
 from di_salesforce.schema import FieldSchema, FieldType, TableSchema
-from di_salesforce.stores import AppliedWrite, Intent, RunRecord
+from di_salesforce.stores import Intent, RunRecord
 
 __all__ = [
     "NOW",
@@ -96,15 +96,14 @@ def intent(intent_id: str, transfer: str = "contacts") -> Intent:
     return Intent(intent_id, intent_id.partition("/")[0], transfer, NOW, plan)
 
 
-def applied(run_id: str, key: str, record_id: str) -> AppliedWrite:
-    """Give a write that was done, with a before-image."""
+def applied(key: str, record_id: str) -> Settlement:
+    """Give a settlement with a write that was done, with its before-image."""
     change = Change("LastName", "Ōoka", "Lee", "update.changed", "LastName:LastName", "Lee")
-    write = Update(
-        id="a", transfer="contacts", key=key, reason="update.changed", link="l", subject="link:l", key_text=(key,),
-        salesforce_id="0035g00000abcdeAAA", dialog_insight_id=record_id, side=Side.DIALOG_INSIGHT, record_id=record_id,
-        values={"LastName": "Lee"}, based_on={"LastName": "Ōoka"}, changes=(change,),
-    )  # fmt: skip
-    return AppliedWrite(run_id, NOW, write, record_id)
+    done = Applied(
+        "a", "contacts", "update", Side.DIALOG_INSIGHT, record_id, record_id, key, "update.changed", (change,), {}, NOW
+    )
+    kept = link("contacts", record_id, salesforce_id="0035g00000abcdeAAA")
+    return Settlement(SyncReport(), changed_links=(kept,), applied=(done,))
 
 
 def schema(side: Side, name: str = "Contact") -> TableSchema:

@@ -19,7 +19,7 @@ import pytest
 
 from di_salesforce.engine import Baseline, Outcome
 from di_salesforce.exceptions import AlreadyRunningError, ConfigurationError
-from di_salesforce.stores import Store
+from di_salesforce.stores import AppliedWrite, Store
 from di_salesforce.stores._protocol import name_of
 from di_salesforce.testing import _store_rows as rows
 
@@ -122,16 +122,17 @@ class RunLaws(ABC):
     # what was done --------------------------------------------------------------------------------------------------
     def test_the_history_of_a_record_comes_back_exactly(self, store: Store, tmp_path: Path) -> None:
         """Writes that were done are found by their run, and by the record's key or ids, oldest first."""
-        first, second = rows.applied("run-1", "Ada@example.com", "7"), rows.applied("run-2", "bob@example.com", "8")
-        store.save(rows.settlement(), applied=[first])
-        store.save(rows.settlement(), applied=[second, attrs.evolve(first, run_id="run-2")])
+        ada, bob = rows.applied("Ada@example.com", "7"), rows.applied("bob@example.com", "8")
+        store.save(ada, rows.run("run-1", 0))
+        store.save(bob, rows.run("run-2", 1))
+        store.save(ada, rows.run("run-2", 1))
         store = self._again(store, tmp_path)
-        assert store.applied(run_id="run-1") == (first,)
-        assert [write.write.key for write in store.applied(run_id="run-2")] == ["bob@example.com", "Ada@example.com"]
-        assert [write.run_id for write in store.applied(name=name_of(" ada@EXAMPLE.com"))] == ["run-1", "run-2"]
-        assert store.applied(name="8") == (second,)
+        assert store.applied(run_id="run-1") == tuple(AppliedWrite.of(ada, "run-1"))
+        assert [line.applied.key for line in store.applied(run_id="run-2")] == ["bob@example.com", "Ada@example.com"]
+        assert [line.run_id for line in store.applied(name=name_of(" ada@EXAMPLE.com"))] == ["run-1", "run-2"]
+        assert store.applied(name="8") == tuple(AppliedWrite.of(bob, "run-2"))
         assert store.applied(name="nobody") == ()
-        assert len(store.applied()) == 3
+        assert len(store.applied()) == len(store.applied(name="0035g00000abcdeAAA")) == 3
 
     def test_open_items_can_be_read_alone(self, store: Store) -> None:
         """What waits is given without the links."""
