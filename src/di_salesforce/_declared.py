@@ -40,6 +40,7 @@ _TRANSFER_KINDS: Final[Mapping[str, tuple[type, ...]]] = {
     "first_match": (ConflictPolicy,),
     "deletes": (Deletes,),
     "salesforce_filter": (str, type(None)),
+    "converted_from": (str, type(None)),
 }
 
 
@@ -268,6 +269,25 @@ def _references(integration: Integration) -> Problems:
                 )
 
 
+def _conversions(integration: Integration) -> Problems:
+    """Hold a transfer to taking over the leads of its own table."""
+    by_name = {transfer.name: transfer for transfer in integration.transfers}
+    for index, transfer in enumerate(integration.transfers):
+        if transfer.converted_from is None:
+            continue
+        path = f"transfers[{index}].converted_from"
+        leads = by_name.get(transfer.converted_from)
+        if leads is None or leads is transfer:
+            message = f"there is no other transfer {transfer.converted_from!r}"
+            yield Problem(path, message, "reference.unknown")
+        elif (leads.project, leads.table) != (transfer.project, transfer.table):
+            yield Problem(
+                path,
+                f"{leads.name!r} has another table: the link of a converted lead can only move within one",
+                "conversion.table",
+            )
+
+
 def _projects(integration: Integration) -> Problems:
     by_name: dict[str, object] = {}
     for index, transfer in enumerate(integration.transfers):
@@ -307,7 +327,7 @@ TRANSFER_RULES: Final[tuple[Callable[[ObjectTransfer], Problems], ...]] = (
     _names, _key, _one_writer, _directions, _policies, _newest, _settings, _groups, _constants, _project,
 )  # fmt: skip
 INTEGRATION_RULES: Final[tuple[Callable[[Integration], Problems], ...]] = (
-    _transfer_names, _references, _projects, _two_writers_across,
+    _transfer_names, _references, _conversions, _projects, _two_writers_across,
 )  # fmt: skip
 
 

@@ -92,6 +92,8 @@ class ObjectTransfer:
         dialog_insight_filter: A pure function of a row that says whether it takes part.
         first_match: Who wins when two unlinked records with one key differ; each line may say otherwise.
         deletes: What a proven delete does to the other side.
+        converted_from: Name of the transfer of leads, of the same table: where one of them was converted to a record of
+            this transfer, its link moves here.  None: such a lead is held, and a person is told.
         active: False: may be planned, never applied.
 
     Raises:
@@ -115,6 +117,7 @@ class ObjectTransfer:
     )
     first_match: ConflictPolicy = attrs.field(default=ConflictPolicy.HOLD, kw_only=True)
     deletes: Deletes = attrs.field(default=Deletes.REPORT, kw_only=True)
+    converted_from: str | None = attrs.field(default=None, kw_only=True)
     active: bool = attrs.field(default=True, kw_only=True)
 
     def __attrs_post_init__(self) -> None:

@@ -187,6 +187,7 @@ class Unlink(_Base):
 
     kind: ClassVar[Literal["unlink"]] = "unlink"
     survivor: Side | None = None
+    duplicate_of: str = ""  # the survivor's own kind: the record that is linked where its counterpart was merged to
 
 
 @attrs.frozen(repr=False, kw_only=True)
@@ -248,7 +249,13 @@ def action_to_dict(action: Action) -> dict[str, Any]:  # JSON-safe data
 def action_from_dict(data: Mapping[str, Any]) -> Action:  # plain data of a plan
     """Read what `action_to_dict` gave; raises `KeyError` or `ValueError` for anything else."""
     kind = _KINDS[data["kind"]]
-    return kind(**{field.name: _LOADERS.get(field.name, _same)(data[field.name]) for field in attrs.fields(kind)})
+    return kind(
+        **{
+            field.name: _LOADERS.get(field.name, _same)(data[field.name])
+            for field in attrs.fields(kind)
+            if field.name in data or field.default is attrs.NOTHING  # older plans lack later members
+        }
+    )
 
 
 def _is_tuple(value: object) -> TypeGuard[tuple[Any, ...]]:  # of any members

@@ -14,13 +14,15 @@ from di_salesforce.engine import _sift
 from di_salesforce.engine._actions import Change, Conflict, ConflictField, Reject, Skip, Update
 from di_salesforce.engine._decision import Decision, Facts, SideClass, Verdict, decide
 from di_salesforce.engine._gates import Stopped, proposal, through_gates
-from di_salesforce.engine._lines import BoundLine
+from di_salesforce.engine._lines import BoundLine, Undefined
 from di_salesforce.engine._memory import SIDES, FieldState, LinkRecord, Relation, fingerprint
 from di_salesforce.engine._observe import Observation, Presence
 from di_salesforce.engine._packed import with_states
 from di_salesforce.engine._pair import Pair, has_moved, noticed
 from di_salesforce.engine._policies import GroupCase, choose, choose_first_match, is_consent, more_restrictive
 from di_salesforce.engine._workspace import Workspace
+from di_salesforce.engine._written import PASSED_ON
+from di_salesforce.mapping import OptIn
 from di_salesforce.records import UNSET, Side, UnsetType
 from di_salesforce.triggers import Drift
 
@@ -92,7 +94,7 @@ def _class(pair: Pair, side: Side, lines: tuple[BoundLine, ...]) -> SideClass:
 
 def _decide_group(pair: Pair, group: str, lines: tuple[BoundLine, ...]) -> Decision | None:
     """Decide one group by the field table; None where what was read of it is no value."""
-    if _has_flaw(pair, group, lines):
+    if _has_flaw(pair, group, lines) or _passes_refusal_on(pair, group, lines):
         return None
     classes = {side: _class(pair, side, lines) for side in SIDES}
     case = pair.case(lines)
@@ -124,6 +126,31 @@ def _decide_group(pair: Pair, group: str, lines: tuple[BoundLine, ...]) -> Decis
     elif line.decision is not Decision.QUIET:
         _differ(pair, group, case, line.decision, side, before)
     return line.decision
+
+
+def _passes_refusal_on(pair: Pair, group: str, lines: tuple[BoundLine, ...]) -> bool:
+    """Write a refusal that a merged record's counterpart was given, until Salesforce holds it; tell whether it waits.
+
+    Kept open as long as it is not there, since the merge is told only once.
+    """
+    work, side = pair.work, Side.SALESFORCE
+    is_open = any(item.reason == "merge.refusal" and item.group == group for item in work.items.get(pair.subject, ()))
+    if not (is_open or group in work.refusals.get(pair.link.id, ())):
+        return False
+    line = next(line for line in lines if isinstance(line.mapping.dialog_insight, OptIn))
+    value, refusal = pair.value(side, line), line.convert(False, to=side)
+    if isinstance(value, UnsetType):
+        if not pair.asked(side):
+            work.need_row(side, pair.link)
+    elif line.opted_in(side, value) is False:
+        return False
+    elif work.bound.allowed.allows_update(side.other) and not isinstance(refusal, Undefined):
+        source = pair.value(side.other, line)
+        pair.writes[side].append(Change(line.field(side), value, refusal, PASSED_ON, line.name, source))
+    work.actions.append(
+        Skip(**pair.members("skip", group), reason="merge.refusal", side=side, fields=(line.name,), group=group)
+    )
+    return True
 
 
 def _is_quiet(classes: Mapping[Side, SideClass]) -> bool:

@@ -15,7 +15,7 @@ from di_salesforce.engine._actions import Change, Conflict, Delete, Link, Skip, 
 from di_salesforce.engine._fields import decide_fields
 from di_salesforce.engine._lines import BoundLine, value_flaw
 from di_salesforce.engine._memory import SIDES, Life, LinkRecord, digest
-from di_salesforce.engine._observe import REMEMBERED, Observation, Presence
+from di_salesforce.engine._observe import CONVERTED_INTO, MERGED_INTO, Observation, Presence, became, where_by_cause
 from di_salesforce.engine._pair import is_untouched, loud_lines, noticed
 from di_salesforce.engine._snapshot import Coverage
 from di_salesforce.engine._workspace import Workspace, display_key
@@ -49,19 +49,21 @@ def observe_link(work: Workspace, link: LinkRecord) -> dict[Side, Observation]:
 def whereabouts(link: LinkRecord, side: Side, seen: Observation) -> Presence:
     """Tell where a link's record is: as observed, else as the link remembers of the one that is gone."""
     if link.life is Life.DORMANT and link.gone is side and seen.presence in _UNTOLD:
-        return REMEMBERED.get(link.cause, Presence.DELETED)
+        return where_by_cause(link.cause)
     return seen.presence
 
 
 def decide_link(work: Workspace, link: LinkRecord, seen: dict[Side, Observation]) -> None:
     """Decide one link: where its two records are, and if both are there, their fields."""
-    if link.life is Life.LIVE and is_untouched(work, link, seen):
+    is_told = link.id in work.acted or link.id in work.refusals  # of a merge, before any link is decided
+    if link.life is Life.LIVE and not is_told and is_untouched(work, link, seen):
         is_known = all(each.presence is Presence.HERE or each.gap_free for each in seen.values())
         work.counts["agreed" if is_known else "unread"] += 1
         if any(each.as_of is not None and not each.is_covered for each in seen.values()):
             work.remember(link, link, seen)
         return
-    loud = loud_lines(work, link, seen)
+    is_owed = is_told or any(item.reason == "merge.refusal" for item in work.items.get(f"link:{link.id}", ()))
+    loud = work.bound.lines if is_owed else loud_lines(work, link, seen)
     new = noticed(work, _identified(link, seen), seen, loud)
     work.remember(link, _decided(work, new, seen, loud), seen)
 
@@ -86,7 +88,7 @@ def _decided(
             work.need_row(side, link)
     for side in SIDES:
         if where[side] in (Presence.MERGED, Presence.CONVERTED):
-            return _hold(work, link, side, f"conflict.{where[side].value}")
+            return _became_another(work, link, side, where[side])
     deleted = [side for side in SIDES if where[side] is Presence.DELETED]
     if deleted:
         return _deleted(work, link, deleted, where, seen)
@@ -107,6 +109,18 @@ def _decided(
 def _is_claimed(work: Workspace, link: LinkRecord) -> bool:
     name = link.dialog_insight_id or digest(link.dialog_insight_key or ())
     return work.context.claims.get(name) is not None
+
+
+def _became_another(work: Workspace, link: LinkRecord, side: Side, how: Presence) -> LinkRecord:
+    """Hold a link whose record became another one, and remember which: evidence comes once."""
+    mark, known = (MERGED_INTO, work.views[side].merged) if how is Presence.MERGED else (
+        CONVERTED_INTO, work.views[side].converted
+    )  # fmt: skip
+    record_id = known.get(link.record_id(side) or "") or became(link, mark)
+    name = link.dialog_insight_id or digest(link.dialog_insight_key or ())
+    if how is Presence.CONVERTED and name in work.context.claims:
+        return _unlink(work, link, "unlink.converted", None)  # the contacts' transfer has taken the person over
+    return _hold(work, link, side, f"conflict.{how.value}", mark + record_id if record_id else "")
 
 
 def _waits(work: Workspace, link: LinkRecord, seen: Mapping[Side, Observation], *sides: Side) -> bool:
@@ -219,11 +233,11 @@ def _dormant(work: Workspace, link: LinkRecord, gone: Side, cause: str) -> LinkR
     return attrs.evolve(link, life=Life.DORMANT, gone=gone, cause=cause)
 
 
-def _hold(work: Workspace, link: LinkRecord, gone: Side, reason: str) -> LinkRecord:
+def _hold(work: Workspace, link: LinkRecord, gone: Side, reason: str, cause: str = "") -> LinkRecord:
     """Let nothing flow until a person has looked; told at every plan, since it stays open."""
     work.decided(f"link:{link.id}")
     work.actions.append(Conflict(**about_link(work, link, "conflict"), reason=reason))
-    return attrs.evolve(link, life=Life.DORMANT, gone=gone, cause=reason)
+    return attrs.evolve(link, life=Life.DORMANT, gone=gone, cause=cause or reason)
 
 
 def _unlink(work: Workspace, link: LinkRecord, reason: str, survivor: Side | None) -> LinkRecord:

@@ -21,7 +21,18 @@ from di_salesforce.engine._sift import Sifted, key_reader
 from di_salesforce.engine._snapshot import Coverage, Snapshot
 from di_salesforce.records import UNSET, Row, Side, UnsetType, Value
 
-__all__ = ["REMEMBERED", "Lookup", "Observation", "Presence", "RowRef", "SideView"]
+__all__ = [
+    "CONVERTED_INTO",
+    "MERGED_INTO",
+    "REMEMBERED",
+    "Lookup",
+    "Observation",
+    "Presence",
+    "RowRef",
+    "SideView",
+    "became",
+    "where_by_cause",
+]
 
 
 class Presence(enum.StrEnum):
@@ -37,6 +48,16 @@ class Presence(enum.StrEnum):
     OUT_OF_SCOPE = "out_of_scope"
 
 
+MERGED_INTO: Final = "merged:"
+CONVERTED_INTO: Final = "converted:"
+"""How the cause of a dormant link begins that knows what its record became; the record's id follows."""
+
+
+def became(link: LinkRecord, how: str) -> str | None:
+    """Give the record that a dormant link's record became, where it is remembered."""
+    return link.cause.removeprefix(how) if link.cause.startswith(how) else None
+
+
 REMEMBERED: Final[Mapping[str, Presence]] = {
     "scope.left": Presence.OUT_OF_SCOPE,
     "deleted.reported": Presence.DELETED,
@@ -44,8 +65,16 @@ REMEMBERED: Final[Mapping[str, Presence]] = {
     "conflict.delete_edited": Presence.DELETED,
     "conflict.merged": Presence.MERGED,
     "conflict.converted": Presence.CONVERTED,
+    MERGED_INTO: Presence.MERGED,
+    CONVERTED_INTO: Presence.CONVERTED,
 }
 """What a dormant link's cause says of the record that is gone: evidence comes once, and holds until it is back."""
+
+
+def where_by_cause(cause: str) -> Presence:
+    """Tell where the record of a dormant link is, by the link's cause."""
+    head, mark, _ = cause.partition(":")
+    return REMEMBERED.get(head + mark, Presence.DELETED)
 
 
 @attrs.frozen(repr=False)
@@ -109,6 +138,10 @@ _NOT_READ: Final = Observation(Presence.NOT_READ)
 _TOO_OLD: Final = Observation(Presence.TOO_OLD)
 
 
+def _renamed(side: Side, ids: Mapping[str, str]) -> Mapping[str, str]:
+    return {normal_id(side, old) or "": normal_id(side, new) or "" for old, new in ids.items()}
+
+
 class SideView:
     """Everything that one side told, indexed."""
 
@@ -134,6 +167,9 @@ class SideView:
         self._filter = bound.transfer.dialog_insight_filter if side is Side.DIALOG_INSIGHT else None
         self._key = key_reader(bound, side)
         self._has_ids = bound.transfer.id_field(side) is not None
+        is_ours = side is Side.SALESFORCE  # Dialog Insight merges nothing, as far as is known
+        self.merged = _renamed(side, snapshot.merged if is_ours else {})
+        self.converted = _renamed(side, snapshot.converted if is_ours else {})
         # The stronger evidence last: an id that is listed as deleted and as merged was merged.
         self.evidence: Mapping[str, Presence] = {
             normal_id(side, record_id) or "": presence
@@ -182,6 +218,10 @@ class SideView:
         if any(line.field(self.side) in unclear for line in self._bound.key_lines):
             key = Undefined("value.unclear", "the record was read twice, with different keys")
         return attrs.evolve(earlier, row=joined, key=key, unclear=unclear)
+
+    def row_of(self, name: str) -> RowRef | None:
+        """Give the row of that name, as looked up or else as read."""
+        return self.found.get(name) or self.rows.get(name)
 
     def refs(self) -> Iterator[RowRef]:
         """Give every row once, a looked-up row before a snapshot's; what was looked up and not found is not there."""

@@ -19,13 +19,18 @@ REASONS: Final[Mapping[str, str]] = {
     "update.enforced": "the receiving side of a one-way field changed it; the field's truth is enforced",
     "update.policy": "both sides changed; the field's conflict policy decides",
     "update.first_match": "the two met for the first time and differ; the field's first-match rule decides",
+    "update.merged": "a person refused in the counterpart of a record that was merged into this one",
     "update.person": "a person decided",
     "update.several": "several fields, each by its own rule",
     "delete.proven": "its counterpart is proven deleted, and the transfer deletes",
     # links
     "link.key": "one record on each side has this key",
+    "link.merged": "the record was merged into this one, and the link moved with it",
+    "link.converted": "the lead was converted to this record, and the link moved with it",
     "link.revived": "the missing record is back",
     "unlink.deleted": "its counterpart is proven deleted, and the transfer unlinks",
+    "unlink.merged": "the record was merged into one that has a link of its own: its counterpart is a duplicate",
+    "unlink.converted": "the lead was converted, and the transfer of the contacts has taken its link over",
     "unlink.both_deleted": "both records are deleted",
     # held for a person
     "conflict.both_changed": "both sides changed the field",
@@ -39,6 +44,7 @@ REASONS: Final[Mapping[str, str]] = {
     "conflict.merged": "the record was merged into another one",
     "conflict.converted": "the lead was converted",
     # left as it is
+    "merge.refusal": "a refusal of a merged record's counterpart is to be passed on to this record",
     "trigger.off": "the transfer's triggers do not allow this write",
     "direction.one_way": "the field flows one way, and the receiving side changed it",
     "reference.waiting": "the record that it refers to is not linked yet",

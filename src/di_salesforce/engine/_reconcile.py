@@ -15,6 +15,7 @@ from di_salesforce._lenses import function_name
 from di_salesforce.engine._actions import Action, Key, key_parts
 from di_salesforce.engine._baseline import BaselineLike
 from di_salesforce.engine._context import ERASED, Context
+from di_salesforce.engine._identity import converted, followed
 from di_salesforce.engine._lines import BoundTransfer
 from di_salesforce.engine._links import decide_link, observe_link
 from di_salesforce.engine._memory import CoverageRecord, Life, LinkRecord, OpenItem, digest
@@ -115,9 +116,10 @@ def _decide_all(work: Workspace) -> None:
     if work.sifted.passed:
         work.counts["agreed"] += len(work.sifted.passed)
     # What is held must be known of all links before any is decided, or the order of the memory would matter.
-    observed = [(link, observe_link(work, link)) for link in _visited(work)]
+    observed = [(link, observe_link(work, link)) for link in followed(work, _visited(work))]
     for link, seen in observed:
         decide_link(work, link, seen)
+    converted(work)
     pair_up(work)
 
 

@@ -33,7 +33,7 @@ from di_salesforce.engine._memory import CoverageRecord, FieldState, Life, LinkR
 from di_salesforce.engine._part import Part
 from di_salesforce.engine._plan import Plan
 from di_salesforce.engine._report import ReportLine, SyncReport
-from di_salesforce.engine._written import UNDONE, WrittenLine, agreeing, born, written
+from di_salesforce.engine._written import LINE_BY_LINE, WrittenLine, agreeing, born, written
 from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.records import UNSET, Row, Side
 
@@ -345,8 +345,8 @@ def _done(ledger: _Ledger, plan: Plan, part: Part, action: Write, outcome: Outco
     bound = plan.bound_transfer(action.transfer)
     bound_lines: Mapping[str, BoundLine] = bound.lines if bound is not None else {}
     changes = {change.line: change for change in action.changes if change.line}
-    # Decided as one value, and settled as one; what was undone is taken line by line.
-    groups = {link.fields[name].group for name, change in changes.items() if change.rule != UNDONE} - {None}
+    # Decided as one value, and settled as one.
+    groups = {link.fields[name].group for name, change in changes.items() if change.rule not in LINE_BY_LINE} - {None}
     rewritten: list[str] = []
     fields = dict(link.fields)
     for name, state in link.fields.items():

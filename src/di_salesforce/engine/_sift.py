@@ -309,6 +309,7 @@ class _Named:
         self._key = key_reader(bound, view.side)
         self._has_ids = bound.transfer.id_field(view.side) is not None
         self._kept: set[str] = {*view.evidence, *view.lookup.ids, *view.found, *map(digest, view.lookup.keys)}
+        self._kept |= set(view.merged.values())  # their links may be told something
         self._others: list[Row] = []
         self._single = self._by_name(_names(bound, view), view.snapshot.rows)
 

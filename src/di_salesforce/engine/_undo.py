@@ -204,7 +204,7 @@ def _write(
     row = seen[side].row
     work.add_write(
         Update(
-            **{**about_link(work, link, "undo"), "id": digest(work.name, "undo", link.id, side.value)},
+            **about_link(work, link, f"undo {side.value}"),
             reason=UNDONE,
             side=side,
             record_id=link.record_id(side),
@@ -240,7 +240,7 @@ def _take_back_create(
     held: dict[str, Value] = {line.field(side): row.get(line.field(side)) for line in work.bound.lines.values()}
     work.add_write(
         Delete(
-            **{**about_link(work, link, "undo"), "id": digest(work.name, "undo", link.id, side.value)},
+            **about_link(work, link, f"undo {side.value}"),
             reason=UNDONE,
             side=side,
             record_id=link.record_id(side),
@@ -255,8 +255,7 @@ def _take_back_create(
 
 
 def _leave(work: Workspace, link: LinkRecord, side: Side, reason: str, fields: tuple[str, ...] = ()) -> None:
-    about = about_link(work, link, "undo")
-    about["id"] = digest(work.name, "undo", link.id, side.value, reason, fields)
+    about = about_link(work, link, " ".join(("undo", side.value, reason, *fields)))
     work.actions.append(Skip(**about, reason=reason, side=side, fields=fields, group=",".join(fields)))
 
 

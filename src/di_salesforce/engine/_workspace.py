@@ -55,6 +55,8 @@ class Workspace:
     linked: dict[Side, set[str]] = attrs.field(factory=lambda: {side: set() for side in SIDES})
     held_keys: dict[Side, dict[KeyText, list[LinkRecord]]] = attrs.field(factory=lambda: {side: {} for side in SIDES})
     acted: set[str] = attrs.field(factory=set[str])  # links that have an action
+    # Groups of consent of which a merged record's counterpart was refused, by the link that holds the winner.
+    refusals: dict[str, set[str]] = attrs.field(factory=dict[str, set[str]])
     touched: set[KeyText] = attrs.field(factory=set[KeyText])  # keys whose holders may have changed
 
     def __attrs_post_init__(self) -> None:

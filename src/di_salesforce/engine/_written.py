@@ -15,10 +15,16 @@ from di_salesforce.engine._memory import FieldState, Relation
 from di_salesforce.engine._part import LineWords
 from di_salesforce.records import UNSET, Row, Side, UnsetType, Value, is_blank
 
-__all__ = ["UNDONE", "WrittenLine", "agreeing", "born", "written"]
+__all__ = ["LINE_BY_LINE", "PASSED_ON", "UNDONE", "WrittenLine", "agreeing", "born", "written"]
 
 UNDONE: Final = "undo.write"
 """The rule of a write that takes an earlier one back."""
+
+PASSED_ON: Final = "update.merged"
+"""The rule of a write that carries a refusal from one record of Dialog Insight past another."""
+
+LINE_BY_LINE: Final = frozenset({UNDONE, PASSED_ON})
+"""Rules that write one line of a group and leave the others as they are."""
 
 
 @attrs.frozen(repr=False)
@@ -72,6 +78,8 @@ def written(state: FieldState, change: Change, line: WrittenLine) -> FieldState:
     adopted = told and rel is Relation.REWRITTEN and line.adopts
     if change.rule == UNDONE:  # the sides differ because a person wants it so; as agreed, it would be undone itself
         rel, adopted = Relation.ACCEPTED, False
+    elif change.rule == PASSED_ON:  # what was sent is not the source's value
+        rel = rel if line.bound is not None and told else Relation.REWRITTEN
     return attrs.evolve(
         state,
         # As if the service had taken the value as it was sent, and somebody there had changed it then.

@@ -1,0 +1,186 @@
+"""Records that became others: links that move with a merged record, or with a lead that was converted.
+
+What may not go in here: comparing fields (`_fields.py`), links whose records are what they were (`_links.py`).  Only
+Salesforce merges and converts.  Where two links would meet in one record, the one that holds it stays; a Dialog Insight
+record is never deleted for it, and a refusal that was given to it is not lost with its link.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import attrs
+
+from di_salesforce.engine._actions import Link, Unlink
+from di_salesforce.engine._creates import new_link
+from di_salesforce.engine._fields import decide_fields
+from di_salesforce.engine._lines import BoundLine, Undefined
+from di_salesforce.engine._links import about_link, observe_link
+from di_salesforce.engine._memory import FieldState, Life, LinkRecord, digest
+from di_salesforce.engine._observe import CONVERTED_INTO, MERGED_INTO, Observation, Presence, RowRef, became
+from di_salesforce.engine._pair import noticed
+from di_salesforce.engine._policies import is_consent
+from di_salesforce.engine._workspace import Workspace, display_key
+from di_salesforce.mapping import OptIn
+from di_salesforce.records import Side, UnsetType
+
+__all__ = ["converted", "followed"]
+
+_S, _D = Side.SALESFORCE, Side.DIALOG_INSIGHT
+
+
+def followed(work: Workspace, links: Iterable[LinkRecord]) -> list[LinkRecord]:
+    """Give the links to decide: those of merged records moved to the winner, or ended where another link holds it."""
+    staying: dict[str, LinkRecord] = {}
+    losers: dict[str, list[LinkRecord]] = {}
+    for link in links:
+        winner = _winner(work, link)
+        if winner is None:
+            staying[link.id] = link
+        else:
+            losers.setdefault(winner, []).append(link)
+    for winner, merged in sorted(losers.items()):
+        holder = work.baseline.find(_S, winner)
+        if holder is None or holder.life is Life.ENDED:
+            staying |= {link.id: link for link in _moved(work, winner, merged)}
+            continue
+        for link in sorted(merged, key=lambda each: each.id):
+            _end(work, link, holder)
+        if all(holder.id != link.id for each in losers.values() for link in each):
+            staying.setdefault(holder.id, holder)
+    return list(staying.values())
+
+
+def _winner(work: Workspace, link: LinkRecord) -> str | None:
+    """Give the record into which a link's record was merged, as far as the memory knows nobody on the way there."""
+    view = work.views[_S]
+    if link.life is Life.ENDED or (link.life is Life.LIVE and not view.merged):
+        return None
+    seen = view.of_link(link).presence
+    winner = view.merged.get(link.salesforce_id or "") if seen is Presence.MERGED else None
+    if winner is None and link.gone is _S and seen in (Presence.NOT_READ, Presence.TOO_OLD, Presence.ABSENT):
+        winner = became(link, MERGED_INTO)
+    passed: set[str] = set()
+    while winner is not None and winner not in passed and work.baseline.find(_S, winner) is None:
+        passed.add(winner)
+        winner = view.merged.get(winner, winner)
+    return None if winner == link.salesforce_id else winner
+
+
+def _moved(work: Workspace, winner: str, merged: list[LinkRecord]) -> Iterator[LinkRecord]:
+    """Move the one link of records that were merged into a record without a link; of several nobody says which."""
+    view = work.views[_S]
+    if len(merged) > 1 or view.row_of(winner) is None:
+        if len(merged) == 1 and winner not in view.lookup.ids:
+            work.need(_S, record_id=winner)
+        yield from merged  # held by `_links.py`, which remembers the winner
+        return
+    (link,) = merged
+    work.touched.update(key for side in Side if (key := link.key(side)) is not None)
+    # What the link remembers is carried: whatever the winner holds otherwise, the person who merged chose.
+    moved = attrs.evolve(link, salesforce_id=winner, salesforce_as_of=None)
+    if link.life is Life.DORMANT and link.gone is _S:
+        moved = attrs.evolve(moved, life=Life.LIVE, gone=None, cause="")
+    work.actions.append(Link(**about_link(work, moved, "link"), reason="link.merged"))
+    yield moved
+
+
+def _end(work: Workspace, link: LinkRecord, holder: LinkRecord) -> None:
+    """End a link whose record was merged into one that another link holds; its counterpart stays, as a duplicate."""
+    seen = observe_link(work, link)
+    work.decided(f"link:{link.id}")
+    duplicate = holder.dialog_insight_id or " / ".join(holder.dialog_insight_key or ())
+    about = about_link(work, link, "unlink")
+    work.actions.append(Unlink(**about, reason="unlink.merged", survivor=_D, duplicate_of=duplicate))
+    refused = [group for group, lines in work.bound.groups.items() if _is_open_refusal(link, lines, seen[_D])]
+    if refused:
+        work.refusals.setdefault(holder.id, set()).update(refused)
+    work.links[link.id] = attrs.evolve(link, life=Life.ENDED, gone=_S, cause="unlink.merged", rev=link.rev + 1)
+
+
+def _is_open_refusal(link: LinkRecord, lines: tuple[BoundLine, ...], seen: Observation) -> bool:
+    """Tell whether a person refused in Dialog Insight, and Salesforce did not hold that yet."""
+    line = next((line for line in lines if isinstance(line.mapping.dialog_insight, OptIn)), None)
+    if line is None or not is_consent(lines):
+        return False
+    state = link.fields.get(line.name) or FieldState()
+    value = seen.ref.value(line.field(_D)) if seen.ref is not None else state.seen_of(_D)
+    now = state.of(_D) if isinstance(value, UnsetType) else value
+    if isinstance(now, UnsetType) or line.opted_in(_D, now) is not False:
+        return False
+    there = state.seen_of(_S) if not isinstance(state.seen_of(_S), UnsetType) else state.of(_S)
+    return isinstance(there, UnsetType) or line.opted_in(_S, there) is not False
+
+
+# ------------------------------------------------------------------------------------------------ converted leads
+
+
+def converted(work: Workspace) -> None:
+    """Take over the links of leads that were converted to records of this transfer, where it says so."""
+    source = work.bound.transfer.converted_from
+    leads = work.context.links.get(source) if source is not None else None
+    for lead in sorted(leads.links if leads is not None else (), key=lambda each: each.id):
+        record_id = became(lead, CONVERTED_INTO) if lead.life is Life.DORMANT and lead.gone is _S else None
+        if record_id is not None and not _is_held(work, lead, record_id):
+            _take_over(work, lead, record_id)
+
+
+def _is_held(work: Workspace, lead: LinkRecord, record_id: str) -> bool:
+    """Tell whether either record has a link in this transfer already."""
+    name = lead.dialog_insight_id
+    by_key = lead.dialog_insight_key is not None and work.baseline.find_key(_D, lead.dialog_insight_key) is not None
+    return (
+        work.baseline.find(_S, record_id) is not None
+        or (work.baseline.find(_D, name) is not None if name is not None else by_key)
+        or record_id in work.linked[_S]
+    )
+
+
+def _take_over(work: Workspace, lead: LinkRecord, record_id: str) -> None:
+    contact = work.views[_S].row_of(record_id)
+    name = lead.dialog_insight_id or digest(lead.dialog_insight_key or ())
+    person = work.views[_D].row_of(name)
+    if contact is None and record_id not in work.views[_S].lookup.ids:
+        work.need(_S, record_id=record_id)
+    if person is None and not work.views[_D].asked(lead.dialog_insight_id, lead.dialog_insight_key):
+        work.need_row(_D, lead)
+    if contact is None or person is None or person.name in work.linked[_D]:
+        return
+    if not (work.views[_S].takes_part(contact) and work.views[_D].takes_part(person)):
+        return
+    refs: dict[Side, RowRef | None] = {_S: contact, _D: person}
+    for ref in (contact, person):
+        work.linked[ref.side].add(ref.name)
+        work.decided(ref.subject)
+        if isinstance(ref.key, tuple):
+            work.touched.add(ref.key)
+    key = work.key_text(contact) or work.key_text(person)
+    link = attrs.evolve(new_link(work, key, refs), fields=_carried(work, lead))
+    seen = {ref.side: Observation(Presence.HERE, ref, ref.as_of) for ref in (contact, person)}
+    link = noticed(work, link, seen, work.bound.lines)
+    members = about_link(work, link, "link")
+    members["key"] = display_key(work.row_key(contact))
+    work.actions.append(Link(**members, reason="link.converted"))
+    link = decide_fields(work, link, seen, work.bound.lines)
+    for ref in (contact, person):
+        link = link.with_side(ref.side, as_of=ref.as_of)
+        work.held_keys[ref.side].setdefault(link.key(ref.side) or (), []).append(link)
+    work.links[link.id] = link
+
+
+def _carried(work: Workspace, lead: LinkRecord) -> dict[str, FieldState]:
+    """Give what the lead's link remembers of each Dialog Insight field, as if a contact had held its counterpart.
+
+    The one place where a base holds a converted value: what the lead held is no value of the contact's.
+    """
+    by_field = {name.rpartition(":")[2]: state for name, state in lead.fields.items()}
+    carried: dict[str, FieldState] = {}
+    for name, line in work.bound.lines.items():
+        state = by_field.get(line.field(_D))
+        value = state.of(_D) if state is not None else None
+        if state is None or isinstance(value, UnsetType):
+            continue
+        there = line.convert(value, to=_S)
+        if not isinstance(there, Undefined):
+            carried[name] = FieldState((there, value), version=line.version)
+    return carried
