@@ -145,7 +145,7 @@ def test_what_the_counterpart_was_given_meanwhile_is_a_conflict_with_what_the_me
 
 
 def test_a_merge_is_followed_once_the_winner_is_seen() -> None:
-    """Under changes that do not show the winner it is asked for; a plan without the answer remembers what it waits for."""
+    """Under changes that do not show the winner it is asked for; a plan without the answer says what it awaits."""
     loop = one_linked_one_not()
     del loop.rows[S][ONE]
     evidence = Snapshot.changes([], merged={ONE: TWO})
