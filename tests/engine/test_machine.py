@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 )
 
 from di_salesforce import Integration
-from di_salesforce.engine import BoundTransfer, Context, Coverage, Life, Plan
+from di_salesforce.engine import Applied, BoundTransfer, Context, Coverage, Life, Plan
 from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.mapping import FieldMapping
 from di_salesforce.records import Row, Side, is_blank
@@ -61,6 +61,7 @@ class LivingWorld(RuleBasedStateMachine):
         if len(self.names) == 1:
             self.widest = dict.fromkeys(self.names, Trigger.ALL)
         self.backups = [self._backup()]
+        self.applied: dict[str, list[Applied]] = {name: [] for name in self.names}
         self.oldest = self.worlds.clock.seconds
 
     def _world(self, data: st.DataObject) -> World:
@@ -161,7 +162,8 @@ class LivingWorld(RuleBasedStateMachine):
             plan = Plan.from_dict(json.loads(json.dumps(plan.to_dict())))
             plan = plan.bound_to(BoundTransfer.of(world.transfer, world.context))
         chosen = {write.id: data.draw(fates(late=not crash)) for write in plan.writes}
-        world.apply(plan, lambda write: chosen.get(write.id, Fate.DONE), crash=crash)
+        settlement = world.apply(plan, lambda write: chosen.get(write.id, Fate.DONE), crash=crash)
+        self.applied[world.transfer.name] += settlement.applied if settlement is not None else ()
         self._keep()
 
     def _backup(self) -> dict[str, Any]:  # what `World.remember` gives
@@ -218,6 +220,14 @@ class LivingWorld(RuleBasedStateMachine):
     def a_person_takes_something_out(self, data: st.DataObject, kind: str) -> None:
         world = self._world(data)
         self._finish(data, world, world.plan().without(kind=kind))
+
+    @rule(data=st.data(), deletes=st.booleans())
+    def a_person_undoes(self, data: st.DataObject, deletes: bool) -> None:
+        """The latest writes are taken back, as far as what they left still stands."""
+        world = self._world(data)
+        latest = self.applied[world.transfer.name][-3:]
+        if latest:
+            self._finish(data, world, world.undo(latest, deletes=deletes))
 
     @rule(data=st.data(), distrust=st.booleans())
     def restore_a_backup(self, data: st.DataObject, distrust: bool) -> None:
