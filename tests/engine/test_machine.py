@@ -186,7 +186,8 @@ class LivingWorld(RuleBasedStateMachine):
         for side in Side:
             self.edit(data, side)
         other = self._world(data)
-        if other is not world:
+        # Of one table, two transfers each told that a record is free would both link it: a store's lease forbids that.
+        if other.records[Side.DIALOG_INSIGHT] is not world.records[Side.DIALOG_INSIGHT]:
             other.one_pass()
         self._finish(data, self.worlds[world.transfer.name], plan)
 
