@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from di_salesforce.testing._di_model import Column, Project, ProjectField, Table
 from di_salesforce.testing._di_switches import CALL_ERRORS, RECORD_RESULTS, CallCause, RecordCause
@@ -301,40 +299,3 @@ def test_delete_refuses_more_rows_than_allowed(fake: FakeDialogInsight) -> None:
     answer = fake.call("contacts", "Delete", idProject=PROJECT, Clause=clause("f_City", "Paris"), MaxRows=1)
     assert answer["ErrorCode"] == CALL_ERRORS[CallCause.TOO_MANY_ROWS].code
     assert len(fake.contacts(PROJECT)) == 2
-
-
-# against an independent model -----------------------------------------------------------------------------------------
-EMAILS = st.sampled_from(["a@x.yz", "A@x.yz", "b@x.yz", "c@x.yz", "bad", ""])
-RECORDS = st.lists(
-    st.tuples(EMAILS, st.fixed_dictionaries({}, optional={"City": st.sampled_from(["", "x", "y" * 11])})), max_size=5
-)
-FLAGS = st.fixed_dictionaries(dict.fromkeys(("AllowInsert", "AllowUpdate", "SkipDuplicateRecords"), st.booleans()))
-
-
-@given(st.lists(st.tuples(RECORDS, FLAGS), max_size=5))
-def test_any_series_of_merges_equals_a_plain_dictionary(
-    calls: list[tuple[list[tuple[str, dict[str, str]]], Any]],
-) -> None:
-    """[inferred] Row by row the simulator does what a dictionary by lower-case address does, counters included."""
-    fake = FakeDialogInsight()
-    fake.add_project(Project(1, fields=[ProjectField("EMail", "email", key=True), ProjectField("City", "text", 10)]))
-    model: dict[str, dict[str, str | None]] = {}
-    for records, flags in calls:
-        sent = [{"ID": {"key_f_EMail": e}, "Data": {f"f_{n}": v for n, v in d.items()}} for e, d in records]
-        answer = fake.call("contacts", "Merge", idProject=1, Records=sent, MergeOptions=flags)
-        created = updated = 0
-        met: set[str] = set()
-        for email, data in records:
-            key = email.lower()
-            first = key not in met
-            met.add(key)
-            if not key or not first or len(data.get("City", "")) > 10:
-                continue
-            if key in model and flags["AllowUpdate"]:
-                model[key].update(data)
-                updated += 1
-            elif key not in model and flags["AllowInsert"] and key != "bad":
-                model[key] = {"EMail": email, "City": None, **data}
-                created += 1
-        assert (answer["CreatedRecords"], answer["UpdatedRecords"]) == (created, updated)
-    assert [{n: c[n] for n in ("EMail", "City")} for c in fake.contacts(1)] == list(model.values())
