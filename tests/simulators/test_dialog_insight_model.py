@@ -211,12 +211,20 @@ FAKE.add_table(
 )
 
 
+UPSERT = {"AllowInsert": True, "AllowUpdate": True, "SkipDuplicateRecords": False, "SkipUnmatchedRecords": False}
+FIRST = (
+    MergeContacts((("a@x.yz", {"f_City": "Oslo"}), ("b@x.yz", {"f_City": ""})), UPSERT),
+    MergeLines((("x", 1, "a@x.yz"), ("y", 2, "b@x.yz")), UPSERT),
+)
+"""Some rows to begin with, so that nearly every step finds what it speaks of."""
+
+
 @given(STEPS)
 def test_any_sequence_of_calls_leaves_what_the_model_holds(steps: list[Step]) -> None:
     """Flags, keys of one and two columns, consent, foreign keys, cascades: whatever is called, both agree."""
     FAKE.reset()
     model = Model()
-    for step in steps:
+    for step in (*FIRST, *steps):
         carry_out(step, FAKE, model)
     names = ("idContact", "EMail", "City", "optin_news", "dtOptin_nws")
     assert [{name: row[name] for name in names} for row in FAKE.contacts(PROJECT)] == model.contacts
