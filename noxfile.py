@@ -17,7 +17,7 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)  # from the classifiers
 TEST_TOOLS = (
     *(".[pandas,polars,postgres,progress,speed,testing,toml,tz]", "psycopg[binary]"),
-    *("pytest-timeout", "pytest-xdist", "sybil", "ipykernel", "nbclient", "nbformat"),
+    *("pytest-timeout", "pytest-xdist", "sybil", "ipykernel", "nbclient", "nbformat", "fastapi"),
 )
 
 nox.needs_version = ">=2024.10"
@@ -165,3 +165,34 @@ def bench(session: nox.Session) -> None:
     session.run("python", "bench/engine.py", *session.posargs)
     session.run("python", "bench/engine.py", "--memory", "100000")
     session.run("python", "bench/engine.py", "--changes", "100000")
+
+
+@nox.session(default=False)
+def lowest(session: nox.Session) -> None:
+    """Run the quick tests with the oldest versions that the dependencies' ranges allow."""
+    declared = [*PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"]["testing"]]
+    pins = Path(session.create_tmp()) / "lowest.txt"
+    pins.write_text("\n".join(each.replace(">=", "==") for each in declared), encoding="utf-8")
+    session.install("-e", ".[testing]", "--constraint", str(pins))
+    session.run("python", "-m", "pip", "list")
+    program = "import di_salesforce.clients, di_salesforce.synchronizer, di_salesforce.csvfiles"
+    session.run("python", "-W", "error::ImportWarning", "-c", program)
+    session.run("python", "-m", "di_salesforce", "demo", silent=True)
+
+
+@nox.session(default=False)
+def audit(session: nox.Session) -> None:
+    """Ask PyPI's advisories about the dependencies as they would be installed today."""
+    session.install(".[pandas,polars,postgres,progress,speed,toml,tz]", "pip-audit")
+    session.run("pip-audit", "--skip-editable", "--progress-spinner=off", "--local", *session.posargs)
+
+
+@nox.session(default=False)
+def api(session: nox.Session) -> None:
+    """Compare the public names with those of the last release's tag (none yet: nothing to compare)."""
+    tags = session.run("git", "tag", "--list", "v*", "--sort=-version:refname", external=True, silent=True)
+    if not str(tags).split():
+        session.log("no release yet: the list in tests/architecture/test_public_api.py is what holds")
+        return
+    session.install("griffe")
+    session.run("griffe", "check", "di_salesforce", "--search", "src", "--against", str(tags).split()[0])

@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import random  # noqa: TID251 - seeded: looks like chance and repeats
+import random
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace

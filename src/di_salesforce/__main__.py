@@ -77,6 +77,13 @@ def _run(arguments: Arguments) -> int:
     return OK if report.ok else NEEDS_A_PERSON
 
 
+def _status(arguments: Arguments) -> int:
+    with _job(arguments).connect() as sync:
+        status = sync.status()
+    print(json.dumps(status.to_dict()) if arguments.json else status)
+    return OK if status.last_good is not None and status.last_good == status.last_run else NEEDS_A_PERSON
+
+
 def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
@@ -99,6 +106,7 @@ _COMMANDS: Final[Mapping[str, tuple[Callable[[Arguments], int], str]]] = {
     "plan": (_plan, "show what would be written, and save it for approval; writes nothing"),
     "apply": (_apply, "carry out a saved plan, exactly it"),
     "run": (_run, "plan and apply until all is quiet"),
+    "status": (_status, "tell when the last good run was and what waits; status 1 unless the last run was good"),
 }
 
 
@@ -119,6 +127,8 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--digest", help="the digest that was approved")
         if name in ("plan", "run"):
             command.add_argument("transfer", nargs="*", help="names of transfers; none: all")
+        if name == "status":
+            command.add_argument("--json", action="store_true", help="as plain data, for a health page")
         if name == "plan":
             command.add_argument("--save", metavar="PLAN", help="write the plan to this file; it holds people's data")
         if name == "run":

@@ -131,6 +131,10 @@ def test_the_commands_do_a_whole_migration(file: Path, environ: dict[str, str]) 
     run = command(environ, "run", file, "--max-writes", "5000")
     assert (run.returncode, run.stderr) == (0, "")
     assert "writes done" in run.stdout
+    standing = command(environ, "status", file)
+    assert (standing.returncode, standing.stderr) == (0, "")
+    assert "Last good run: " in standing.stdout
+    assert json.loads(command(environ, "status", file, "--json").stdout)["last_good"]
 
 
 @pytest.mark.parametrize(
