@@ -16,18 +16,18 @@ def blocking(client: SalesforceClient, name: str) -> None:
     client.query("SELECT Id FROM Contact WHERE LastName = :name", {"name": name})
     client.query(select("Contact", [name], where=[soql("LastName = :name", name=name)]))
     client.query(Soql.trusted(name))
-    client.query(f"SELECT Id FROM Contact WHERE LastName = '{name}'")  # pyright: ignore[reportArgumentType]
-    client.query("SELECT Id FROM Contact WHERE LastName = '" + name + "'")  # pyright: ignore[reportArgumentType]
-    client.query("SELECT Id FROM Contact WHERE LastName = '{}'".format(name))  # pyright: ignore[reportArgumentType]  # noqa: UP032
-    client.query_all(f"SELECT Id FROM {name}")  # pyright: ignore[reportArgumentType]
-    client.bulk_query(f"SELECT Id FROM {name}")  # pyright: ignore[reportArgumentType]
-    client.reading_way(f"SELECT Id FROM {name}")  # pyright: ignore[reportArgumentType]
-    soql(f"LastName = '{name}'")  # pyright: ignore[reportArgumentType]
-    chunked_in(f"SELECT {name} FROM Contact WHERE Id IN :ids", "ids", [])  # pyright: ignore[reportArgumentType]
+    client.query(f"SELECT Id FROM Contact WHERE LastName = '{name}'")  # pyright: ignore[reportArgumentType]  # must fail
+    client.query("SELECT Id FROM Contact WHERE LastName = '" + name + "'")  # pyright: ignore[reportArgumentType]  # must fail
+    client.query("SELECT Id FROM Contact WHERE LastName = '{}'".format(name))  # pyright: ignore[reportArgumentType]  # must fail  # noqa: UP032
+    client.query_all(f"SELECT Id FROM {name}")  # pyright: ignore[reportArgumentType]  # must fail
+    client.bulk_query(f"SELECT Id FROM {name}")  # pyright: ignore[reportArgumentType]  # must fail
+    client.reading_way(f"SELECT Id FROM {name}")  # pyright: ignore[reportArgumentType]  # must fail
+    soql(f"LastName = '{name}'")  # pyright: ignore[reportArgumentType]  # must fail
+    chunked_in(f"SELECT {name} FROM Contact WHERE Id IN :ids", "ids", [])  # pyright: ignore[reportArgumentType]  # must fail
 
 
 async def awaited(client: AsyncSalesforceClient, name: str) -> None:
     """The same in the other world."""
     client.query("SELECT Id FROM Contact WHERE LastName = :name", {"name": name})
-    client.query(f"SELECT Id FROM Contact WHERE LastName = '{name}'")  # pyright: ignore[reportArgumentType]
-    await client.query_all(f"SELECT Id FROM {name}")  # pyright: ignore[reportArgumentType]
+    client.query(f"SELECT Id FROM Contact WHERE LastName = '{name}'")  # pyright: ignore[reportArgumentType]  # must fail
+    await client.query_all(f"SELECT Id FROM {name}")  # pyright: ignore[reportArgumentType]  # must fail
