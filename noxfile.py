@@ -83,6 +83,14 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def simulation(session: nox.Session) -> None:
+    """Run a thousand seeded schedules of edits, faults and deaths on a virtual clock; a hundred are in the tests."""
+    session.install("-e", *TEST_TOOLS)
+    law = ("tests/sync/test_simulation.py", "--timeout", "7200")  # seconds: ten times as much as in the tests
+    session.run("python", "-m", "pytest", *law, *session.posargs, env={"SIMULATION_SEEDS": "0-999"})
+
+
+@nox.session(default=False)
 def killed(session: nox.Session) -> None:
     """Kill a run of 20,000 records against the simulators' HTTP servers twenty times, at random moments."""
     session.install("-e", *TEST_TOOLS)
