@@ -6,6 +6,7 @@ import pytest
 
 from di_salesforce import FieldMapping, ObjectTransfer, OptIn, converters
 from di_salesforce.engine import (
+    Baseline,
     BoundTransfer,
     Context,
     EngineCapabilities,
@@ -22,7 +23,7 @@ from di_salesforce.exceptions import ConfigurationError, GuardError
 from di_salesforce.records import Side, Value
 from di_salesforce.testing._pairs import NOW, LinkedPair, asked, contacts, linked, plan_of, row, told
 from di_salesforce.testing._served import Saving
-from di_salesforce.triggers import ConflictPolicy, Deletes, Trigger
+from di_salesforce.triggers import ConflictPolicy, Deletes, Direction, Trigger
 
 S, D = Side.SALESFORCE, Side.DIALOG_INSIGHT
 
@@ -247,3 +248,40 @@ def test_two_survivors_of_one_key_are_not_guessed_between() -> None:
     one.world.add(D, {"EMail": "k"})
     plan = one.world.plan()
     assert not plan.writes and ("reject", "key.ambiguous") in told(plan)
+
+
+# --------------------------------------------------------------------------------------------------- small words
+
+
+def test_what_shows_itself_shows_no_value() -> None:
+    """Circumstances, outcomes and tombstones show counts, codes and causes; two memories are equal by their rows."""
+    assert repr(Context(claims={"1": "leads"})) == "<Context: links of 0 transfers, 1 claims>"
+    assert repr(Outcome.refused("BAD", "ada@test.example")) == "<Outcome refused BAD>"
+    assert Outcome.unknown().to_dict() == {"kind": "unknown", "record_id": None, "code": "", "message": ""}
+    one = linked()
+    for side in Side:
+        one.remove(side)
+    one.world.one_pass()
+    stones = one.world.baseline.tombstones.values()
+    assert {repr(stone) for stone in stones} == {f"<Tombstone t {side.value} unlink.both_deleted>" for side in Side}
+    assert one.world.baseline == Baseline.from_dicts(one.world.baseline.to_dicts()) != Baseline.empty()
+    assert Baseline.empty() != "a memory"
+
+
+def test_a_memory_of_one_transfer_takes_no_settlement_of_two() -> None:
+    """With nothing remembered yet, whose memory it is cannot be told: an error says what to take."""
+    other = ObjectTransfer("u", sobject="Lead", fields=contacts().fields)
+    plan = Plan.joined([plan_of([row(S, 1)], []), plan_of([row(S, 2)], [], transfer=other)])
+    settlement = settle(plan, {write.id: Outcome.done("9") for write in plan.writes}, now=NOW)
+    with pytest.raises(ConfigurationError, match=r"t, u.*settlement\.of"):
+        Baseline.empty().updated(settlement)
+    assert len(Baseline.empty().updated(settlement.of("t"))) == 1
+
+
+def test_a_key_that_does_not_flow_there_makes_no_record() -> None:
+    """A create needs every part of the key: one that flows the other way only is rejected, with its name."""
+    one_way = FieldMapping("Email", "EMail", key=True, direction=Direction.TO_SALESFORCE)
+    plan = plan_of([row(S, 1)], [], transfer=ObjectTransfer("t", sobject="T", fields=[one_way, FieldMapping("A", "a")]))
+    assert [(each.reason, each.causes) for each in plan.rejects] == [
+        ("key.not_creatable", (("Email", "key.not_creatable"),))
+    ]
