@@ -14,7 +14,7 @@ import functools
 import re
 import unicodedata
 from collections.abc import Callable, Hashable, Mapping
-from datetime import date
+from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from typing import Any, ClassVar, Final, NoReturn, Self
 
@@ -50,6 +50,10 @@ def refuse(code: str, message: str) -> NoReturn:
     raise ConversionError(message, code=code) from None  # what it comes from may quote the value
 
 
+# Asked for every value of every field: the types themselves are found sooner than their subclasses.
+_SCALARS: Final = frozenset({bool, int, float, Decimal, str, date, datetime})
+
+
 def _scalar(value: object) -> Value:
     """Hold to the type at run time: a service may answer with an object or a list (an address, a linked record)."""
     if value is not None and not isinstance(value, (bool, int, float, Decimal, str, date)):
@@ -79,11 +83,16 @@ class Lens:
 
     def normal(self, side: Side, value: Value) -> Hashable:
         """Give that side's own normal form of a value; None stands for blank."""
-        return None if is_blank(_scalar(value)) else self._normal(side, value)
+        if value is None or value == "":
+            return None
+        return self._normal(side, value if value.__class__ in _SCALARS else _scalar(value))
 
     def convert(self, value: Value, *, to: Side) -> Value:
         """Give the other side's native value; raises `ConversionError` where there is none."""
-        converted = self._blank(to) if is_blank(_scalar(value)) else self._across(value, to)
+        if value is None or value == "":
+            converted = self._blank(to)
+        else:
+            converted = self._across(value if value.__class__ in _SCALARS else _scalar(value), to)
         return None if is_blank(converted) else converted
 
     def _blank(self, to: Side) -> Value:

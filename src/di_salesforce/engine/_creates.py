@@ -11,7 +11,7 @@ from typing import Any
 
 from di_salesforce.engine._actions import Change, Create, Reject, Skip
 from di_salesforce.engine._lines import BoundTransfer, Undefined, value_flaw
-from di_salesforce.engine._memory import FieldState, KeyText, LinkRecord, Relation, digest, fingerprint
+from di_salesforce.engine._memory import SIDES, FieldState, KeyText, LinkRecord, Relation, digest, fingerprint
 from di_salesforce.engine._observe import RowRef
 from di_salesforce.engine._packed import LazyFields
 from di_salesforce.engine._workspace import Workspace, display_key
@@ -87,21 +87,22 @@ def create(work: Workspace, ref: RowRef, target: Side) -> None:
     changes: list[Change] = []
     causes: list[tuple[str, str]] = []
     reasons: set[str] = set()
+    row, here, there = ref.row, SIDES.index(ref.side), SIDES.index(target)
     for name, line in work.bound.lines.items():
-        value = ref.row[line.field(ref.side)]
-        if not line.flows.allows(target):
+        value = row[line.fields[here]]
+        if not line.receives[there]:
             if line.mapping.key:
-                causes.append((line.field(ref.side), "key.not_creatable"))
+                causes.append((line.fields[here], "key.not_creatable"))
                 reasons.add("key.not_creatable")
             continue
         converted = line.convert(value, to=target)
         if isinstance(converted, Undefined):
-            causes.append((line.field(ref.side), converted.code))
+            causes.append((line.fields[here], converted.code))
             reasons.add(_refusal(converted, is_key=line.mapping.key))
         elif not is_blank(converted):
-            changes.append(Change(line.field(target), UNSET, converted, "create.new", name, value))
+            changes.append(Change(line.fields[there], UNSET, converted, "create.new", name, value))
         elif not isinstance(default := line.mapping.default(target), UnsetType):
-            changes.append(Change(line.field(target), UNSET, default, "default", name, value))
+            changes.append(Change(line.fields[there], UNSET, default, "default", name, value))
     if "reference.waiting" in reasons:
         skip_row(work, ref, "reference.waiting")
     elif reasons:
@@ -116,11 +117,12 @@ def _flaws(work: Workspace, ref: RowRef) -> dict[str, str]:
     """Give the fields of which no value was read, each with its code: first those that hold something else."""
     flaws: dict[str, str] = {}
     missing: list[str] = []
+    row, unclear, at = ref.row, ref.unclear, SIDES.index(ref.side)
     for line in work.bound.lines.values():
-        field = line.field(ref.side)
-        if field not in ref.row:
+        field = line.fields[at]
+        if field not in row:
             missing.append(field)
-        elif code := "value.unclear" if field in ref.unclear else value_flaw(ref.row[field]):
+        elif code := "value.unclear" if field in unclear else value_flaw(row[field]):
             flaws[field] = code
     return flaws | dict.fromkeys(missing, "value.not_read")
 

@@ -109,6 +109,8 @@ class BoundLine:
 
     def normal(self, side: Side, value: Value) -> Hashable:
         """Give that side's own normal form; a value outside the domain is equal to nothing but itself."""
+        if self._is_as_it_is and value.__class__ is str:
+            return value or None  # as the converter says, and sooner, here and below
         if self.mapping.references is not None:
             return normal_id(side, value)
         try:
@@ -118,6 +120,8 @@ class BoundLine:
 
     def convert(self, value: Value, *, to: Side) -> Value | Undefined:
         """Give the other side's native value, or why there is none."""
+        if self._is_as_it_is and value.__class__ in _EXACT:
+            return None if value == "" else value
         if self.mapping.references is not None:
             return self._translated(value, to)
         try:
@@ -144,7 +148,6 @@ class BoundLine:
     def agree(self, salesforce: Value, dialog_insight: Value) -> bool:
         """Tell whether the two values are the same one, by the rule of the line's direction."""
         if self._is_as_it_is and salesforce.__class__ in _EXACT and salesforce.__class__ is dialog_insight.__class__:
-            # So it is for most values of most pairs, and what is said below in general is plain here.
             return salesforce == dialog_insight
         to_salesforce, to_dialog_insight = self.receives
         return (to_dialog_insight and self._reads_as(salesforce, dialog_insight, Side.DIALOG_INSIGHT)) or (

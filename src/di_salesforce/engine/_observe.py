@@ -263,11 +263,11 @@ class SideView:
 
     def _row(self, name: str) -> RowRef | None:
         """Give the snapshot's row of that name, also where it was passed over."""
-        ref, row = self.rows.get(name), self._sifted.row(self.side, name)
-        if ref is not None or row is None:
+        ref = self.rows.get(name)
+        row = self._sifted.row(self.side, name) if ref is None else None
+        if row is None:
             return ref
-        record_id = name if self._has_ids else None
-        return RowRef(self.side, name, record_id, self._bound.key(self.side, row), row, self.as_of)
+        return RowRef(self.side, name, name if self._has_ids else None, self._key(row), row, self.as_of)
 
     @property
     def proves_absence(self) -> bool:
