@@ -121,6 +121,19 @@ def test_cells(fake: FakeSalesforce) -> None:
     assert refused["sf__Id"] == ids[2]
 
 
+@pytest.mark.parametrize(("cells", "size"), [(1, 32_001), (13, 31_000)])
+def test_a_row_has_its_measure(fake: FakeSalesforce, cells: int, size: int) -> None:
+    """[documented] A cell above 32,000 characters, or a record above 400,000, refuses its row alone."""
+    names = [f"Text{number}__c" for number in range(cells)]
+    for name in names:
+        fake.add_field("Contact", Field(name, "textarea", length=131_072))
+    line = ",".join(["x" * size] * cells)
+    job = ingest(fake, f"LastName,{','.join(names)}\nWide,{line}\nSlim{',' * cells}\n")
+    [refused] = results(fake, job, "failedResults")
+    assert (refused["LastName"], refused["sf__Error"].partition(":")[0]) == ("Wide", "STRING_TOO_LONG")
+    assert [row["LastName"] for row in fake.rows("Contact")] == ["Slim"]
+
+
 @pytest.mark.parametrize(
     ("data", "options", "told"),
     [

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from di_salesforce.exceptions import ConfigurationError
+from di_salesforce.testing._clock import Clock
 from di_salesforce.testing._faults import (
     ByteOrderMark,
     HtmlPage,
@@ -33,17 +34,9 @@ BASE = "/services/data/v60.0/"
 START = datetime(2026, 5, 20, 12, 0, 30, tzinfo=UTC)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(START)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import attrs
 import pytest
 
+from di_salesforce.testing._clock import Clock
 from di_salesforce.testing._salesforce import FakeSalesforce
 from di_salesforce.testing._sf_errors import Refusal
 from di_salesforce.testing._sf_schema import Field, FieldType, SObject, StoredRow
@@ -18,17 +19,9 @@ BASE = "/services/data/v60.0/"
 START = datetime(2026, 5, 20, 12, 0, 30, tzinfo=UTC)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(START)
 
 
 @pytest.fixture
@@ -138,7 +131,7 @@ def test_describe_answers_304_until_the_schema_changes(fake: FakeSalesforce, clo
     """[documented] `If-Modified-Since` spares an unchanged describe, and a schema change ends that."""
     seen = fake.send("GET", BASE + "sobjects/Contact/describe").headers["Last-Modified"]
     assert call(fake, "GET", "sobjects/Contact/describe", If_Modified_Since=seen) == (304, None)
-    clock.now += timedelta(seconds=2)
+    clock.advance(timedelta(seconds=2))
     fake.add_field("Contact", Field("New__c"))
     assert call(fake, "GET", "sobjects/Contact/describe", If_Modified_Since=seen)[0] == 200
     assert "New__c" in describe(fake, "Contact")
@@ -241,7 +234,7 @@ def test_formulas_are_computed_and_move_no_stamp(fake: FakeSalesforce, clock: Cl
     """[documented] A formula follows what it is computed from; no save, no stamp."""
     [record_id] = fake.load("Contact", [{"LastName": "Roy"}])
     stamp = fake.row("Contact", record_id)["SystemModstamp"]
-    clock.now += timedelta(hours=1)
+    clock.advance(timedelta(hours=1))
     factor = {"by": 1}
     fake.add_field("Contact", Field("Twice__c", "double", formula=lambda _row: 2.0 * factor["by"]))
     factor["by"] = 5
@@ -270,13 +263,13 @@ def window(start: datetime, end: datetime) -> str:
 def test_updated_and_deleted_tell_of_their_window(fake: FakeSalesforce, clock: Clock) -> None:
     """[seen] `updated` gives live rows saved in the window, `deleted` those that went, emptied bin or not."""
     first, second, third = fake.load("Contact", [{"LastName": name} for name in "ABC"])
-    clock.now += timedelta(minutes=5)
+    clock.advance(timedelta(minutes=5))
     fake.edit("Contact", first, LastName="Z")
     fake.delete("Contact", second)
-    clock.now += timedelta(minutes=5)
-    late = window(START + timedelta(minutes=4), clock.now)
+    clock.advance(timedelta(minutes=5))
+    late = window(START + timedelta(minutes=4), clock())
     assert call(fake, "GET", "sobjects/Contact/updated/" + late)[1]["ids"] == [first]
-    whole = window(START, clock.now)
+    whole = window(START, clock())
     assert call(fake, "GET", "sobjects/Contact/updated" + whole)[1]["ids"] == [first, third]
     gone = call(fake, "GET", "sobjects/Contact/deleted" + whole)[1]
     assert gone["deletedRecords"] == [{"id": second, "deletedDate": "2026-05-20T12:05:30.000+0000"}]
@@ -288,8 +281,8 @@ def test_updated_and_deleted_tell_of_their_window(fake: FakeSalesforce, clock: C
 def test_seconds_are_ignored_and_the_covered_date_lags(fake: FakeSalesforce, clock: Clock) -> None:
     """[documented] A window goes by whole minutes; `latestDateCovered` lags as told, and nothing after it shows."""
     [record_id] = fake.load("Contact", [{"LastName": "A"}])
-    clock.now += timedelta(minutes=10)
-    asked = window(START + timedelta(seconds=20), clock.now)
+    clock.advance(timedelta(minutes=10))
+    asked = window(START + timedelta(seconds=20), clock())
     answer = call(fake, "GET", "sobjects/Contact/updated" + asked)[1]
     assert answer == {"ids": [record_id], "latestDateCovered": "2026-05-20T12:10:00.000+0000"}
     fake.switches = attrs.evolve(fake.switches, coverage_lag=11 * 60)
@@ -313,11 +306,11 @@ def test_windows_too_old_or_too_short_are_refused(
 def test_an_undeleted_row_counts_as_updated(fake: FakeSalesforce, clock: Clock) -> None:
     """[inferred] A row taken out of the bin has its old id, and shows as updated, not as deleted."""
     [record_id] = fake.load("Contact", [{"LastName": "A"}])
-    clock.now += timedelta(minutes=5)
+    clock.advance(timedelta(minutes=5))
     fake.delete("Contact", record_id)
     fake.undelete("Contact", record_id)
-    asked = window(START + timedelta(minutes=1), clock.now + timedelta(minutes=1))
-    clock.now += timedelta(minutes=2)
+    asked = window(START + timedelta(minutes=1), clock() + timedelta(minutes=1))
+    clock.advance(timedelta(minutes=2))
     assert call(fake, "GET", "sobjects/Contact/updated" + asked)[1]["ids"] == [record_id]
     assert call(fake, "GET", "sobjects/Contact/deleted" + asked)[1]["deletedRecords"] == []
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 from urllib.parse import quote
@@ -12,6 +12,7 @@ import attrs
 import pytest
 
 from di_salesforce.records import record_id_18
+from di_salesforce.testing._clock import Clock
 from di_salesforce.testing._salesforce import FakeSalesforce
 from di_salesforce.testing._sf_schema import Field
 
@@ -19,20 +20,9 @@ BASE = "/services/data/v60.0/sobjects/"
 UNKNOWN = record_id_18("003Fk0zzzzzzzzz") or ""
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = datetime(2026, 5, 1, 7, 25, 37, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def forward(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(datetime(2026, 5, 1, 7, 25, 37, tzinfo=UTC))
 
 
 @pytest.fixture
@@ -170,10 +160,10 @@ def test_every_save_moves_the_stamps(fake: FakeSalesforce, clock: Clock) -> None
     """[documented] A save without a change moves both stamps, `touch` SystemModstamp alone, creation keeps its date."""
     record_id = create(fake)
     born = fake.row("Contact", record_id)["CreatedDate"]
-    clock.forward(10)
+    clock.advance(10)
     call(fake, "PATCH", f"Contact/{record_id}", {"LastName": "Roy"})
     saved = fake.row("Contact", record_id)
-    clock.forward(10)
+    clock.advance(10)
     fake.touch("Contact", record_id)
     touched = fake.row("Contact", record_id)
     assert born == saved["CreatedDate"] == touched["CreatedDate"]
@@ -318,7 +308,7 @@ def test_conditional_reads_and_writes_use_the_system_stamp(fake: FakeSalesforce,
     read = format_datetime(clock(), usegmt=True)
     assert call(fake, "GET", f"Contact/{record_id}", If_Modified_Since=read) == (304, None)
     assert call(fake, "PATCH", f"Contact/{record_id}", {"FirstName": "A"}, If_Unmodified_Since=read)[0] == 204
-    clock.forward(5)
+    clock.advance(5)
     fake.edit("Contact", record_id, FirstName="B")
     status, _ = call(fake, "PATCH", f"Contact/{record_id}", {"FirstName": "C"}, If_Unmodified_Since=read)
     assert (status, fake.row("Contact", record_id)["FirstName"]) == (412, "B")

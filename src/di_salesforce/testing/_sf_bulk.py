@@ -42,6 +42,8 @@ _INGEST: Final = ("insert", "update", "upsert", "delete")
 _QUERY: Final = ("query", "queryAll")
 MOST_IN_CELL: Final = 32_000
 """Characters of one cell (facts 3.10)."""
+MOST_IN_RECORD: Final = 400_000
+"""Characters of one record (facts 3.10)."""
 MOST_COLUMNS: Final = 5_000
 """Fields of one record (facts 3.10)."""
 _CSV: Final = {"Content-Type": "text/csv"}
@@ -266,6 +268,8 @@ def _row(service: Service, job: Job, table: Table, columns: Sequence[Column], ce
 def _fill(row: dict[str, object], columns: Sequence[Column], cells: Cells) -> None:
     if len(cells) != len(columns):  # code and text are our own
         raise Refusal("INVALID_CSV_ROW", f"the row has {len(cells)} cells, the header {len(columns)}")
+    if sum(map(len, cells)) > MOST_IN_RECORD:
+        raise Refusal("STRING_TOO_LONG", f"a record has more than {MOST_IN_RECORD} characters")
     for column, cell in zip(columns, cells, strict=True):
         if len(cell) > MOST_IN_CELL:
             raise Refusal("STRING_TOO_LONG", f"a cell has more than {MOST_IN_CELL} characters")
