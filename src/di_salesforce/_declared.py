@@ -301,12 +301,17 @@ def _projects(integration: Integration) -> Problems:
             )
 
 
+def _hands_over(one: ObjectTransfer, other: ObjectTransfer) -> bool:
+    """Tell whether one takes over converted leads of the other: a record belongs to one of the two at any time."""
+    return one.converted_from == other.name or other.converted_from == one.name
+
+
 def _two_writers_across(integration: Integration) -> Problems:
     """Find fields of one Dialog Insight table that two transfers write; consent under the restrictive join is exempt.
 
     Two writers of one Salesforce field can be told apart by their filters, so `check()` judges those.
     """
-    writers: dict[tuple[object, ...], str] = {}
+    writers: dict[tuple[object, ...], tuple[str, ObjectTransfer]] = {}
     for index, transfer in enumerate(integration.transfers):
         writes = transfer.allowed.allows_update(Side.SALESFORCE) or transfer.allowed.allows_create(Side.SALESFORCE)
         if transfer.project is None or not writes:
@@ -316,8 +321,8 @@ def _two_writers_across(integration: Integration) -> Problems:
                 continue
             here = f"transfers[{index}].{path}"
             place = (transfer.project, transfer.table, line.field(Side.DIALOG_INSIGHT))
-            first = writers.setdefault(place, here)
-            if first != here:
+            first, other = writers.setdefault(place, (here, transfer))
+            if first != here and not _hands_over(transfer, other):
                 yield Problem(
                     here, f"{first} writes the same field of the same table: one writer per field", "field.two_writers"
                 )

@@ -6,8 +6,11 @@ What may not go in here: the text of a query and the shape of an answer (`_chang
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
+
+import attrs
 
 from di_salesforce.exceptions import ConfigurationError, InvalidRequestError, UnexpectedResponseError
 from di_salesforce.records import Side
@@ -29,7 +32,7 @@ from di_salesforce.salesforce._settings import Settings
 from di_salesforce.salesforce._soql import Soql
 from di_salesforce.wire import Call, Flow, time_now
 
-__all__ = ["OVERLAP", "changed_since", "deleted_since", "updated"]
+__all__ = ["OVERLAP", "Evidence", "changed_since", "deleted_since", "evidence_since", "updated"]
 
 T = TypeVar("T", Updates, Deletions)
 
@@ -80,17 +83,45 @@ def changed_since(
             position = cursor
         if len(page) < page_rows:
             break
+    gone = yield from evidence_since(settings, connection, sobject, start.moment)
+    last = max([given, position, *gone.cursors], key=lambda cursor: (cursor.moment, cursor.record_id))
+    return Changes(
+        rows=tuple(row for record_id, row in rows.items() if record_id not in gone.ids),
+        cursor=last,
+        as_of=as_of,
+        deleted=gone.deleted,
+        merged=gone.merged,
+        converted=gone.converted,
+    )
+
+
+@attrs.frozen(repr=False)
+class Evidence:
+    """What became of records that are gone: deleted, merged (loser to winner), converted (lead to contact)."""
+
+    deleted: frozenset[str]
+    merged: Mapping[str, str]
+    converted: Mapping[str, str]
+    cursors: tuple[ChangeCursor, ...]  # when each of it happened
+
+    @property
+    def ids(self) -> AbstractSet[str]:
+        """The records that are gone; a converted lead is still there, and cannot be changed."""
+        return self.deleted | self.merged.keys()
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{len(getattr(self, name)):,} {name}" for name in ("deleted", "merged", "converted"))
+        return f"<Evidence: {told}>"
+
+
+def evidence_since(settings: Settings, connection: str, sobject: str, since: datetime) -> Flow[Evidence]:
+    """Ask what became of records that are gone since a moment; the recycle bin forgets after fifteen days [seen]."""
     found: dict[str, list[dict[str, Any]]] = {}  # see `_rows.flat`
-    for kind, query in evidence_queries(sobject, start.moment).items():
+    for kind, query in evidence_queries(sobject, since).items():
         found[kind] = yield from query_rows(settings, connection, query, include_deleted=True)
     gone = {str(row["Id"]): row.get("MasterRecordId") for row in found["deleted"]}
     merged = {loser: _last(str(winner), gone) for loser, winner in gone.items() if winner}
-    moments = [ChangeCursor(cursor.moment) for part in found.values() for cursor in _cursors(sobject, part)]
-    last = max([given, position, *moments], key=lambda cursor: (cursor.moment, cursor.record_id))
-    return Changes(
-        rows=tuple(row for record_id, row in rows.items() if record_id not in gone),
-        cursor=last,
-        as_of=as_of,
+    return Evidence(
         deleted=frozenset(gone.keys() - merged.keys()),
         merged=merged,
         converted={
@@ -98,6 +129,7 @@ def changed_since(
             for row in found.get("converted", ())
             if row.get("ConvertedContactId")
         },
+        cursors=tuple(ChangeCursor(each.moment) for part in found.values() for each in _cursors(sobject, part)),
     )
 
 

@@ -15,7 +15,7 @@ from typing import Final
 import attrs
 
 from di_salesforce.dialog_insight import WebhookEvent
-from di_salesforce.engine import BaselineLike, Life, Plan, Snapshot
+from di_salesforce.engine import BaselineLike, Coverage, Life, Plan, Snapshot
 from di_salesforce.engine._actions import Key, key_parts
 from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.mapping import CONTACT_TABLE, Integration, ObjectTransfer
@@ -159,6 +159,20 @@ def _full_salesforce(setup: Setup, transfer: ObjectTransfer, now: datetime, prog
     stamps = [moment_of(row[STAMP]) for row in rows if row.get(STAMP)]
     cursor = _written(ChangeCursor(min(max(stamps), now))) if stamps else None
     return Reading(Snapshot.complete(rows, scope=transfer.salesforce_filter, as_of=now), cursor)
+
+
+def with_evidence(setup: Setup, transfer: ObjectTransfer, snapshot: Snapshot, baseline: BaselineLike) -> Flow[Snapshot]:
+    """Add to a full read what became of linked records that it lacks: a merge shows in no row, nor a conversion."""
+    known = baseline.coverage(Side.SALESFORCE)
+    if snapshot.coverage is not Coverage.COMPLETE or known is None or known.as_of is None or not len(baseline):
+        return snapshot
+    there = {record_id_18(str(row.get("Id"))) or str(row.get("Id")) for row in snapshot.rows}
+    lacks = any(link.life is Life.LIVE and link.salesforce_id not in there for link in baseline.links)
+    if not (lacks or transfer.sobject == "Lead"):
+        return snapshot
+    since = known.as_of - change_flows.OVERLAP
+    gone = yield from change_flows.evidence_since(setup.salesforce, SALESFORCE, transfer.sobject, since)
+    return attrs.evolve(snapshot, merged=gone.merged, converted=gone.converted)
 
 
 def _modified_since(

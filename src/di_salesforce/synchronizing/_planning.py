@@ -26,7 +26,7 @@ from di_salesforce.engine._actions import Key
 from di_salesforce.mapping import ObjectTransfer
 from di_salesforce.protocols import Progress
 from di_salesforce.records import Row, Side
-from di_salesforce.synchronizing._feeds import observe, with_cursors
+from di_salesforce.synchronizing._feeds import observe, with_cursors, with_evidence
 from di_salesforce.synchronizing._reading import both, look_up
 from di_salesforce.synchronizing._setup import Setup, memory
 from di_salesforce.wire import Flow, time_now, work
@@ -62,6 +62,7 @@ def plan_transfer(
     if any(snapshot.coverage is Coverage.COMPLETE for snapshot in snapshots.values()):
         # Every link is looked at: all of them are read at once.
         baseline = yield from work("read the memory", lambda: setup.store.baseline(transfer.name))
+    snapshots[Side.SALESFORCE] = yield from with_evidence(setup, transfer, snapshots[Side.SALESFORCE], baseline)
     context = yield from transfer_context(setup, transfer, baseline, links or {})
     # As local work, since it may ask the store, and takes its time: an event loop is not kept waiting.
     plan = yield from work(
@@ -101,7 +102,7 @@ def transfer_context(
     """Gather what other transfers know: the links that lookups are translated through, and who claims which record."""
     links: dict[str, BaselineLike] = {}
     claims: dict[str, str] = {}
-    referred = {line.references for line in transfer.lines if line.references}
+    referred = {*(line.references for line in transfer.lines), transfer.converted_from} - {None}
     place = setup.place(transfer, Side.DIALOG_INSIGHT)
     for other in setup.integration.transfers:
         shares_table = other.name != transfer.name and setup.place(other, Side.DIALOG_INSIGHT) == place
