@@ -11,7 +11,7 @@ import pytest
 
 from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.testing import (
-    Clock,
+    FakeClock,
     FakeDialogInsight,
     FakeSalesforce,
     LateWrite,
@@ -23,7 +23,7 @@ from di_salesforce.testing import (
 from di_salesforce.testing._loopback import SimResponse, parse_request
 
 # A simulator (of either class), a write to it, and the count of what it holds.
-Service: TypeAlias = "Callable[[Clock], tuple[Any, Callable[[], SimResponse], Callable[[], int]]]"
+Service: TypeAlias = "Callable[[FakeClock], tuple[Any, Callable[[], SimResponse], Callable[[], int]]]"
 
 PROJECT = 4321
 MERGE = {
@@ -33,7 +33,7 @@ MERGE = {
 }
 
 
-def salesforce(clock: Clock) -> tuple[FakeSalesforce, Callable[[], SimResponse], Callable[[], int]]:
+def salesforce(clock: FakeClock) -> tuple[FakeSalesforce, Callable[[], SimResponse], Callable[[], int]]:
     fake = FakeSalesforce(clock=clock)
     return (
         fake,
@@ -42,7 +42,7 @@ def salesforce(clock: Clock) -> tuple[FakeSalesforce, Callable[[], SimResponse],
     )
 
 
-def dialog_insight(clock: Clock) -> tuple[FakeDialogInsight, Callable[[], SimResponse], Callable[[], int]]:
+def dialog_insight(clock: FakeClock) -> tuple[FakeDialogInsight, Callable[[], SimResponse], Callable[[], int]]:
     fake = FakeDialogInsight(clock=clock)
     fake.add_project(Project(PROJECT, fields=[ProjectField("EMail", "email", key=True)]))
     body = json.dumps({"AuthKey": {"idKey": fake.id_key, "Key": fake.key}, **MERGE}).encode()
@@ -56,7 +56,7 @@ def dialog_insight(clock: Clock) -> tuple[FakeDialogInsight, Callable[[], SimRes
 @pytest.mark.parametrize("service", [salesforce, dialog_insight])
 def test_a_late_write_lands_when_its_time_comes(service: Service) -> None:
     """The caller is told nothing; the write is done once its seconds have passed, and only once."""
-    clock = Clock()
+    clock = FakeClock()
     fake, send, count = service(clock)
     fake.inject(LateWrite(30))
     assert send().reset
@@ -73,7 +73,7 @@ def test_a_late_write_lands_when_its_time_comes(service: Service) -> None:
 @pytest.mark.parametrize("service", [salesforce, dialog_insight])
 def test_what_is_late_can_be_landed_at_once_or_forgotten(service: Service) -> None:
     """`land()` does not wait for the clock; `reset()` forgets what was on its way."""
-    fake, send, count = service(Clock())
+    fake, send, count = service(FakeClock())
     fake.inject(LateWrite(3600))
     send()
     fake.land()
@@ -86,7 +86,7 @@ def test_what_is_late_can_be_landed_at_once_or_forgotten(service: Service) -> No
 
 def test_late_writes_bear_the_moment_of_their_landing_and_keep_their_order() -> None:
     """Stamps are those of the moments at which the writes landed, however much later somebody looks."""
-    clock = Clock(datetime(2026, 5, 20, 12, tzinfo=UTC))
+    clock = FakeClock(datetime(2026, 5, 20, 12, tzinfo=UTC))
     fake = FakeSalesforce(clock=clock)
     [record_id] = fake.load("Contact", [{"LastName": "A"}])
     path = f"/services/data/v60.0/sobjects/Contact/{record_id}"
@@ -104,8 +104,8 @@ def test_late_writes_bear_the_moment_of_their_landing_and_keep_their_order() -> 
 def test_a_clock_needs_a_zone() -> None:
     """A time without a zone is refused, since nobody could say which moment it means."""
     with pytest.raises(ConfigurationError, match="aware"):
-        Clock(datetime(2026, 5, 1))
-    assert repr(Clock()) == "Clock(2026-05-01T12:00:00+00:00)"
+        FakeClock(datetime(2026, 5, 1))
+    assert repr(FakeClock()) == "FakeClock(2026-05-01T12:00:00+00:00)"
 
 
 @pytest.mark.parametrize("service", [salesforce, dialog_insight])
@@ -113,7 +113,7 @@ def test_an_outsider_edits_at_random_in_the_middle_of_a_run(service: Service) ->
     """The same seed does the same things; edits and deletions happen between our calls, and are told."""
     done: list[list[bool]] = []
     for _ in range(2):
-        fake, send, count = service(Clock())
+        fake, send, count = service(FakeClock())
         target: Any = PROJECT if isinstance(fake, FakeDialogInsight) else "Contact"
         rows = [
             {"LastName": f"N{n}", "EMail" if target == PROJECT else "Email": f"n{n}@test.example"} for n in range(9)

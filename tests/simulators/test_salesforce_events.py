@@ -9,19 +9,19 @@ import attrs
 import pytest
 
 from di_salesforce.salesforce import ChangeEvent, change_event
-from di_salesforce.testing import Clock, FakeSalesforce, SalesforceSwitches
+from di_salesforce.testing import FakeClock, FakeSalesforce, SalesforceSwitches
 
 BASE = "/services/data/v60.0/"
 NOW = datetime(2026, 5, 20, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock(NOW)
+def clock() -> FakeClock:
+    return FakeClock(NOW)
 
 
 @pytest.fixture
-def fake(clock: Clock) -> FakeSalesforce:
+def fake(clock: FakeClock) -> FakeSalesforce:
     fake = FakeSalesforce(clock=clock)
     fake.capture_changes("Contact", "Account")
     return fake
@@ -117,7 +117,7 @@ def test_events_may_tell_only_that_something_changed(fake: FakeSalesforce, answe
     assert event.is_gap
 
 
-def test_events_can_be_replayed_for_three_days(fake: FakeSalesforce, clock: Clock) -> None:
+def test_events_can_be_replayed_for_three_days(fake: FakeSalesforce, clock: FakeClock) -> None:
     """[documented] Listening goes on behind a replay id; what is older than three days is gone."""
     fake.load("Contact", [{"LastName": "A"}])
     clock.advance(timedelta(days=2))

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from di_salesforce.exceptions import ConfigurationError
-from di_salesforce.testing._clock import Clock
+from di_salesforce.testing._clock import FakeClock
 from di_salesforce.testing._faults import (
     ByteOrderMark,
     HtmlPage,
@@ -35,12 +35,12 @@ START = datetime(2026, 5, 20, 12, 0, 30, tzinfo=UTC)
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock(START)
+def clock() -> FakeClock:
+    return FakeClock(START)
 
 
 @pytest.fixture
-def fake(clock: Clock) -> FakeSalesforce:
+def fake(clock: FakeClock) -> FakeSalesforce:
     return FakeSalesforce(clock=clock)
 
 
@@ -217,7 +217,7 @@ def test_nothing_personal_shows_in_reprs(fake: FakeSalesforce) -> None:
 # Sockets ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_socket_gives_what_the_function_gives(clock: Clock) -> None:
+def test_the_socket_gives_what_the_function_gives(clock: FakeClock) -> None:
     """Over loopback HTTP and in process the answers are the same; many threads may ask at once."""
     with FakeSalesforce(clock=clock) as fake:
         fake.load("Contact", [{"LastName": "Ünïcode"}])

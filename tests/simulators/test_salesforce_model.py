@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from di_salesforce.exceptions import ConfigurationError
-from di_salesforce.testing import Clock, FakeSalesforce, Field
+from di_salesforce.testing import FakeClock, FakeSalesforce, Field
 
 BASE = "/services/data/v60.0/"
 MAX = 12  # characters of Code__c, so that short texts can be too long
@@ -231,7 +231,7 @@ class Model:
         ]
 
 
-CLOCK = Clock()
+CLOCK = FakeClock()
 BEGIN = CLOCK()
 ORG = FakeSalesforce(clock=CLOCK)
 ORG.add_field("Contact", Field("Code__c", length=MAX, external_id=True, unique=True))

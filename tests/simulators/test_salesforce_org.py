@@ -10,7 +10,7 @@ from urllib.parse import quote
 import attrs
 import pytest
 
-from di_salesforce.testing._clock import Clock
+from di_salesforce.testing._clock import FakeClock
 from di_salesforce.testing._salesforce import FakeSalesforce
 from di_salesforce.testing._sf_errors import Refusal
 from di_salesforce.testing._sf_schema import Field, FieldType, SObject, StoredRow
@@ -20,12 +20,12 @@ START = datetime(2026, 5, 20, 12, 0, 30, tzinfo=UTC)
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock(START)
+def clock() -> FakeClock:
+    return FakeClock(START)
 
 
 @pytest.fixture
-def fake(clock: Clock) -> FakeSalesforce:
+def fake(clock: FakeClock) -> FakeSalesforce:
     return FakeSalesforce(clock=clock)
 
 
@@ -127,7 +127,7 @@ def test_text_counts_three_bytes_a_character(fake: FakeSalesforce) -> None:
     assert (field["length"], field["byteLength"], field["soapType"]) == (255, 765, "xsd:string")
 
 
-def test_describe_answers_304_until_the_schema_changes(fake: FakeSalesforce, clock: Clock) -> None:
+def test_describe_answers_304_until_the_schema_changes(fake: FakeSalesforce, clock: FakeClock) -> None:
     """[documented] `If-Modified-Since` spares an unchanged describe, and a schema change ends that."""
     seen = fake.send("GET", BASE + "sobjects/Contact/describe").headers["Last-Modified"]
     assert call(fake, "GET", "sobjects/Contact/describe", If_Modified_Since=seen) == (304, None)
@@ -230,7 +230,7 @@ def test_duplicate_rules_answer_with_the_vendors_spelling(fake: FakeSalesforce) 
     assert refusal(call(fake, "POST", "sobjects/Contact", row, **allow)) == (400, "DUPLICATES_DETECTED")
 
 
-def test_formulas_are_computed_and_move_no_stamp(fake: FakeSalesforce, clock: Clock) -> None:
+def test_formulas_are_computed_and_move_no_stamp(fake: FakeSalesforce, clock: FakeClock) -> None:
     """[documented] A formula follows what it is computed from; no save, no stamp."""
     [record_id] = fake.load("Contact", [{"LastName": "Roy"}])
     stamp = fake.row("Contact", record_id)["SystemModstamp"]
@@ -260,7 +260,7 @@ def window(start: datetime, end: datetime) -> str:
     return f"?start={quote(start.isoformat())}&end={quote(end.isoformat())}"
 
 
-def test_updated_and_deleted_tell_of_their_window(fake: FakeSalesforce, clock: Clock) -> None:
+def test_updated_and_deleted_tell_of_their_window(fake: FakeSalesforce, clock: FakeClock) -> None:
     """[seen] `updated` gives live rows saved in the window, `deleted` those that went, emptied bin or not."""
     first, second, third = fake.load("Contact", [{"LastName": name} for name in "ABC"])
     clock.advance(timedelta(minutes=5))
@@ -278,7 +278,7 @@ def test_updated_and_deleted_tell_of_their_window(fake: FakeSalesforce, clock: C
     assert fake.rows("Contact", include_deleted=True) == fake.rows("Contact")
 
 
-def test_seconds_are_ignored_and_the_covered_date_lags(fake: FakeSalesforce, clock: Clock) -> None:
+def test_seconds_are_ignored_and_the_covered_date_lags(fake: FakeSalesforce, clock: FakeClock) -> None:
     """[documented] A window goes by whole minutes; `latestDateCovered` lags as told, and nothing after it shows."""
     [record_id] = fake.load("Contact", [{"LastName": "A"}])
     clock.advance(timedelta(minutes=10))
@@ -303,7 +303,7 @@ def test_windows_too_old_or_too_short_are_refused(
     assert refusal(call(fake, "GET", f"sobjects/Contact/{kind}{asked}")) == (400, "INVALID_REPLICATION_DATE")
 
 
-def test_an_undeleted_row_counts_as_updated(fake: FakeSalesforce, clock: Clock) -> None:
+def test_an_undeleted_row_counts_as_updated(fake: FakeSalesforce, clock: FakeClock) -> None:
     """[inferred] A row taken out of the bin has its old id, and shows as updated, not as deleted."""
     [record_id] = fake.load("Contact", [{"LastName": "A"}])
     clock.advance(timedelta(minutes=5))

@@ -12,7 +12,7 @@ import attrs
 import pytest
 
 from di_salesforce.records import record_id_18
-from di_salesforce.testing._clock import Clock
+from di_salesforce.testing._clock import FakeClock
 from di_salesforce.testing._salesforce import FakeSalesforce
 from di_salesforce.testing._sf_schema import Field
 
@@ -21,12 +21,12 @@ UNKNOWN = record_id_18("003Fk0zzzzzzzzz") or ""
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock(datetime(2026, 5, 1, 7, 25, 37, tzinfo=UTC))
+def clock() -> FakeClock:
+    return FakeClock(datetime(2026, 5, 1, 7, 25, 37, tzinfo=UTC))
 
 
 @pytest.fixture
-def fake(clock: Clock) -> FakeSalesforce:
+def fake(clock: FakeClock) -> FakeSalesforce:
     fake = FakeSalesforce(clock=clock)
     fake.add_field("Contact", Field("Ext__c", length=40, external_id=True, unique=True))
     fake.add_field("Contact", Field("Group__c", length=40, external_id=True))
@@ -156,7 +156,7 @@ def test_absent_leaves_and_null_clears(fake: FakeSalesforce) -> None:
     assert (row["FirstName"], row["Title"], row["Department"]) == (None, None, "X")
 
 
-def test_every_save_moves_the_stamps(fake: FakeSalesforce, clock: Clock) -> None:
+def test_every_save_moves_the_stamps(fake: FakeSalesforce, clock: FakeClock) -> None:
     """[documented] A save without a change moves both stamps, `touch` SystemModstamp alone, creation keeps its date."""
     record_id = create(fake)
     born = fake.row("Contact", record_id)["CreatedDate"]
@@ -302,7 +302,7 @@ def test_a_lookup_may_be_named_by_the_parents_external_id(fake: FakeSalesforce) 
 # Conditions ---------------------------------------------------------------------------------------------------------
 
 
-def test_conditional_reads_and_writes_use_the_system_stamp(fake: FakeSalesforce, clock: Clock) -> None:
+def test_conditional_reads_and_writes_use_the_system_stamp(fake: FakeSalesforce, clock: FakeClock) -> None:
     """[documented] `If-Modified-Since` gives 304 when nothing moved; `If-Unmodified-Since` 412 for a row that did."""
     record_id = create(fake)
     read = format_datetime(clock(), usegmt=True)

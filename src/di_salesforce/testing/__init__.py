@@ -3,7 +3,7 @@
 They need nothing but the standard library and attrs.  What may not go in here: what a test run would load by itself.
 """
 
-from di_salesforce.testing._clock import Clock
+from di_salesforce.testing._clock import FakeClock
 from di_salesforce.testing._di_access import ApiKey, Right
 from di_salesforce.testing._di_faults import DialogInsightFault, EnvelopeError, MissingTrace, NumbersAsText
 from di_salesforce.testing._di_model import Column, OptinField, Project, ProjectField, Table
@@ -24,7 +24,7 @@ from di_salesforce.testing._faults import (
     SlowAnswer,
     TruncatedBody,
 )
-from di_salesforce.testing._outsider import Edited, Outsider
+from di_salesforce.testing._outsider import Editable, Edited, Outsider
 from di_salesforce.testing._salesforce import FakeSalesforce, LoggedRequest
 from di_salesforce.testing._seed import Seed, read_seed, shipped_seed
 from di_salesforce.testing._sf_access import ApiUser
@@ -54,14 +54,15 @@ __all__ = [
     "ByteOrderMark",
     "CallCause",
     "CallError",
-    "Clock",
     "Column",
     "Conversion",
     "DialogInsightFault",
+    "Editable",
     "Edited",
     "EnvelopeError",
     "ErrorAnswer",
     "ExpiredSession",
+    "FakeClock",
     "FakeDialogInsight",
     "FakeSalesforce",
     "FaultRule",

@@ -10,19 +10,19 @@ from typing import Final
 
 from di_salesforce.exceptions import ConfigurationError
 
-__all__ = ["Clock"]
+__all__ = ["FakeClock"]
 
 _START: Final = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
-class Clock:
+class FakeClock:
     """A clock that stands still until a test moves it; both simulators take one as `clock=`.
 
     Args:
         now: an aware time to begin with.
 
     Example:
-        >>> clock = Clock()
+        >>> clock = FakeClock()
         >>> before = clock()
         >>> clock.advance(90)
         >>> clock() - before
@@ -37,7 +37,7 @@ class Clock:
         return self._now
 
     def __repr__(self) -> str:
-        return f"Clock({self._now.isoformat()})"
+        return f"FakeClock({self._now.isoformat()})"
 
     def advance(self, by: float | timedelta) -> None:
         """Move on by so many seconds, or by a length of time."""

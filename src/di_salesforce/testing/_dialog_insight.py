@@ -46,7 +46,7 @@ class FakeDialogInsight(Facade[DialogInsightFault, LoggedCall], Hands):
 
     Args:
         port: where to listen; 0 takes a free port.
-        clock: gives the aware time, in UTC (`Clock` is one that tests move); None is the real time.
+        clock: gives the aware time, in UTC (`FakeClock` is one that tests move); None is the real time.
         switches: the answers to the open questions about the service.
         id_key: the number of the web-service key that it accepts.
         key: its text.

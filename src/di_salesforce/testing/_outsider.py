@@ -13,7 +13,7 @@ import attrs
 
 from di_salesforce.exceptions import ConfigurationError
 
-__all__ = ["Edited", "Outsider"]
+__all__ = ["Editable", "Edited", "Outsider"]
 
 
 class Editable(Protocol):

@@ -78,7 +78,7 @@ class FakeSalesforce(Facade[SalesforceFault, LoggedRequest], Administration):
         port: where to listen; 0 takes a free port.
         org_id: the organization id, 18 characters.
         page_size: rows of a query page; smaller ones than the vendor's 2000 make paging easy to test.
-        clock: gives the aware time, in UTC (`Clock` is one that tests move); None is the real time.
+        clock: gives the aware time, in UTC (`FakeClock` is one that tests move); None is the real time.
         objects: the sObjects that exist; the default is the usual standard ones.
         switches: the answers to the open questions about the service.
 
