@@ -67,7 +67,7 @@ class LostAnswer:
 class LateWrite:
     """The connection ends at once, and the call is carried out so many seconds later: a write that lands late.
 
-    The simulator's clock decides when that is (`FakeClock` lets a test move it), and the stamps are of that moment: whoever
+    The simulator's clock decides when that is (a test moves a `FakeClock`), and the stamps are of that moment.  Whoever
     looks at the simulator from then on finds it done.  `fake.land()` does not wait.  The log-in is checked as it lands.
     """
 
