@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from di_salesforce import FieldMapping, ObjectTransfer, OptIn, converters
@@ -63,9 +65,10 @@ def test_a_policy_of_ones_own_is_told_the_whole_case() -> None:
     assert cases == [FieldCase("t", "A:a", "ours", "theirs", "x", "x")] and one.row(S)["A"] == "theirs"
 
 
-def test_a_policy_that_names_no_side_holds() -> None:
-    """A function that names no side leaves the decision to a person."""
-    line = FieldMapping("A", "a", conflict=lambda case: None)
+@pytest.mark.parametrize("answer", [None, True, "salesforce"])
+def test_a_policy_that_names_no_side_holds(answer: Any) -> None:
+    """A function that names no side leaves the decision to a person, whatever it says instead."""
+    line = FieldMapping("A", "a", conflict=lambda case: answer)
     one = LinkedPair.of(
         ObjectTransfer("t", sobject="T", fields=[KEY, line]), {"Key": "k", "A": "x"}, {"key": "k", "a": "x"}
     )
