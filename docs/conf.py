@@ -34,6 +34,8 @@ autodoc_preserve_defaults = True
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
+suppress_warnings = ["ref.python"]  # `Clock` is a Protocol and a simulator's own class: either page is right
+
 # Links that cannot resolve, since what they name has no page: other projects (the build works offline), type variables,
 # aliases, and what a public signature names out of a private module.
 nitpick_ignore_regex = [
@@ -44,7 +46,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"[a-z_]+|[A-Z][A-Za-z]*Error|PathLike"),  # built-in types and errors
     ("py:.*", r"di_salesforce\.[a-z_.]+\.[A-Z]"),  # type variables
     ("py:.*", r"Auth|HttpClient|AsyncHttpClient"),  # aliases
-    ("py:.*", r"InProcessTransport|InferredSchema|SalesforceSwitches"),  # given by public functions
+    ("py:.*", r"InProcessTransport|InferredSchema|SalesforceSwitches|Editable"),  # given by public functions
     ("py:.*", r"di_salesforce\.([a-z_]+\.)?_.*"),  # private modules
 ]
 

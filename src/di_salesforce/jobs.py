@@ -2,7 +2,7 @@
 
 What may not go in here: secrets (a file names environment variables, never their contents), deciding, printing.
 
-Besides the declaration (`Integration.to_toml`) the file has a table `job`, all of it optional:
+Besides the declaration (`Integration.to_toml`) the file has a table `job`, all of it optional::
 
     [job]
     store = "di-sync.db"                  # beside the file; SQLite
