@@ -11,7 +11,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from di_salesforce.engine import Baseline, OpenItem, Outcome, Settlement
+from di_salesforce.engine import Baseline, OpenItem, Outcome, Settlement, SyncReport
 from di_salesforce.records import Side
 from di_salesforce.schema import TableSchema
 from di_salesforce.stores._protocol import AppliedWrite, Intent, Lease, Owner, RunRecord, unknown_intent
@@ -138,6 +138,16 @@ class MemoryStore:
         """Give the intents that nothing has settled yet, oldest first."""
         with self._lock:
             return tuple(self._intents.values())
+
+    def erase(
+        self, *, links: Collection[str], items: Collection[str], names: Collection[str], value: tuple[str, Any]
+    ) -> None:  # JSON-safe data
+        """Erase links and open items by id, and the history of records by name; keep a small value with it."""
+        with self._lock:
+            gone = Settlement(SyncReport(), removed_links=tuple(links), closed_items=tuple(items))
+            self._baselines = {name: known.updated(gone) for name, known in self._baselines.items()}
+            self._applied = [line for line in self._applied if not set(names) & set(line.names)]
+            self._values[value[0]] = value[1]
 
     def schemas(self, transfer: str) -> Mapping[Side, TableSchema]:
         """Give the schemas that were last kept for a transfer; a side of which none was kept is absent."""

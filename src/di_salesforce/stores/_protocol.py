@@ -377,6 +377,12 @@ class Store(Protocol):
         """Give the intents that nothing has settled yet, oldest first."""
         ...
 
+    def erase(
+        self, *, links: Collection[str], items: Collection[str], names: Collection[str], value: tuple[str, Any]
+    ) -> None:  # JSON-safe data
+        """Erase links and open items by id, and the history of records by name; keep a small value with it."""
+        ...
+
     def schemas(self, transfer: str) -> Mapping[Side, TableSchema]:
         """Give the schemas that were last kept for a transfer; a side of which none was kept is absent."""
         ...

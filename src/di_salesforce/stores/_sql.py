@@ -333,6 +333,19 @@ class SqlStore(ABC):
             raise self._damaged("the journal") from None
         return tuple(found.values())
 
+    def erase(
+        self, *, links: Collection[str], items: Collection[str], names: Collection[str], value: tuple[str, Any]
+    ) -> None:  # JSON-safe data
+        """Erase links and open items by id, and the history of records by name; keep a small value with it."""
+        with self._transaction("erase") as db:
+            db.executemany("DELETE FROM links WHERE id = ?", [(each,) for each in links])
+            db.executemany("DELETE FROM rows WHERE id = ?", [(each,) for each in items])
+            for name in names:
+                numbers = list(db.execute("SELECT number FROM applied_names WHERE name = ?", (name,)))
+                db.executemany("DELETE FROM applied WHERE number = ?", numbers)
+                db.executemany("DELETE FROM applied_names WHERE number = ?", numbers)
+            self._put_meta(db, f"value:{value[0]}", value[1])
+
     # --------------------------------------------------------------------------------------------------- schemas
 
     def schemas(self, transfer: str) -> Mapping[Side, TableSchema]:

@@ -19,6 +19,7 @@ from di_salesforce.engine._memory import digest
 from di_salesforce.mapping import ObjectTransfer
 from di_salesforce.protocols import Progress
 from di_salesforce.records import Row, Side, Value
+from di_salesforce.synchronizing._erasing import read_erased
 from di_salesforce.synchronizing._planning import transfer_context
 from di_salesforce.synchronizing._reading import both, read_side
 from di_salesforce.synchronizing._setup import Setup
@@ -132,11 +133,13 @@ class Comparison(Tabular):
 def compare(setup: Setup, transfers: Sequence[ObjectTransfer], *, progress: Progress) -> Flow[Comparison]:
     """Read both sides of each transfer in full and compare them pair by pair."""
     parts: list[TransferComparison] = []
+    erased = yield from read_erased(setup.store)
     for transfer in transfers:
         name = transfer.name
         baseline = yield from work("read the memory", partial(setup.store.baseline, name))
         context = yield from transfer_context(setup, transfer, baseline, {})
-        rows = yield from both({side: read_side(setup, transfer, side, progress) for side in Side})
+        found = yield from both({side: read_side(setup, transfer, side, progress) for side in Side})
+        rows = {side: erased.left(transfer, side, found[side]) for side in Side}
         parts.append(_compared(BoundTransfer.of(transfer, context), rows, baseline))
     return Comparison(tuple(parts))
 

@@ -94,6 +94,23 @@ class Looking(SynchronizerBase):
         """
         return self._runner.run(self._history(key))
 
+    def forget(self, key: Key) -> int:
+        """Erase what is remembered of a person, for an erasure request; deletes nothing in either service.
+
+        Links, open items and history go, in every transfer.  What stays are keyed digests, by which the person's
+        records are passed over from then on: without them the side that still has a record would bring it back.
+
+        Args:
+            key: The value of the person's key (a tuple of several), or their record id on either side.
+
+        Returns:
+            How many links were erased.
+
+        Raises:
+            ConfigurationError: A run that was killed is not settled yet.
+        """
+        return self._runner.run(self._forget(key))
+
     def undo(self, run_id: str, *, deletes: bool = False) -> Plan:
         """Plan to take back what a run wrote; look at it and apply it like any other plan.
 
@@ -142,6 +159,9 @@ class AsyncLooking(SynchronizerBase):
     async def history(self, key: Key) -> tuple[AppliedWrite, ...]:
         return await self._runner.run(self._history(key))
 
+    async def forget(self, key: Key) -> int:
+        return await self._runner.run(self._forget(key))
+
     async def undo(self, run_id: str, *, deletes: bool = False) -> Plan:
         return await self._runner.run(self._undo(run_id, deletes=deletes))
 
@@ -149,7 +169,7 @@ class AsyncLooking(SynchronizerBase):
         return await self._runner.run(self._cost(plan))
 
 
-LOOKING = ("notify", "status", "failed", "requeue", "ignore", "history", "undo", "cost")
+LOOKING = ("notify", "status", "failed", "requeue", "ignore", "history", "forget", "undo", "cost")
 """The methods that both have; one text for both, since a copy would drift."""
 
 for _name in LOOKING:

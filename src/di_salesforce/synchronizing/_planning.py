@@ -26,6 +26,7 @@ from di_salesforce.engine._actions import Key
 from di_salesforce.mapping import ObjectTransfer
 from di_salesforce.protocols import Progress
 from di_salesforce.records import Row, Side
+from di_salesforce.synchronizing._erasing import read_erased
 from di_salesforce.synchronizing._feeds import observe, with_cursors, with_evidence
 from di_salesforce.synchronizing._reading import both, look_up
 from di_salesforce.synchronizing._setup import Setup, memory
@@ -58,7 +59,11 @@ def plan_transfer(
     now = yield from time_now()
     baseline = yield from work("read the memory", partial(memory, setup.store, transfer.name))
     readings = yield from observe(setup, transfer, baseline, now, progress, keys=keys, given=given or {})
-    snapshots = {side: reading.snapshot for side, reading in readings.items()}
+    erased = yield from read_erased(setup.store)
+    snapshots = {
+        side: attrs.evolve(reading.snapshot, rows=erased.left(transfer, side, reading.snapshot.rows))
+        for side, reading in readings.items()
+    }
     if any(snapshot.coverage is Coverage.COMPLETE for snapshot in snapshots.values()):
         # Every link is looked at: all of them are read at once.
         baseline = yield from work("read the memory", lambda: setup.store.baseline(transfer.name))
@@ -82,12 +87,14 @@ def plan_transfer(
 
 def look_up_needs(setup: Setup, transfer: ObjectTransfer, plan: Plan, progress: Progress) -> Flow[Plan]:
     """Look up what a plan asks for until it asks for nothing more."""
+    erased = yield from read_erased(setup.store)
     for _ in range(setup.lookups_at_most):
         if not plan.needs:
             break
         progress(f"look up {transfer.name}", 0, len(plan.needs))
         found = yield from both({side: look_up(setup, transfer, side, plan.needs[side]) for side in Side})
         progress(f"look up {transfer.name}", len(plan.needs), len(plan.needs))
+        found = {side: erased.left(transfer, side, rows) for side, rows in found.items()}
         plan = yield from work("plan", partial(_supplied, plan, found))
     return plan
 

@@ -37,6 +37,7 @@ from di_salesforce.synchronizing import _undoing as undoing
 from di_salesforce.synchronizing._comparing import Comparison
 from di_salesforce.synchronizing._costing import Cost, RunBudget, cost, live_limit
 from di_salesforce.synchronizing._drifting import drifted, keep, stop_at
+from di_salesforce.synchronizing._erasing import forget
 from di_salesforce.synchronizing._feeds import full_every_side, hints_of
 from di_salesforce.synchronizing._setup import (
     SALESFORCE,
@@ -255,6 +256,9 @@ class SynchronizerBase:
     def _undo(self, run_id: str, *, deletes: bool) -> Flow[Plan]:
         setup = yield from self._usable()
         return (yield from undoing.plan_undo(setup, run_id, deletes=deletes))
+
+    def _forget(self, key: Key) -> Flow[int]:
+        return forget(self.store, self.integration.transfers, key)
 
     def _cost(self, plan: Plan) -> Flow[Cost]:
         setup = yield from self._usable()

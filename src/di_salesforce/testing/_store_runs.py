@@ -134,6 +134,21 @@ class RunLaws(ABC):
         assert store.applied(name="nobody") == ()
         assert len(store.applied()) == len(store.applied(name="0035g00000abcdeAAA")) == 3
 
+    def test_erasing_leaves_nothing_of_a_record(self, store: Store, tmp_path: Path) -> None:
+        """Link, open item and history are gone at once, the value is kept, and all others stay."""
+        ada, bob = rows.applied("ada@example.com", "7"), rows.applied("bob@example.com", "8")
+        items = [rows.item("contacts", f"link:{each}") for each in "78"]
+        store.save(rows.settlement(items=items))
+        store.save(ada, rows.run("run-1", 0))
+        store.save(bob, rows.run("run-1", 0))
+        store.erase(links=["7"], items=[items[0].id], names=["7"], value=("erased", {"salt": "x"}))
+        store = self._again(store, tmp_path)
+        assert [link.id for link in store.baseline("contacts").links] == ["8"]
+        assert [item.subject for item in store.open_items("contacts")] == ["link:8"]
+        assert [line.applied.key for line in store.applied()] == ["bob@example.com"]
+        assert store.applied(name=name_of("ada@example.com")) == ()
+        assert store.get("erased") == {"salt": "x"}
+
     def test_open_items_can_be_read_alone(self, store: Store) -> None:
         """What waits is given without the links."""
         whole = rows.everything("contacts")
