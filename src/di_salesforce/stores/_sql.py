@@ -1,8 +1,7 @@
-"""What the stores that keep their memory in SQL tables have in common: the tables, and each call as SQL.
+"""What the stores that keep their memory in SQL tables have in common: each call as SQL.
 
-What may not go in here: connections and the errors of one database (`_sqlite.py`, `_postgres.py`), deciding.  The
-format is a promise: `meta` holds its number, older ones are migrated when the store is opened, newer ones are refused.
-Statements are written for both databases; their places are `?`.
+What may not go in here: connections and the errors of one database (`_sqlite.py`, `_postgres.py`), the tables
+themselves (`_sql_tables.py`), deciding.
 """
 
 from __future__ import annotations
@@ -29,64 +28,22 @@ from di_salesforce.stores._protocol import (
     outcomes_to_plain,
     unknown_intent,
 )
+from di_salesforce.stores._sql_tables import (
+    FORMAT,
+    PUT_INTENT,
+    PUT_LINK,
+    PUT_META,
+    PUT_ROW,
+    SELECT_APPLIED,
+)
 from di_salesforce.stores._stored import StoredBaseline
 
-__all__ = ["ADVICE", "APPLICATION", "FORMAT", "TABLES", "SqlStore", "Statements", "migration"]
-
-FORMAT: Final = 3
-
-APPLICATION: Final = "di-salesforce"
+__all__ = ["ADVICE", "SqlStore", "Statements"]
 
 ADVICE: Final = "replace it by a copy, and look at a plan before anything is applied"
 
 _DAMAGE: Final = (KeyError, TypeError, ValueError, AttributeError)
 """What reading plain data that is not what it should be may raise."""
-
-# What each format added to the one before.  Native ids and keys stand in columns of their own, so that a record can be
-# found and forgotten without reading bodies.  `{serial}`, `{integer}` and `{strict}` are each database's own words.
-_MIGRATIONS: Final[Mapping[int, str]] = {
-    1: """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) {strict};
-CREATE TABLE links (
-    transfer TEXT NOT NULL, id TEXT NOT NULL, salesforce_id TEXT, dialog_insight_id TEXT,
-    salesforce_key TEXT, dialog_insight_key TEXT, body TEXT NOT NULL, PRIMARY KEY (transfer, id)
-) {strict};
-CREATE INDEX links_salesforce ON links (transfer, salesforce_id);
-CREATE INDEX links_dialog_insight ON links (transfer, dialog_insight_id);
-CREATE TABLE rows (
-    id TEXT PRIMARY KEY, transfer TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL
-) {strict};
-CREATE INDEX rows_transfer ON rows (transfer);
-CREATE TABLE runs (number {serial}, body TEXT NOT NULL) {strict}
-""",
-    2: """
-ALTER TABLE runs ADD COLUMN run_id TEXT;
-CREATE INDEX runs_run_id ON runs (run_id);
-CREATE TABLE journal (
-    number {serial}, id TEXT NOT NULL UNIQUE, body TEXT NOT NULL
-) {strict};
-CREATE TABLE noted (number {serial}, intent TEXT NOT NULL, body TEXT NOT NULL) {strict};
-CREATE INDEX noted_intent ON noted (intent);
-CREATE TABLE hints (number {serial}, transfer TEXT NOT NULL, record_id TEXT NOT NULL) {strict};
-CREATE INDEX hints_transfer ON hints (transfer);
-CREATE TABLE applied (number {serial}, run_id TEXT NOT NULL, body TEXT NOT NULL) {strict};
-CREATE INDEX applied_run_id ON applied (run_id);
-CREATE TABLE applied_names (name TEXT NOT NULL, number {integer} NOT NULL) {strict};
-CREATE INDEX applied_names_name ON applied_names (name)
-""",
-    3: """
-CREATE INDEX IF NOT EXISTS links_salesforce_key ON links (transfer, salesforce_key);
-CREATE INDEX IF NOT EXISTS links_dialog_insight_key ON links (transfer, dialog_insight_key)
-""",
-}
-
-TABLES: Final = frozenset({"meta", "links", "rows", "runs"})
-"""The tables of every format."""
-
-
-def migration(format_: int, *, serial: str, integer: str, strict: str) -> list[str]:
-    """Give the statements that make a format out of the one before it."""
-    return [text.format(serial=serial, integer=integer, strict=strict) for text in _MIGRATIONS[format_].split(";")]
 
 
 class Statements(Protocol):
@@ -99,30 +56,6 @@ class Statements(Protocol):
     def executemany(self, sql: str, rows: Iterable[Sequence[object]], /) -> object:
         """Carry out one statement for each row of values."""
         ...
-
-
-_PUT_META: Final = (
-    "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-)
-_PUT_LINK: Final = """
-INSERT INTO links (transfer, id, salesforce_id, dialog_insight_id, salesforce_key, dialog_insight_key, body)
-VALUES (?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (transfer, id) DO UPDATE SET
-    salesforce_id = excluded.salesforce_id, dialog_insight_id = excluded.dialog_insight_id,
-    salesforce_key = excluded.salesforce_key, dialog_insight_key = excluded.dialog_insight_key, body = excluded.body
-"""
-_PUT_ROW: Final = """
-INSERT INTO rows (id, transfer, kind, body) VALUES (?, ?, ?, ?)
-ON CONFLICT (id) DO UPDATE SET transfer = excluded.transfer, kind = excluded.kind, body = excluded.body
-"""
-# The casts tell PostgreSQL of what type a NULL is.
-_APPLIED: Final = """
-SELECT body FROM applied WHERE (CAST(? AS TEXT) IS NULL OR run_id = ?)
-AND (CAST(? AS TEXT) IS NULL OR number IN (SELECT number FROM applied_names WHERE name = ?)) ORDER BY number
-"""
-_PUT_INTENT: Final = """
-INSERT INTO journal (id, body) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body
-"""
 
 
 class SqlStore(ABC):
@@ -161,7 +94,7 @@ class SqlStore(ABC):
         if value is None:
             db.execute("DELETE FROM meta WHERE name = ?", (name,))
         else:
-            db.execute(_PUT_META, (name, _json(value)))
+            db.execute(PUT_META, (name, _json(value)))
 
     # ---------------------------------------------------------------------------------------------- whose it is
 
@@ -235,7 +168,7 @@ class SqlStore(ABC):
         with self._transaction("write") as db:
             self._check_lease(db, holder)
             db.executemany("DELETE FROM links WHERE id = ?", [(link,) for link in settlement.removed_links])
-            db.executemany(_PUT_LINK, map(_link_row, settlement.changed_links))
+            db.executemany(PUT_LINK, map(_link_row, settlement.changed_links))
             gone = (*settlement.closed_items, *settlement.removed_tombstones)
             db.executemany("DELETE FROM rows WHERE id = ?", [(_row_id(row_id),) for row_id in gone])
             kept: tuple[OpenItem | Tombstone | CoverageRecord, ...] = (
@@ -244,7 +177,7 @@ class SqlStore(ABC):
                 *settlement.coverages,
             )
             db.executemany(
-                _PUT_ROW, [(_row_id(row.id, row.kind), row.transfer, row.kind, _json(row.to_dict())) for row in kept]
+                PUT_ROW, [(_row_id(row.id, row.kind), row.transfer, row.kind, _json(row.to_dict())) for row in kept]
             )
             if run is not None:
                 self._put_run(db, run)
@@ -299,7 +232,7 @@ class SqlStore(ABC):
     def applied(self, *, run_id: str | None = None, name: str | None = None) -> tuple[AppliedWrite, ...]:
         """Give the writes of a run, or those of a record (by one of `AppliedWrite.names`), oldest first."""
         with self._reading("read") as db:
-            rows = list(db.execute(_APPLIED, (run_id, run_id, name, name)))
+            rows = list(db.execute(SELECT_APPLIED, (run_id, run_id, name, name)))
         try:
             return tuple(AppliedWrite.from_dict(self._read(body)) for (body,) in rows)
         except _DAMAGE:
@@ -309,7 +242,7 @@ class SqlStore(ABC):
         """Record what is about to be written, before it is."""
         with self._transaction("write") as db:
             self._check_lease(db, holder)
-            db.execute(_PUT_INTENT, (intent.id, _json(intent.to_dict())))
+            db.execute(PUT_INTENT, (intent.id, _json(intent.to_dict())))
 
     def note(self, intent_id: str, outcomes: Mapping[str, Outcome], *, holder: str | None = None) -> None:
         """Record what came of writes of an open intent, besides what is recorded already."""
