@@ -1,8 +1,8 @@
 """The tables of a store in SQL, format by format, and the statements that fill them.
 
-What may not go in here: carrying anything out (`_sql.py`).  The format is a promise: `meta` holds its number, older
-ones are migrated when the store is opened, newer ones are refused.  Statements are written for both databases; their places
-are `?`.
+What may not go in here: carrying anything out (`_sql.py`).  The format is a promise: `meta` holds its number; an older
+one is migrated when the store is opened, a newer one is refused.  Statements are written for both databases, with
+`?` in their places.
 """
 
 from __future__ import annotations
