@@ -18,7 +18,7 @@ from di_salesforce.exceptions import ConversionError
 from di_salesforce.mapping import ObjectTransfer
 from di_salesforce.records import Row, Side, Value, is_blank
 
-__all__ = ["Clock", "Fate", "Ids", "Records", "Saving", "ServedSide"]
+__all__ = ["Fate", "Ids", "Records", "Saving", "ServedSide", "WorldClock"]
 
 Ids: TypeAlias = Callable[[int], Value]
 """How a side numbers its records."""
@@ -48,7 +48,7 @@ def _nothing_late() -> list[tuple[int, ServedSide, Write, int]]:
 
 
 @attrs.define(repr=False)
-class Clock:
+class WorldClock:
     """The seconds of a world, and the writes that are still under way; several transfers may share it."""
 
     seconds: int = 0

@@ -14,7 +14,7 @@ import attrs
 from di_salesforce.engine import Context, Life, Plan
 from di_salesforce.mapping import Integration, ObjectTransfer
 from di_salesforce.records import Row, Side
-from di_salesforce.testing.world import Clock, Records, Saving, World, contact_id, salesforce_ids
+from di_salesforce.testing.world import Records, Saving, World, WorldClock, contact_id, salesforce_ids
 
 __all__ = ["SeveralWorlds"]
 
@@ -60,7 +60,7 @@ class SeveralWorlds:
     integration: Integration
     saving: Mapping[Side, Saving] = attrs.field(factory=_servers)
     context: Context = attrs.field(factory=Context)
-    clock: Clock = attrs.field(factory=Clock)
+    clock: WorldClock = attrs.field(factory=WorldClock)
     _worlds: dict[str, World] = attrs.field(init=False, factory=dict[str, World])
 
     def __attrs_post_init__(self) -> None:

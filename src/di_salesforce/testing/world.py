@@ -43,9 +43,9 @@ from di_salesforce.testing._invariants import (
     unaccounted,
 )
 from di_salesforce.testing._mirror import mirror, mirror_context
-from di_salesforce.testing._served import Clock, Fate, Ids, Records, Saving, ServedSide
+from di_salesforce.testing._served import Fate, Ids, Records, Saving, ServedSide, WorldClock
 
-__all__ = ["Clock", "Fate", "Ids", "Records", "Saving", "World", "agree", "contact_id", "mirror", "salesforce_ids"]
+__all__ = ["Fate", "Ids", "Records", "Saving", "World", "WorldClock", "agree", "contact_id", "mirror", "salesforce_ids"]
 
 START: Final = datetime(2026, 5, 1, tzinfo=UTC)
 _HOUR: Final = 3600  # seconds: longer than any quarantine
@@ -109,7 +109,7 @@ class World:
     scope: Callable[[Row], bool] | None = None
     ids: Mapping[Side, Ids] = attrs.field(factory=_ids)
     records: Mapping[Side, Records] = attrs.field(factory=_records)
-    clock: Clock = attrs.field(factory=Clock)
+    clock: WorldClock = attrs.field(factory=WorldClock)
     baseline: Baseline = attrs.field(init=False, factory=Baseline.empty)
     looks: Looks = attrs.field(init=False, factory=Looks)
     sides: dict[Side, ServedSide] = attrs.field(init=False)
