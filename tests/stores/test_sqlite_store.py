@@ -19,6 +19,7 @@ from di_salesforce.exceptions import AlreadyRunningError, DISalesforceError, Sto
 from di_salesforce.records import Side
 from di_salesforce.schema import TableSchema
 from di_salesforce.stores import Owner, RunRecord, SQLiteStore, Store
+from di_salesforce.stores._sql_tables import migration
 from di_salesforce.testing.store_contract import StoreContract
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -378,6 +379,30 @@ def test_the_format_that_is_written_is_the_one_that_is_promised(file: Path) -> N
         assert LinkRecord.from_dict(json.loads(body)) == link("a")
         (run,) = db.execute("SELECT body FROM runs").fetchone()
         assert json.loads(run)["run_id"] == "run"
+
+
+def test_a_file_of_the_first_format_is_migrated(file: Path) -> None:
+    """A store of format 1 opens, keeps links and history, and has a journal from then on; so it stays."""
+    run = RunRecord("run", ("contacts",), NOW, NOW, "digest", ok=True, counts=(("create done", 1),))
+    old = {name: value for name, value in run.to_dict().items() if name not in ("format", "cut_short", "calls")}
+    with closing(sqlite3.connect(file)) as db:
+        for statement in migration(1, serial="INTEGER PRIMARY KEY", integer="INTEGER", strict="STRICT"):
+            db.execute(statement)
+        db.execute("INSERT INTO meta VALUES ('format', '1'), ('application', 'di-salesforce')")
+        db.execute(
+            "INSERT INTO links VALUES ('contacts', 'a', 'Sa', 'Da', NULL, NULL, ?)", (json.dumps(link("a").to_dict()),)
+        )
+        db.execute("INSERT INTO runs (body) VALUES (?)", (json.dumps(old),))
+        db.commit()
+    for _ in range(2):
+        with SQLiteStore(file) as store:
+            assert store.baseline("contacts") == Baseline([link("a")])
+            assert store.runs() == (run,)
+            assert store.intents() == ()
+            assert store.applied() == ()
+    with SQLiteStore(file) as store:
+        store.save(saved(link("b")), RunRecord("later", ("contacts",), NOW, NOW, "digest", ok=True))
+        assert [each.run_id for each in store.runs()] == ["later", "run"]
 
 
 def test_its_errors_are_ours(file: Path) -> None:
