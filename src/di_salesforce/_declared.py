@@ -218,6 +218,27 @@ def _groups(transfer: ObjectTransfer) -> Problems:
             yield Problem(places[id(lines[-1])], f"a lookup cannot be in a group ({name!r})", "group.reference")
 
 
+def _match(transfer: ObjectTransfer) -> Problems:
+    """Hold match tiers to lines whose values say who somebody is."""
+    known = {line.name: line for line in transfer.lines}
+    for index, tier in enumerate(transfer.match):
+        path = f"match[{index}]"
+        if not tier:
+            yield Problem(path, "a tier without a line would match every record", "declaration.empty")
+        for place, name in enumerate(tier):
+            line, here = known.get(name), f"{path}[{place}]"
+            if line is None:
+                yield Problem(here, f"there is no line {name!r}: there are {', '.join(known)}", "match.unknown_line")
+            elif line.is_consent:
+                yield Problem(here, "an opt-in says nothing about who somebody is", "match.unsuitable")
+            elif line.references:
+                yield Problem(here, "a translated lookup cannot be matched by", "match.unsuitable")
+        if len(set(tier)) < len(tier):
+            yield Problem(path, "names a line twice", "name.twice")
+        elif tier in transfer.match[:index]:
+            yield Problem(path, f"is the same as match[{transfer.match.index(tier)}]", "name.twice")
+
+
 def _constants(transfer: ObjectTransfer) -> Problems:
     for path, constant in transfer.placed_constants:
         if constant.on != "create":
@@ -329,7 +350,7 @@ def _two_writers_across(integration: Integration) -> Problems:
 
 
 TRANSFER_RULES: Final[tuple[Callable[[ObjectTransfer], Problems], ...]] = (
-    _names, _key, _one_writer, _directions, _policies, _newest, _settings, _groups, _constants, _project,
+    _names, _key, _one_writer, _directions, _policies, _newest, _settings, _groups, _match, _constants, _project,
 )  # fmt: skip
 INTEGRATION_RULES: Final[tuple[Callable[[Integration], Problems], ...]] = (
     _transfer_names, _references, _conversions, _projects, _two_writers_across,

@@ -77,6 +77,10 @@ def _lines(fields: Iterable[FieldMapping | Constant]) -> tuple[FieldMapping | Co
     return tuple(fields)
 
 
+def _tiers(match: Iterable[Iterable[str]]) -> tuple[tuple[str, ...], ...]:
+    return tuple((tier,) if isinstance(tier, str) else tuple(tier) for tier in match)  # a text is one line's name
+
+
 @attrs.frozen
 class ObjectTransfer:
     """One Salesforce object and one Dialog Insight table, kept in agreement line by line.
@@ -92,6 +96,9 @@ class ObjectTransfer:
         dialog_insight_filter: A pure function of a row that says whether it takes part.
         first_match: Who wins when two unlinked records with one key differ; each line may say otherwise.
         deletes: What a proven delete does to the other side.
+        match: Match tiers, strongest first, each the name of a line or of several, such as
+            `[["FirstName:firstname", "Birthdate:dob"]]`: unlinked records that agree in all lines of a tier are shown
+            to a person before either is created.
         converted_from: Name of the transfer of leads, of the same table: where one of them was converted to a record of
             this transfer, its link moves here.  None: such a lead is held, and a person is told.
         active: False: may be planned, never applied.
@@ -117,6 +124,7 @@ class ObjectTransfer:
     )
     first_match: ConflictPolicy = attrs.field(default=ConflictPolicy.HOLD, kw_only=True)
     deletes: Deletes = attrs.field(default=Deletes.REPORT, kw_only=True)
+    match: tuple[tuple[str, ...], ...] = attrs.field(default=(), kw_only=True, converter=_tiers)
     converted_from: str | None = attrs.field(default=None, kw_only=True)
     active: bool = attrs.field(default=True, kw_only=True)
 

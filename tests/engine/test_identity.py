@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from typing import Any
 
@@ -11,89 +10,21 @@ import pytest
 
 from di_salesforce import DestinationProject, FieldMapping, Integration, ObjectTransfer, OptIn, converters
 from di_salesforce.engine import (
-    Baseline,
     Context,
     Life,
     Outcome,
-    Plan,
     Snapshot,
-    reconcile,
     settle,
 )
 from di_salesforce.exceptions import ConfigurationError
-from di_salesforce.records import Row, Side
+from di_salesforce.records import Side
+from di_salesforce.testing._loop import KEY, Loop
 from di_salesforce.testing._pairs import NOW
 from di_salesforce.triggers import Trigger
 
 S, D = Side.SALESFORCE, Side.DIALOG_INSIGHT
-KEY = FieldMapping("Email", "EMail", key=True)
 A = FieldMapping("A", "a")
 NEWS = FieldMapping("News__c", OptIn("news"), converter=converters.boolean())
-
-
-class Loop:
-    """One transfer's loop with its memory, over rows that the test writes down."""
-
-    def __init__(self, *lines: FieldMapping, **settings: Any) -> None:
-        self.transfer = ObjectTransfer(
-            settings.pop("name", "t"), sobject="Contact", fields=[KEY, *lines], **{"triggers": Trigger.ALL, **settings}
-        )
-        self.baseline = Baseline.empty()
-        self.rows: dict[Side, dict[str, Row]] = {S: {}, D: {}}
-        self.now = NOW
-        self.context = Context()
-
-    def salesforce(self, name: str, **values: Any) -> None:
-        self.rows[S][name] = {"Id": name, **self.rows[S].get(name, {}), **values}
-
-    def person(self, number: int, **values: Any) -> None:
-        self.rows[D][str(number)] = {"idContact": number, **self.rows[D].get(str(number), {}), **values}
-
-    def plan(self, salesforce: Snapshot | None = None, *, answers: bool = True) -> Plan:
-        self.now += timedelta(minutes=30)
-        plan = reconcile(
-            self.transfer,
-            salesforce=salesforce or Snapshot.complete(self.rows[S].values()),
-            dialog_insight=Snapshot.complete(self.rows[D].values()),
-            baseline=self.baseline,
-            now=self.now,
-            context=self.context,
-        )
-        while answers and plan.needs:
-            found = {
-                side: [row for name, row in self.rows[side].items() if self._is_asked(side, name, row, plan)]
-                for side in Side
-            }
-            plan = plan.supplied(salesforce=found[S], dialog_insight=found[D])
-        return plan
-
-    def _is_asked(self, side: Side, name: str, row: Row, plan: Plan) -> bool:
-        key = row.get("Email" if side is S else "EMail")
-        return any(need.record_id == name or (need.record_id is None and need.key == key) for need in plan.needs[side])
-
-    def run(self, salesforce: Snapshot | None = None) -> list[tuple[str, str]]:
-        """Plan, carry out, remember; give the actions' kinds and reasons."""
-        return self.carry_out(self.plan(salesforce))
-
-    def carry_out(self, plan: Plan) -> list[tuple[str, str]]:
-        outcomes: dict[str, Outcome] = {}
-        for write in plan.writes:
-            number = max([500, *map(int, self.rows[D])]) + 1
-            name = write.record_id or (f"003{number:09d}" if write.side is S else str(number))
-            id_field: Row = {"Id": name} if write.side is S else {"idContact": int(name)}
-            self.rows[write.side][name] = {**id_field, **self.rows[write.side].get(name, {}), **write.values}
-            outcomes[write.id] = Outcome.done(name, self.rows[write.side][name])
-        settlement = settle(Plan.from_dict(json.loads(json.dumps(plan.to_dict()))), outcomes, now=self.now)
-        self.baseline = Baseline.from_dicts(json.loads(json.dumps(self.baseline.updated(settlement).to_dicts())))
-        return [(action.kind, action.reason) for action in plan.actions]
-
-    def merge(self, loser: str, winner: str) -> Snapshot:
-        """Merge two records of Salesforce, and read everything."""
-        del self.rows[S][loser]
-        return Snapshot.complete(self.rows[S].values(), merged={loser: winner})
-
-    def links(self) -> set[tuple[str | None, str | None]]:
-        return {(link.salesforce_id, link.dialog_insight_id) for link in self.baseline.links}
 
 
 ONE, TWO, THREE = "003000000000001AAA", "003000000000002AAA", "003000000000003AAA"

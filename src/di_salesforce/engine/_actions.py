@@ -36,6 +36,7 @@ __all__ = [
     "change_to_plain",
     "key_from_plain",
     "key_parts",
+    "satisfies",
     "write_fingerprint",
 ]
 
@@ -222,6 +223,8 @@ class Reject(_Base):
     group: str = ""
     causes: tuple[tuple[str, str], ...] = ()  # (field, code)
     fingerprint: str = ""
+    candidates: tuple[str, ...] = ()  # names of the other side's rows that it may belong to: ids, or digests of keys
+    tier: int = 0  # the match tier in which they agree, counted from one; none: the key
 
 
 Write: TypeAlias = Create | Update | Delete
@@ -230,6 +233,19 @@ Action: TypeAlias = Create | Update | Delete | Link | Unlink | Skip | Conflict |
 _KINDS: Final[Mapping[str, type[Action]]] = {
     kind.kind: kind for kind in (Create, Update, Delete, Link, Unlink, Skip, Conflict, Reject)
 }
+
+
+def satisfies(
+    action: Action, kind: str | None, side: Side | None, key: Key | UnsetType, transfer: str | None, reason: str | None
+) -> bool:
+    """Tell whether an action fulfils every condition that is given."""
+    return (
+        (kind is None or action.kind == kind)
+        and (side is None or getattr(action, "side", None) is side)
+        and (isinstance(key, UnsetType) or action.matches(key))
+        and (transfer is None or action.transfer == transfer)
+        and (reason is None or action.reason == reason)
+    )
 
 
 def write_fingerprint(write: Write) -> str:
@@ -357,4 +373,5 @@ _LOADERS: Final[Mapping[str, Any]] = {  # one reader per member name; all others
     "fields": _fields,
     "proposals": _proposals,
     "causes": _causes,
+    "candidates": tuple,
 }

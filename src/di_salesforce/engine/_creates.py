@@ -17,14 +17,15 @@ from di_salesforce.engine._packed import LazyFields
 from di_salesforce.engine._workspace import Workspace, display_key
 from di_salesforce.records import UNSET, Row, Side, UnsetType, Value, is_blank
 
-__all__ = ["create", "new_link", "reject_row", "skip_row"]
+__all__ = ["about_row", "create", "new_link", "reject_row", "skip_row"]
 
 
-def _about_row(work: Workspace, ref: RowRef, kind: str) -> dict[str, Any]:  # as in about_link
-    work.decided(ref.subject)
+def about_row(work: Workspace, ref: RowRef, kind: str, group: str = "") -> dict[str, Any]:  # as in about_link
+    """Give what every action about a row without a link has; what a person said of it stays said."""
+    work.decided(ref.subject, keep_answers=True)
     values = work.row_key(ref)
     return {
-        "id": digest(work.name, kind, ref.subject),
+        "id": digest(work.name, kind, ref.subject, *((group,) if group else ())),
         "transfer": work.name,
         "key": display_key(values),
         "key_text": work.key_text(ref),
@@ -41,7 +42,7 @@ def _inputs(work: Workspace, ref: RowRef) -> str:
 def skip_row(work: Workspace, ref: RowRef, reason: str) -> None:
     work.actions.append(
         Skip(
-            **_about_row(work, ref, "skip"),
+            **about_row(work, ref, "skip"),
             reason=reason,
             side=ref.side.other,
             fingerprint=_inputs(work, ref),
@@ -49,15 +50,25 @@ def skip_row(work: Workspace, ref: RowRef, reason: str) -> None:
     )
 
 
-def reject_row(work: Workspace, ref: RowRef, reason: str, causes: tuple[tuple[str, str], ...]) -> None:
+def reject_row(
+    work: Workspace,
+    ref: RowRef,
+    reason: str,
+    causes: tuple[tuple[str, str], ...],
+    *,
+    candidates: tuple[str, ...] = (),
+    tier: int = 0,
+) -> None:
     work.actions.append(
         Reject(
-            **_about_row(work, ref, "reject"),
+            **about_row(work, ref, "reject"),
             reason=reason,
             side=ref.side,
             record_id=ref.record_id,
             causes=causes,
             fingerprint=_inputs(work, ref),
+            candidates=candidates,
+            tier=tier,
         )
     )
 
@@ -163,7 +174,7 @@ def _append_create(work: Workspace, ref: RowRef, target: Side, changes: list[Cha
     constants = [c for c in work.bound.transfer.constants if c.side is target]
     changes += [Change(c.field, UNSET, c.value, "constant", "", UNSET) for c in constants]
     write = Create(
-        **_about_row(work, ref, "create"),
+        **about_row(work, ref, "create"),
         reason="create.new",
         link=link.id,
         side=target,

@@ -238,13 +238,17 @@ class BoundTransfer:
 
     def key(self, side: Side, row: Row) -> KeyText | Undefined | None:
         """Give a row's normalised key in Dialog Insight's form; None where it is blank or was not read."""
+        return self.normal_form(self.key_lines, side, row)
+
+    def normal_form(self, lines: tuple[BoundLine, ...], side: Side, row: Row) -> KeyText | Undefined | None:
+        """Give some lines' values in Dialog Insight's form, normalised; None where one is blank or was not read."""
         parts: list[str] = []
-        for line in self.key_lines:
+        for line in lines:
             value = row.get(line.field(side))
             if is_blank(value):
                 return None
             if flaw := value_flaw(value):
-                return Undefined(flaw, "a part of the key is no value")
+                return Undefined(flaw, "what it is compared by is no value")
             there = value if side is Side.DIALOG_INSIGHT else line.convert(value, to=Side.DIALOG_INSIGHT)
             if isinstance(there, Undefined):
                 return there

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, Self
 
@@ -28,7 +28,9 @@ from di_salesforce.engine._actions import (
     Write,
     action_from_dict,
     action_to_dict,
+    satisfies,
 )
+from di_salesforce.engine._answers import AMBIGUOUS, Again, Answers, Several, match_rows, read_answers
 from di_salesforce.engine._deciding import accepted, chosen, decided
 from di_salesforce.engine._lines import BoundTransfer
 from di_salesforce.engine._memory import DAMAGE, plain_format
@@ -44,9 +46,6 @@ FORMAT: Final = 1
 """The format number of a saved plan."""
 
 
-Again = Callable[[Mapping[Side, tuple[Row, ...]]], "Plan"]
-
-
 @attrs.frozen(repr=False, eq=False)
 class Plan(Tabular):
     """What would be written on each side, and why; what is held, left, refused; what must still be looked up."""
@@ -58,7 +57,7 @@ class Plan(Tabular):
     set_aside: tuple[Action, ...] = ()
     _again: Again | None = attrs.field(
         default=None, alias="again"
-    )  # reconciles once more with looked-up rows; a plan that was read back has none
+    )  # reconciles once more with looked-up rows or a person's answers; a plan that was read back has none
     _bound: Mapping[str, BoundTransfer] = attrs.field(factory=dict[str, BoundTransfer], alias="bound")
 
     @classmethod
@@ -80,6 +79,8 @@ class Plan(Tabular):
                 dialog_insight=[need for plan in listed for need in plan.needs.dialog_insight],
             ),
             now=max((plan.now for plan in listed if plan.now is not None), default=None),
+            # The inputs of a plan are large: they are kept only where a person may answer something.
+            again=Several(listed, cls.joined) if any(plan.ambiguous for plan in listed) else None,
             bound={name: bound for plan in listed for name, bound in plan._bound.items()},  # noqa: SLF001 - of its own class
         )
 
@@ -105,8 +106,8 @@ class Plan(Tabular):
 
     @property
     def ambiguous(self) -> Listing[Reject]:
-        """Unlinked rows whose key several rows have: nobody guesses which belong together."""
-        return Listing(reject for reject in self.rejects if reject.reason == "key.ambiguous")
+        """Unlinked rows that share a key, or agree in a match tier: nobody guesses which of them belong together."""
+        return Listing(reject for reject in self.rejects if reject.reason in AMBIGUOUS)
 
     @property
     def guards(self) -> tuple[Problem, ...]:
@@ -171,7 +172,7 @@ class Plan(Tabular):
         reason: str | None = None,
     ) -> Plan:
         """Keep the actions that satisfy every given condition and those that they depend on; set the others aside."""
-        kept = {action.id for action in self.actions if _satisfies(action, kind, side, key, transfer, reason)}
+        kept = {action.id for action in self.actions if satisfies(action, kind, side, key, transfer, reason)}
         links = {action.link for action in self.actions if action.id in kept and action.link is not None}
         kept |= {action.id for action in self.actions if isinstance(action, Link) and action.link in links}
         return self._keeping(kept)
@@ -186,7 +187,7 @@ class Plan(Tabular):
         reason: str | None = None,
     ) -> Plan:
         """Set aside the actions that satisfy every given condition, and those that depend on them."""
-        dropped = [action for action in self.actions if _satisfies(action, kind, side, key, transfer, reason)]
+        dropped = [action for action in self.actions if satisfies(action, kind, side, key, transfer, reason)]
         links = {action.link for action in dropped if isinstance(action, Link)}
         gone = {action.id for action in dropped}
         gone |= {action.id for action in self.actions if action.link is not None and action.link in links}
@@ -310,7 +311,35 @@ class Plan(Tabular):
             raise ConfigurationError(
                 "this plan no longer has its inputs: supply rows to the plan that reconcile() gave"
             )
-        return self._again({Side.SALESFORCE: tuple(salesforce), Side.DIALOG_INSIGHT: tuple(dialog_insight)})
+        found = {Side.SALESFORCE: tuple(salesforce), Side.DIALOG_INSIGHT: tuple(dialog_insight)}
+        plan: Plan = self._again.supplied(found)
+        return plan
+
+    def match_rows(self) -> list[dict[str, Value]]:
+        """Give a flat row for each two unlinked records that may be the same, with a blank `decision` to fill in."""
+        return match_rows(self.actions, self.parts)
+
+    def resolve_matches(self, decisions: Iterable[Mapping[str, object]]) -> Plan:
+        """Plan again with a person's answers to `match_rows`; what was decided in the plan before is decided anew.
+
+        Args:
+            decisions: Rows of `match_rows`, `decision` being `link`, `different`, or blank (left as it is).  A row that
+                names but one record, skipped as `match.unproven`, and says `different` lets it be created.
+
+        Raises:
+            ConfigurationError: With everything that is wrong with the answers; or for a plan that was read back,
+                filtered or decided in: it no longer has its inputs.
+        """
+        if self._again is None:
+            raise ConfigurationError(
+                "this plan no longer has its inputs: give the answers to the plan that reconcile() gave"
+            )
+        return self._matched(read_answers(decisions, self.actions, (part.transfer for part in self.parts)))
+
+    def _matched(self, answers: Mapping[str, Answers]) -> Plan:
+        is_named = any(part.transfer in answers for part in self.parts)
+        plan: Plan = self._again.matched(answers) if is_named and self._again is not None else self
+        return plan
 
     # ------------------------------------------------------------------------------------------------- saving
 
@@ -414,15 +443,3 @@ def _seal(document: object) -> str:
 
 
 _NOTHING_PLANNED: Final = "nothing is planned for this record: both sides agree, or neither has it"
-
-
-def _satisfies(
-    action: Action, kind: str | None, side: Side | None, key: Key | UnsetType, transfer: str | None, reason: str | None
-) -> bool:
-    return (
-        (kind is None or action.kind == kind)
-        and (side is None or getattr(action, "side", None) is side)
-        and (isinstance(key, UnsetType) or action.matches(key))
-        and (transfer is None or action.transfer == transfer)
-        and (reason is None or action.reason == reason)
-    )

@@ -13,6 +13,7 @@ import attrs
 
 from di_salesforce._lenses import function_name
 from di_salesforce.engine._actions import Action, Key, key_parts
+from di_salesforce.engine._answers import NO_ANSWERS, Answers
 from di_salesforce.engine._baseline import BaselineLike
 from di_salesforce.engine._context import ERASED, Context
 from di_salesforce.engine._identity import converted, followed
@@ -133,6 +134,7 @@ class Inputs:
     now: datetime
     context: Context
     decide: Callable[[Workspace], None] = _decide_all
+    answers: Answers = NO_ANSWERS  # what a person said about the unlinked rows of an earlier plan of these
     is_whole: bool = True  # whether everything that was observed is decided, so that it counts as observed
 
     @classmethod
@@ -175,18 +177,12 @@ class Inputs:
             },
             tuple(sorted(_expired(work))) if self.is_whole else (),
         )
-
-        def again(found: Mapping[Side, tuple[Row, ...]]) -> Plan:
-            found = {side: Snapshot.sample(found[side]).rows for side in Side}
-            _check_rows(transfer, found)
-            return self.plan({side: lookups[side].joined(self._answer(needs, side, found[side])) for side in Side})
-
         return Plan(
             actions=actions,
             parts=(part,),
             needs=needs,
             now=self.now,
-            again=again,
+            again=_Again(self, lookups, needs),
             bound={transfer.name: self.bound},
         )
 
@@ -216,6 +212,7 @@ class Inputs:
             self.now,
             _version(self.bound),
             items,
+            answers=self.answers,
         )
 
     def _needs(self, work: Workspace, lookups: Mapping[Side, Lookup]) -> Needs:
@@ -234,12 +231,32 @@ class Inputs:
         normal = self.bound.normalised(side, values)
         return normal if isinstance(normal, tuple) else tuple(map(str, values))
 
-    def _answer(self, needs: Needs, side: Side, rows: tuple[Row, ...]) -> Lookup:
+    def answer(self, needs: Needs, side: Side, rows: tuple[Row, ...]) -> Lookup:
+        """Take rows as the answer to what was needed of one side."""
         return Lookup(
             (rows,),
             frozenset(need.record_id for need in needs[side] if need.record_id is not None),
             frozenset(self._key(side, need.key) for need in needs[side] if need.record_id is None),
         )
+
+
+@attrs.frozen(repr=False)
+class _Again:
+    """Plans once more from the same inputs."""
+
+    inputs: Inputs
+    lookups: Mapping[Side, Lookup]
+    needs: Needs
+
+    def supplied(self, found: Mapping[Side, tuple[Row, ...]]) -> Plan:
+        found = {side: Snapshot.sample(found[side]).rows for side in Side}
+        _check_rows(self.inputs.bound.transfer, found)
+        answers = {side: self.inputs.answer(self.needs, side, found[side]) for side in Side}
+        return self.inputs.plan({side: self.lookups[side].joined(answers[side]) for side in Side})
+
+    def matched(self, answers: Mapping[str, Answers]) -> Plan:
+        own = answers.get(self.inputs.bound.transfer.name, NO_ANSWERS)
+        return attrs.evolve(self.inputs, answers=self.inputs.answers.joined(own)).plan(self.lookups)
 
 
 def _visited(work: Workspace) -> Iterator[LinkRecord]:

@@ -6,6 +6,8 @@ listed, never guessed; nothing is created before it is proven that the other sid
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import attrs
 
 from di_salesforce.engine._actions import Link
@@ -13,14 +15,22 @@ from di_salesforce.engine._creates import create, new_link, reject_row, skip_row
 from di_salesforce.engine._fields import decide_first_meeting
 from di_salesforce.engine._lines import Undefined
 from di_salesforce.engine._links import about_link, whereabouts
+from di_salesforce.engine._matching import (
+    claimant,
+    decided_pairs,
+    find_hits,
+    hold_hit,
+    is_match_to_look_at,
+    is_unproven,
+    partners,
+    tombstone,
+)
 from di_salesforce.engine._memory import (
     SIDES,
     KeyText,
     Life,
     LinkRecord,
     OpenItem,
-    Tombstone,
-    digest,
 )
 from di_salesforce.engine._observe import Observation, Presence, RowRef
 from di_salesforce.engine._workspace import Workspace, display_key
@@ -33,7 +43,32 @@ _Group = dict[Side, list[RowRef]]
 
 def pair_up(work: Workspace) -> None:
     """Decide every row that no link holds, one key group after the other."""
+    unlinked = list(_unlinked(work))
+    for salesforce, dialog_insight in decided_pairs(work, unlinked):
+        _link(work, salesforce, dialog_insight, "link.person")
     groups: dict[KeyText, _Group] = {}
+    without_key: list[RowRef] = []
+    for ref in unlinked:
+        if ref.name in work.linked[ref.side]:
+            continue  # by a person, just now
+        if isinstance(ref.key, tuple):
+            groups.setdefault(ref.key, {each: [] for each in SIDES})[ref.side].append(ref)
+        else:
+            without_key.append(ref)
+    if work.bound.transfer.match:
+        alone = [group for group in groups.values() if not _is_pair(work, group)]
+        keyed = [ref for group in alone for side in SIDES for ref in group[side]]
+        work.hits.update(find_hits(work, [*keyed, *without_key]))
+    for ref in without_key:
+        _without_key(work, ref)
+    incomplete = _ask_for_open_rows(work, work.touched | set(groups))
+    for key, group in sorted(groups.items()):
+        if key not in incomplete:
+            _decide_group(work, key, group)
+
+
+def _unlinked(work: Workspace) -> Iterator[RowRef]:
+    """Give the rows that take part and that no link holds."""
     for side in SIDES:
         view = work.views[side]
         for ref in view.refs():
@@ -42,14 +77,13 @@ def pair_up(work: Workspace) -> None:
             elif not view.takes_part(ref):
                 work.counts["out_of_scope"] += 1
                 work.decided(ref.subject)
-            elif isinstance(ref.key, tuple):
-                groups.setdefault(ref.key, {each: [] for each in SIDES})[side].append(ref)
             else:
-                _without_key(work, ref)
-    incomplete = _ask_for_open_rows(work, work.touched | set(groups))
-    for key, group in sorted(groups.items()):
-        if key not in incomplete:
-            _decide_group(work, key, group)
+                yield ref
+
+
+def _is_pair(work: Workspace, group: _Group) -> bool:
+    """Tell whether a key group is one row of each side, that belong together as far as nobody said otherwise."""
+    return all(len(group[side]) == 1 and partners(work, group[side][0], group[side.other]) for side in SIDES)
 
 
 def _ask_for_open_rows(work: Workspace, touched: set[KeyText]) -> set[KeyText]:
@@ -74,7 +108,7 @@ def _ask_for_open_rows(work: Workspace, touched: set[KeyText]) -> set[KeyText]:
     incomplete: set[KeyText] = set()
     for side, name, items in not_read:
         keys = {key for item in items if (key := work.item_key(side, item)) is not None}
-        if not (keys & touched) and not any(_is_to_be_asked_again(work, item) for item in items):
+        if not (keys & touched) and not any(_is_to_be_asked_again(work, side, item) for item in items):
             continue
         incomplete |= keys
         if work.bound.transfer.id_field(side) is not None:
@@ -84,9 +118,11 @@ def _ask_for_open_rows(work: Workspace, touched: set[KeyText]) -> set[KeyText]:
     return incomplete
 
 
-def _is_to_be_asked_again(work: Workspace, item: OpenItem) -> bool:
-    if work.in_quarantine(item):
+def _is_to_be_asked_again(work: Workspace, side: Side, item: OpenItem) -> bool:
+    if work.in_quarantine(item) or item.reason == "match.different":
         return False
+    if is_match_to_look_at(work, side, item):
+        return True
     was_decided_otherwise = bool(item.fingerprint) and not item.fingerprint.startswith(f"{work.version}:")
     return item.is_about_a_write or item.reason == "reference.waiting" or was_decided_otherwise
 
@@ -101,6 +137,8 @@ def _without_key(work: Workspace, ref: RowRef) -> None:
     elif isinstance(ref.key, Undefined):
         causes = tuple((line.field(ref.side), ref.key.code) for line in work.bound.key_lines)
         reject_row(work, ref, ref.key.code if ref.key.code in _NO_VALUE else "key.invalid", causes)
+    elif hold_hit(work, ref):
+        pass
     elif not work.bound.allowed.allows_create(ref.side):
         skip_row(work, ref, "trigger.off")
     else:
@@ -126,15 +164,16 @@ def _decide_group(work: Workspace, key: KeyText, group: _Group) -> None:
     living = [link for link in (work.links.get(each, holders[each]) for each in holders) if link.life is not Life.ENDED]
     if living and _held_elsewhere(work, key, rows, living):
         return
-    if any(len(group[side]) > 1 for side in SIDES):
+    if len(rows) > 1 and not _is_pair(work, group):
         for ref in rows:
-            reject_row(work, ref, "key.ambiguous", _about_key(work, ref, "key.ambiguous"))
+            others = partners(work, ref, group[ref.side.other])
+            reject_row(work, ref, "key.ambiguous", _about_key(work, ref, "key.ambiguous"), candidates=others)
         return
     salesforce, dialog_insight = group[Side.SALESFORCE], group[Side.DIALOG_INSIGHT]
     if _ask_for_proof(work, key, rows[0], both=bool(salesforce and dialog_insight)):
         return
     if salesforce and dialog_insight:
-        _link(work, key, salesforce[0], dialog_insight[0])
+        _link(work, salesforce[0], dialog_insight[0])
     else:
         _decide_row(work, rows[0])
 
@@ -200,17 +239,35 @@ def _relink(work: Workspace, key: KeyText, old: LinkRecord, ref: RowRef) -> None
     if survivor.presence is not Presence.HERE or survivor.ref is None:
         work.need_row(other, old)
         return
-    if _claimant(work, key, ref if other is Side.SALESFORCE else survivor.ref) is not None:
+    if claimant(work, key, ref if other is Side.SALESFORCE else survivor.ref) is not None:
         skip_row(work, ref, "claimed")
         return
     work.decided(f"link:{old.id}")
     work.links[old.id] = attrs.evolve(old, life=Life.ENDED, cause="relinked", rev=old.rev + (old.id not in work.links))
     pair = {ref.side: ref, other: survivor.ref}
-    _link(work, key, pair[Side.SALESFORCE], pair[Side.DIALOG_INSIGHT])
+    _link(work, pair[Side.SALESFORCE], pair[Side.DIALOG_INSIGHT], key=key)
 
 
-def _link(work: Workspace, key: KeyText, salesforce: RowRef, dialog_insight: RowRef) -> None:
-    if _claimant(work, key, dialog_insight) is not None:
+def _link(
+    work: Workspace,
+    salesforce: RowRef,
+    dialog_insight: RowRef,
+    reason: str = "link.key",
+    *,
+    key: KeyText | None = None,
+) -> None:
+    """Link two rows as a first meeting.
+
+    Args:
+        work: The table.
+        salesforce: The row of Salesforce.
+        dialog_insight: The row of Dialog Insight.
+        reason: Why: the key, or a person, who may also link rows whose keys differ.
+        key: The key that they share, where a link that is replaced tells it; None: each has its own.
+    """
+    own = {ref.side: key or work.key_text(ref) for ref in (salesforce, dialog_insight)}
+    key = own[Side.DIALOG_INSIGHT]
+    if claimant(work, key, dialog_insight) is not None:
         skip_row(work, dialog_insight, "claimed")
         skip_row(work, salesforce, "claimed")
         return
@@ -218,19 +275,21 @@ def _link(work: Workspace, key: KeyText, salesforce: RowRef, dialog_insight: Row
     for ref in refs:
         work.decided(ref.subject)
     link = new_link(work, key, {ref.side: ref for ref in refs})
+    if own[Side.SALESFORCE] != key:
+        link = attrs.evolve(link, salesforce_key=own[Side.SALESFORCE] or None, dialog_insight_key=key or None)
     seen = {ref.side: Observation(Presence.HERE, ref, ref.as_of) for ref in refs}
     members = about_link(work, link, "link")
-    members["key"] = display_key(work.row_key(salesforce))
-    work.actions.append(Link(**members, reason="link.key"))
+    members["key"] = display_key(work.row_key(salesforce if own[Side.SALESFORCE] else dialog_insight))
+    work.actions.append(Link(**members, reason=reason))
+    if reason == "link.person":  # what is decided after it must know that the two are taken
+        for ref in refs:
+            work.linked[ref.side].add(ref.name)
+            if own[ref.side]:
+                work.held_keys[ref.side].setdefault(own[ref.side], []).append(link)
     link = decide_first_meeting(work, link, seen)
     for ref in refs:
         link = link.with_side(ref.side, as_of=ref.as_of)
     work.links[link.id] = link
-
-
-def _claimant(work: Workspace, key: KeyText, dialog_insight: RowRef) -> str | None:
-    """Name the transfer that holds a record of Dialog Insight, if another one does."""
-    return work.context.claims.get(dialog_insight.record_id or digest(key))
 
 
 def _decide_row(work: Workspace, ref: RowRef) -> None:
@@ -238,11 +297,13 @@ def _decide_row(work: Workspace, ref: RowRef) -> None:
     target = ref.side.other
     key = work.key_text(ref)
     lost = [end for item in work.items.get(ref.subject, ()) if (end := work.quarantine_end(item)) is not None]
-    if target is Side.SALESFORCE and _claimant(work, key, ref) is not None:
+    if target is Side.SALESFORCE and claimant(work, key, ref) is not None:
         skip_row(work, ref, "claimed")
+    elif hold_hit(work, ref):
+        return
     elif not work.bound.allowed.allows_create(ref.side):
         skip_row(work, ref, "trigger.off")
-    elif _tombstone(work, ref) is not None:
+    elif tombstone(work, ref) is not None:
         skip_row(work, ref, "tombstone")
     elif any(work.now < end for end in lost):
         skip_row(work, ref, "outcome.quarantine")
@@ -254,6 +315,8 @@ def _decide_row(work: Workspace, ref: RowRef) -> None:
             work.need(target, key=values)
     elif work.views[target].with_key(key):
         skip_row(work, ref, "scope.out")
+    elif is_unproven(work, ref):
+        skip_row(work, ref, "match.unproven")
     else:
         create(work, ref, target)
 
@@ -263,8 +326,3 @@ def _undefined(work: Workspace, ref: RowRef, target: Side) -> tuple[tuple[str, s
     answers = zip(work.bound.key_lines, work.row_key(ref), strict=True)
     converted = [(line, line.convert(value, to=target)) for line, value in answers]
     return tuple((line.field(ref.side), answer.code) for line, answer in converted if isinstance(answer, Undefined))
-
-
-def _tombstone(work: Workspace, ref: RowRef) -> Tombstone | None:
-    name = ref.record_id or digest(work.key_text(ref))
-    return work.baseline.tombstones.get(f"{work.name}/{ref.side.value}/{name}")

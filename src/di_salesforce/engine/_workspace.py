@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 import attrs
 
 from di_salesforce.engine._actions import Action, Create, Key, Skip, Write, write_fingerprint
+from di_salesforce.engine._answers import NO_ANSWERS, Answers, Hit
 from di_salesforce.engine._baseline import BaselineLike
 from di_salesforce.engine._context import Context
 from di_salesforce.engine._lines import BoundTransfer, Undefined
@@ -58,6 +59,9 @@ class Workspace:
     # Groups of consent of which a merged record's counterpart was refused, by the link that holds the winner.
     refusals: dict[str, set[str]] = attrs.field(factory=dict[str, set[str]])
     touched: set[KeyText] = attrs.field(factory=set[KeyText])  # keys whose holders may have changed
+    answers: Answers = NO_ANSWERS  # what a person said about unlinked rows in this plan
+    hits: dict[str, Hit] = attrs.field(factory=dict[str, Hit])  # of match tiers, by the row's subject
+    unread_tiers: set[Side] = attrs.field(factory=set[Side])  # sides of which a row came without a tier's field
 
     def __attrs_post_init__(self) -> None:
         for side, name, items in self.row_items():
@@ -114,12 +118,15 @@ class Workspace:
         end = self.quarantine_end(item)
         return end is not None and self.now < end
 
-    def decided(self, subject: str, *, but: Collection[str] = ()) -> None:
+    def decided(self, subject: str, *, but: Collection[str] = (), keep_answers: bool = False) -> None:
         """Note that a subject's open items are decided anew, but for those about some groups and what is in quarantine.
 
-        A write may have been about any group, so that its item stays while a group is not decided.
+        A write may have been about any group, so that its item stays while a group is not decided.  What a person said
+        about a row's matches stays as long as the row has no link.
         """
         for item in self.items.get(subject, ()):
+            if keep_answers and item.reason == "match.different":
+                continue
             if not self.in_quarantine(item) and item.group not in but and not (but and item.side is not None):
                 self.closing[item.id] = item
 

@@ -25,7 +25,9 @@ ADVICE: Final[Mapping[str, str]] = {
     "ENTITY_IS_LOCKED": "an approval process holds the record: finish it",
     "key.missing": "fill the key field",
     "key.invalid": "mend the key: it has no form on the other side",
-    "key.ambiguous": "several records have this key: merge them, or match them by hand",
+    "key.ambiguous": "several records have this key: merge them, or decide with plan.resolve_matches()",
+    "match.proposed": "decide on the rows of plan.match_rows() with plan.resolve_matches()",
+    "match.ambiguous": "decide on the rows of plan.match_rows() with plan.resolve_matches()",
     "key.duplicate": "a linked record has this key already: merge the two",
     "value.not_convertible": "mend the value, or give the line a converter that knows it",
 }

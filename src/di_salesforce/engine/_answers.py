@@ -1,0 +1,258 @@
+"""Which unlinked records a person may be asked about, as plain rows, and what the person answered.
+
+What may not go in here: finding matches (`_matching.py`), and carrying an answer out.  Nothing is taken of a list with
+a mistake in it: all problems come at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, NoReturn, Protocol
+
+import attrs
+
+from di_salesforce.engine._actions import Action, Key, Reject, Skip
+from di_salesforce.engine._lines import BoundLine, normal_id
+from di_salesforce.engine._part import Part
+from di_salesforce.exceptions import ConfigurationError, Problem
+from di_salesforce.records import Row, Side, Value
+
+__all__ = ["AMBIGUOUS", "NO_ANSWERS", "Again", "Answers", "Hit", "NamedPair", "Several", "match_rows", "read_answers"]
+
+AMBIGUOUS: Final = frozenset({"key.ambiguous", "match.ambiguous", "match.proposed"})
+"""The reasons of rows that wait until a person has said which of them belong together."""
+
+NamedPair = tuple[str, str]
+"""The name of a row of Salesforce, and of one of Dialog Insight: a record id, or a digest of the key."""
+
+_S, _D = Side.SALESFORCE, Side.DIALOG_INSIGHT
+
+
+@attrs.frozen(repr=False)
+class Hit:
+    """The first tier in which a row agrees with rows of the other side, and the names of these."""
+
+    tier: int
+    lines: tuple[BoundLine, ...]
+    names: tuple[str, ...]
+    reason: str = "match.ambiguous"
+
+
+@attrs.frozen(repr=False)
+class Answers:
+    """What a person answered about rows of one transfer: pairs to link, pairs that differ, rows without a partner."""
+
+    links: frozenset[NamedPair] = frozenset()
+    different: frozenset[NamedPair] = frozenset()
+    alone: frozenset[tuple[Side, str]] = frozenset()
+
+    def joined(self, other: Answers) -> Answers:
+        """Add later answers."""
+        return Answers(self.links | other.links, self.different | other.different, self.alone | other.alone)
+
+    def __bool__(self) -> bool:
+        return bool(self.links or self.different or self.alone)
+
+
+NO_ANSWERS: Final = Answers()
+"""Nobody was asked."""
+
+
+def _name(action: Action) -> tuple[Side, str]:
+    side, _, name = action.subject.removeprefix("row:").partition(":")
+    return Side(side), name
+
+
+def _pairs(actions: Iterable[Action]) -> Iterator[tuple[Reject, NamedPair]]:
+    """Give the pairs to be asked about, each with the row that tells of it; one that both tell of comes twice."""
+    for action in actions:
+        if isinstance(action, Reject) and action.reason in AMBIGUOUS:
+            side, name = _name(action)
+            for other in action.candidates:
+                yield action, (name, other) if side is _S else (other, name)
+
+
+def _rows(actions: Iterable[Action]) -> Mapping[tuple[str, Side, str], Action]:
+    """Give the actions about unlinked rows, by transfer, side and name."""
+    rows = [action for action in actions if action.subject.startswith("row:")]
+    return {(action.transfer, *_name(action)): action for action in rows}
+
+
+def match_rows(actions: Iterable[Action], parts: Iterable[Part]) -> list[dict[str, Value]]:
+    """Give one flat row for each pair to be asked about."""
+    listed = list(actions)
+    rows, words = _rows(listed), {part.transfer: part.lines for part in parts}
+    found: dict[tuple[str, NamedPair], dict[str, Value]] = {}
+    for told, (salesforce, dialog_insight) in _pairs(listed):
+        one, other = (rows.get((told.transfer, side, name)) for side, name in ((_S, salesforce), (_D, dialog_insight)))
+        at = 0 if told.side is _S else 1
+        names = {fields[at]: name for name, fields in words[told.transfer].items()}
+        row: dict[str, Value] = {
+            "transfer": told.transfer,
+            "tier": told.tier or "key",
+            "salesforce_id": salesforce,
+            "salesforce_key": None if one is None else _text(one.key),
+            "dialog_insight_id": dialog_insight if other is None else other.dialog_insight_id,
+            "dialog_insight_key": None if other is None else _text(other.key),
+            "agreeing": ", ".join(names.get(field, field) for field, _ in told.causes),
+            "decision": "",
+        }
+        # Where the two rows tell of each other by different tiers, the stronger evidence is shown.
+        before = found.setdefault((told.transfer, (salesforce, dialog_insight)), row)
+        if isinstance(before["tier"], int) and before["tier"] > told.tier:
+            before |= {"tier": row["tier"], "agreeing": row["agreeing"]}
+    return [row for _, row in sorted(found.items())]
+
+
+def _text(key: Key) -> Value:
+    """Show a key in one cell."""
+    if not isinstance(key, tuple):
+        return key
+    return None if all(part is None for part in key) else " / ".join("" if p is None else str(p) for p in key)
+
+
+class Again(Protocol):
+    """Plans once more: with rows that were looked up, or with what a person answered about matches."""
+
+    def supplied(self, found: Mapping[Side, tuple[Row, ...]]) -> Any:  # a Plan, which this file may not import
+        """Plan with these rows as well."""
+        ...
+
+    def matched(self, answers: Mapping[str, Answers]) -> Any:  # likewise
+        """Plan with these answers, by transfer, as well."""
+        ...
+
+
+@attrs.frozen(repr=False)
+class Several:
+    """Plans once more what several plans were joined of."""
+
+    plans: list[Any]  # likewise
+    join: Callable[[Iterable[Any]], Any]  # likewise
+
+    def supplied(self, found: Mapping[Side, tuple[Row, ...]]) -> NoReturn:
+        """Refuse rows, which do not say whose they are."""
+        raise ConfigurationError("this plan is of several transfers: supply rows to each before they are joined")
+
+    def matched(self, answers: Mapping[str, Answers]) -> Any:  # likewise
+        """Plan those again that something was answered about."""
+        return self.join(plan._matched(answers) for plan in self.plans)  # noqa: SLF001 - part of the same verb
+
+
+@attrs.define(repr=False)
+class _Reading:
+    """The answers while they are read, and what is wrong with them."""
+
+    rows: Mapping[tuple[str, Side, str], Action]
+    pairs: set[tuple[str, NamedPair]]
+    transfers: tuple[str, ...]
+    names: dict[tuple[str, Side, str], str | None] = attrs.field(factory=dict[tuple[str, Side, str], str | None])
+    links: dict[tuple[str, NamedPair], str] = attrs.field(factory=dict[tuple[str, NamedPair], str])
+    different: dict[tuple[str, NamedPair], str] = attrs.field(factory=dict[tuple[str, NamedPair], str])
+    alone: set[tuple[str, Side, str]] = attrs.field(factory=set[tuple[str, Side, str]])
+    problems: list[Problem] = attrs.field(factory=list[Problem])
+
+    def __attrs_post_init__(self) -> None:
+        for (transfer, side, name), action in self.rows.items():
+            self.names.setdefault((transfer, side, name), name)
+            if action.dialog_insight_id is None and side is _D:
+                shown = (transfer, side, str(_text(action.key)))
+                if self.names.setdefault(shown, name) != name:
+                    self.names[shown] = None  # two keys that are shown alike: neither is named by that
+
+    def wrong(self, path: str, message: str, code: str) -> None:
+        self.problems.append(Problem(path, message, code))
+
+    def read(self, path: str, decision: Mapping[str, object]) -> None:
+        """Take one answer down."""
+        word = _said(decision.get("decision"))
+        if word == "":
+            return
+        if word not in ("link", "different"):
+            self.wrong(f"{path}.decision", "must be link, different or blank", "match.decision")
+            return
+        transfer = decision.get("transfer") or (self.transfers[0] if len(self.transfers) == 1 else "")
+        if transfer not in self.transfers:
+            self.wrong(f"{path}.transfer", f"the plan is of {', '.join(self.transfers)}", "match.transfer")
+            return
+        transfer = str(transfer)
+        one = self._found(path, decision, transfer, _S)
+        other = self._found(path, decision, transfer, _D)
+        if one is None or other is None:
+            return  # told already
+        if one == "" or other == "":
+            self._read_alone(path, word, transfer, _S if one else _D, one or other)
+            return
+        pair = (transfer, (one, other))
+        if pair not in self.pairs:
+            self.wrong(path, "the plan does not ask about these two: see plan.match_rows()", "match.unknown")
+            return
+        (self.links if word == "link" else self.different).setdefault(pair, path)
+
+    def _read_alone(self, path: str, word: str, transfer: str, side: Side, name: str) -> None:
+        action = self.rows.get((transfer, side, name))
+        if name and word == "different" and isinstance(action, Skip) and action.reason == "match.unproven":
+            self.alone.add((transfer, side, name))
+        else:
+            self.wrong(
+                path, "names one record: only what the plan skips as match.unproven is answered so", "match.unknown"
+            )
+
+    def _found(self, path: str, decision: Mapping[str, object], transfer: str, side: Side) -> str | None:
+        """Give the name of the record that an answer names; empty where it names none, None where it is not known."""
+        given: Any = decision.get(f"{side.value}_id")  # whatever a person's file holds
+        by_id = normal_id(side, given) or ""
+        key = decision.get(f"{side.value}_key") if not by_id and side is _D else None
+        by_key = "" if key is None else str(key)
+        if not by_id and not by_key:
+            return ""
+        name = self.names.get((transfer, side, by_id or by_key))
+        if name is None:
+            field = f"{side.value}_{'id' if by_id else 'key'}"
+            self.wrong(f"{path}.{field}", f"the plan asks about no such record of {side.label}", "match.unknown")
+        return name
+
+    def check(self) -> None:
+        """Hold the answers against each other: one record has one partner, and a pair one answer."""
+        used: dict[tuple[str, Side, str], str] = {}
+        for (transfer, pair), path in self.links.items():
+            if (transfer, pair) in self.different:
+                first = self.different[transfer, pair]
+                self.wrong(path, f"{first} says that these two are different", "match.contradiction")
+            for side, name in zip(Side, pair, strict=True):
+                first = used.setdefault((transfer, side, name), path)
+                if first != path:
+                    self.wrong(path, f"{first} links this record of {side.label} already", "match.twice")
+
+
+def _said(value: object) -> str:
+    return "" if value is None else str(value).strip().lower()
+
+
+def read_answers(
+    decisions: Iterable[Mapping[str, object]], actions: Iterable[Action], transfers: Iterable[str]
+) -> Mapping[str, Answers]:
+    """Read a person's answers, by transfer.
+
+    Raises:
+        ConfigurationError: With everything that is wrong with them.
+    """
+    listed = list(actions)
+    reading = _Reading(
+        _rows(listed), {(told.transfer, pair) for told, pair in _pairs(listed)}, tuple(dict.fromkeys(transfers))
+    )
+    for index, decision in enumerate(decisions):
+        reading.read(f"decisions[{index}]", decision)
+    reading.check()
+    if reading.problems:
+        raise ConfigurationError(reading.problems, what="resolve_matches")
+    named = {transfer for transfer, _ in (*reading.links, *reading.different)}
+    named |= {transfer for transfer, _, _ in reading.alone}
+    return {
+        name: Answers(
+            frozenset(pair for transfer, pair in reading.links if transfer == name),
+            frozenset(pair for transfer, pair in reading.different if transfer == name),
+            frozenset((side, row) for transfer, side, row in reading.alone if transfer == name),
+        )
+        for name in sorted(named)
+    }

@@ -1,0 +1,90 @@
+"""One transfer's loop with its memory, over rows that a test writes down.
+
+What may not go in here: deciding, and services: what a plan writes goes into the rows as it is.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any, Final
+
+from di_salesforce.engine import Baseline, Context, Outcome, Plan, Snapshot, reconcile, settle
+from di_salesforce.mapping import FieldMapping, ObjectTransfer
+from di_salesforce.records import Row, Side, Value
+from di_salesforce.testing._pairs import NOW
+from di_salesforce.triggers import Trigger
+
+__all__ = ["KEY", "Loop"]
+
+S, D = Side.SALESFORCE, Side.DIALOG_INSIGHT
+KEY: Final = FieldMapping("Email", "EMail", key=True)
+
+
+class Loop:
+    """One transfer's loop with its memory, over rows that the test writes down."""
+
+    def __init__(self, *lines: FieldMapping, **settings: Any) -> None:  # those of an ObjectTransfer
+        all_settings: dict[str, Any] = {"name": "t", "triggers": Trigger.ALL, **settings}  # Any: as above
+        self.transfer = ObjectTransfer(sobject="Contact", fields=[KEY, *lines], **all_settings)
+        self.baseline = Baseline.empty()
+        self.rows: dict[Side, dict[str, Row]] = {S: {}, D: {}}
+        self.now = NOW
+        self.context = Context()
+
+    def salesforce(self, name: str, **values: Value) -> None:
+        """Add a record of Salesforce, or change some of its fields."""
+        self.rows[S][name] = {"Id": name, **self.rows[S].get(name, {}), **values}
+
+    def person(self, number: int, **values: Value) -> None:
+        """Add a contact of Dialog Insight, or change some of its fields."""
+        self.rows[D][str(number)] = {"idContact": number, **self.rows[D].get(str(number), {}), **values}
+
+    def plan(self, salesforce: Snapshot | None = None, *, answers: bool = True) -> Plan:
+        """Plan with all rows (or another read of Salesforce), and look up what is needed."""
+        self.now += timedelta(minutes=30)
+        plan = reconcile(
+            self.transfer,
+            salesforce=salesforce or Snapshot.complete(self.rows[S].values()),
+            dialog_insight=Snapshot.complete(self.rows[D].values()),
+            baseline=self.baseline,
+            now=self.now,
+            context=self.context,
+        )
+        while answers and plan.needs:
+            found = {
+                side: [row for name, row in self.rows[side].items() if self._is_asked(side, name, row, plan)]
+                for side in Side
+            }
+            plan = plan.supplied(salesforce=found[S], dialog_insight=found[D])
+        return plan
+
+    def _is_asked(self, side: Side, name: str, row: Row, plan: Plan) -> bool:
+        key = row.get("Email" if side is S else "EMail")
+        return any(need.record_id == name or (need.record_id is None and need.key == key) for need in plan.needs[side])
+
+    def run(self, salesforce: Snapshot | None = None) -> list[tuple[str, str]]:
+        """Plan, carry out, remember; give the actions' kinds and reasons."""
+        return self.carry_out(self.plan(salesforce))
+
+    def carry_out(self, plan: Plan) -> list[tuple[str, str]]:
+        """Write what a plan writes, and remember it as a store would; give the actions' kinds and reasons."""
+        outcomes: dict[str, Outcome] = {}
+        for write in plan.writes:
+            number = max([500, *map(int, self.rows[D])]) + 1 + len(self.rows[S])
+            name = write.record_id or (f"003{number:09d}" if write.side is S else str(number))
+            id_field: Row = {"Id": name} if write.side is S else {"idContact": int(name)}
+            self.rows[write.side][name] = {**id_field, **self.rows[write.side].get(name, {}), **write.values}
+            outcomes[write.id] = Outcome.done(name, self.rows[write.side][name])
+        settlement = settle(Plan.from_dict(json.loads(json.dumps(plan.to_dict()))), outcomes, now=self.now)
+        self.baseline = Baseline.from_dicts(json.loads(json.dumps(self.baseline.updated(settlement).to_dicts())))
+        return [(action.kind, action.reason) for action in plan.actions]
+
+    def merge(self, loser: str, winner: str) -> Snapshot:
+        """Merge two records of Salesforce, and read everything."""
+        del self.rows[S][loser]
+        return Snapshot.complete(self.rows[S].values(), merged={loser: winner})
+
+    def links(self) -> set[tuple[str | None, str | None]]:
+        """Give the ids of the linked pairs."""
+        return {(link.salesforce_id, link.dialog_insight_id) for link in self.baseline.links}
