@@ -324,3 +324,36 @@ def test_limits_hold_for_an_undo_too() -> None:
     plan = one.world.undo(applied)
     assert [problem.code for problem in plan.guards] == ["limit.writes"]
     assert settle(plan, {}, now=one.world.now).applied == ()
+
+
+def test_an_edit_that_had_not_flowed_yet_still_flows_after_an_undo() -> None:
+    """Somebody edited the source again before the undo: that edit is neither accepted nor forgotten."""
+    one, applied = written()
+    one.edit(S, A="z")
+    one.world.apply(one.world.undo(applied))
+    assert (one.row(S)["A"], one.row(D)["a"]) == ("z", "x")
+    assert told(one.world.one_pass()) == [("update", "update.changed")]
+    assert one.row(D)["a"] == "z"
+
+
+@pytest.mark.parametrize("fate", [Fate.LOST, Fate.LANDED, Fate.LATE])
+@pytest.mark.parametrize("side", Side)
+def test_an_undo_whose_answer_was_lost_does_not_turn_round(side: Side, fate: Fate) -> None:
+    """If it was carried out, what it left is no edit of that side; if not, nothing happened."""
+    one, applied = written(side)
+    one.world.apply(one.world.undo(applied), lambda write: fate)
+    one.world.rest()
+    for _ in range(3):
+        one.world.one_pass()
+    assert one.row(side.other)[FIELD[side.other]] == "y"
+    assert one.row(side)[FIELD[side]] == ("y" if fate is Fate.LOST else "x")
+    assert one.world.one_pass().actions == ()
+
+
+def test_an_edit_after_an_undo_whose_answer_was_lost_is_an_edit() -> None:
+    """Only what the undo would have left is taken for it."""
+    one, applied = written()
+    one.world.apply(one.world.undo(applied), lambda write: Fate.LANDED)
+    one.world.rest()
+    one.edit(D, a="edited")
+    assert [write.side for write in one.world.one_pass().writes] == [S]

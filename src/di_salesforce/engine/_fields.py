@@ -21,7 +21,7 @@ from di_salesforce.engine._packed import with_states
 from di_salesforce.engine._pair import Pair, has_moved, noticed
 from di_salesforce.engine._policies import GroupCase, choose, choose_first_match, is_consent, more_restrictive
 from di_salesforce.engine._workspace import Workspace
-from di_salesforce.engine._written import PASSED_ON
+from di_salesforce.engine._written import PASSED_ON, undone, values_mark
 from di_salesforce.mapping import OptIn
 from di_salesforce.records import UNSET, Side, UnsetType
 from di_salesforce.triggers import Drift
@@ -94,7 +94,7 @@ def _class(pair: Pair, side: Side, lines: tuple[BoundLine, ...]) -> SideClass:
 
 def _decide_group(pair: Pair, group: str, lines: tuple[BoundLine, ...]) -> Decision | None:
     """Decide one group by the field table; None where what was read of it is no value."""
-    if _has_flaw(pair, group, lines) or _passes_refusal_on(pair, group, lines):
+    if _has_flaw(pair, group, lines) or _passes_refusal_on(pair, group, lines) or _was_undone(pair, group, lines):
         return None
     classes = {side: _class(pair, side, lines) for side in SIDES}
     case = pair.case(lines)
@@ -126,6 +126,25 @@ def _decide_group(pair: Pair, group: str, lines: tuple[BoundLine, ...]) -> Decis
     elif line.decision is not Decision.QUIET:
         _differ(pair, group, case, line.decision, side, before)
     return line.decision
+
+
+def _was_undone(pair: Pair, group: str, lines: tuple[BoundLine, ...]) -> bool:
+    """Settle an undo whose answer was lost once it shows to have been carried out: as accepted, like any other undo."""
+    items = pair.work.items.get(pair.subject, ())
+    marks = {item.fingerprint for item in items if item.reason == "undo.unsure" and item.group == group}
+    case = pair.case(lines) if marks else None
+    if case is None:
+        pair.undecided.update((group,) if marks else ())
+        return False
+    for side in SIDES:
+        held = {line.name: case.value(side, line) for line in lines}
+        if values_mark(lines, side, held) in marks:
+            for line in lines:
+                state = pair.states[line.name]
+                if has_moved(line, side, state, held[line.name]):
+                    pair.states[line.name] = undone(state, side, held[line.name])
+            return True
+    return False
 
 
 def _passes_refusal_on(pair: Pair, group: str, lines: tuple[BoundLine, ...]) -> bool:

@@ -77,6 +77,7 @@ REASONS: Final[Mapping[str, str]] = {
     "undo.create": "the write created the record; taking that back would delete it, and was not asked for",
     "undo.deleted": "the write deleted the record: it cannot be brought back from here",
     "undo.not_deletable": "records of that service are not to be deleted",
+    "undo.unsure": "an undo's answer was lost; where it turns out to have been carried out, that is no edit",
     "undo.lost": "a later write's answer was lost; it may still land",
     "undo.gone": "one of the two records is gone",
     "undo.unlinked": "the record is not linked any more",

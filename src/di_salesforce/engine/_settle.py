@@ -33,7 +33,16 @@ from di_salesforce.engine._memory import CoverageRecord, FieldState, Life, LinkR
 from di_salesforce.engine._part import Part
 from di_salesforce.engine._plan import Plan
 from di_salesforce.engine._report import ReportLine, SyncReport
-from di_salesforce.engine._written import LINE_BY_LINE, WrittenLine, agreeing, born, written
+from di_salesforce.engine._written import (
+    LINE_BY_LINE,
+    UNDONE,
+    WrittenLine,
+    agreeing,
+    born,
+    held_values,
+    values_mark,
+    written,
+)
 from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.records import UNSET, Row, Side
 
@@ -239,6 +248,8 @@ def _settle_action(ledger: _Ledger, plan: Plan, part: Part, action: Action, outc
                 _tell(ledger, action, reason.removeprefix("outcome."), outcome)
                 if outcome is not None and outcome.kind is OutcomeKind.UNKNOWN:
                     ledger.applied.append(Applied.of(action, None, None, ledger.now, sure=False))
+                    if action.reason == UNDONE:
+                        _open_unsure(ledger, plan, action)
                 _untouch(ledger, action)
         case Unlink():
             link = ledger.links[action.link or ""]
@@ -295,6 +306,22 @@ def _open_adopted(ledger: _Ledger, action: Write, name: str, state: FieldState) 
     subject, key = f"link:{action.link}", key_parts(action.key)
     item = OpenItem(action.transfer, subject, state.group or name, "rewritten.adopt", ledger.now, key=key)
     ledger.items[item.id] = item
+
+
+def _open_unsure(ledger: _Ledger, plan: Plan, action: Write) -> None:
+    """Keep what an undo whose answer was lost would have left: seen there later, it is no edit of that side."""
+    bound, link = plan.bound_transfer(action.transfer), ledger.links.get(action.link or "")
+    if bound is None or link is None:
+        return
+    after = {change.line: change.after for change in action.changes}
+    for group, lines in bound.groups.items():
+        if any(line.name in after for line in lines):
+            mark = values_mark(lines, action.side, {**held_values(link, action.side, lines), **after})
+            key = key_parts(action.key)
+            item = OpenItem(
+                action.transfer, f"link:{link.id}", group, "undo.unsure", ledger.now, fingerprint=mark, key=key
+            )
+            ledger.items[item.id] = item
 
 
 def _tell(ledger: _Ledger, action: Action, outcome: str, told: Outcome | None = None, **more: Any) -> None:

@@ -5,17 +5,29 @@ What may not go in here: which write was done, open items, links.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import attrs
 
 from di_salesforce.engine._actions import Change
 from di_salesforce.engine._lines import BoundLine, value_flaw
-from di_salesforce.engine._memory import FieldState, Relation
+from di_salesforce.engine._memory import FieldState, LinkRecord, Relation, fingerprint
 from di_salesforce.engine._part import LineWords
 from di_salesforce.records import UNSET, Row, Side, UnsetType, Value, is_blank
 
-__all__ = ["LINE_BY_LINE", "PASSED_ON", "UNDONE", "WrittenLine", "agreeing", "born", "written"]
+__all__ = [
+    "LINE_BY_LINE",
+    "PASSED_ON",
+    "UNDONE",
+    "WrittenLine",
+    "agreeing",
+    "born",
+    "held_values",
+    "undone",
+    "values_mark",
+    "written",
+]
 
 UNDONE: Final = "undo.write"
 """The rule of a write that takes an earlier one back."""
@@ -76,9 +88,10 @@ def written(state: FieldState, change: Change, line: WrittenLine) -> FieldState:
     told = change.rule != "default" and line.kept is not UNSET
     rel = line.relation(kept, source, change.after) if told else _untold(change)
     adopted = told and rel is Relation.REWRITTEN and line.adopts
-    if change.rule == UNDONE:  # the sides differ because a person wants it so; as agreed, it would be undone itself
-        rel, adopted = Relation.ACCEPTED, False
-    elif change.rule == PASSED_ON:  # what was sent is not the source's value
+    if change.rule == UNDONE:
+        state = attrs.evolve(state, unverified=line.kept is UNSET, version=line.version)
+        return undone(state, line.side, kept, change.source)
+    if change.rule == PASSED_ON:  # what was sent is not the source's value
         rel = rel if line.bound is not None and told else Relation.REWRITTEN
     return attrs.evolve(
         state,
@@ -90,6 +103,26 @@ def written(state: FieldState, change: Change, line: WrittenLine) -> FieldState:
         wrote=line.side,
         unverified=line.kept is UNSET,
         version=line.version,
+    )
+
+
+def undone(state: FieldState, side: Side, kept: Value, source: Value | UnsetType = UNSET) -> FieldState:
+    """Settle a line that was taken back: the sides differ because a person wants it so, or it would be undone itself.
+
+    An edit of the other side that has not flowed yet stays one.
+    """
+    other = side.other
+    before = source if isinstance(state.of(other), UnsetType) else state.of(other)
+    there = None if isinstance(before, UnsetType) else before
+    pending = state.seen_of(other)
+    is_ours = side is Side.SALESFORCE
+    return attrs.evolve(
+        state,
+        base=(kept, there) if is_ours else (there, kept),
+        rel=Relation.ACCEPTED,
+        seen=(UNSET, pending) if is_ours else (pending, UNSET),
+        bounce=0,
+        wrote=side,
     )
 
 
@@ -118,3 +151,18 @@ def born(state: FieldState, line: WrittenLine) -> FieldState:
         seen=(UNSET, UNSET),
         unverified=line.kept is UNSET,
     )
+
+
+def held_values(link: LinkRecord, side: Side, lines: Iterable[BoundLine]) -> dict[str, Value | UnsetType]:
+    """Give what a link remembers that one side holds in some lines."""
+    states = {line.name: link.fields.get(line.name) or FieldState() for line in lines}
+    return {
+        name: state.of(side) if isinstance(state.seen_of(side), UnsetType) else state.seen_of(side)
+        for name, state in states.items()
+    }
+
+
+def values_mark(lines: Iterable[BoundLine], side: Side, values: Mapping[str, Value | UnsetType]) -> str:
+    """Name what one side holds in some lines, whatever its spelling."""
+    normals = (None if isinstance(v := values[line.name], UnsetType) else line.normal(side, v) for line in lines)
+    return fingerprint(side.value, *map(repr, normals))
