@@ -182,6 +182,15 @@ def test_a_link_that_a_person_made_is_a_first_meeting() -> None:
     assert loop.run() == []
 
 
+@pytest.mark.parametrize("word", ["link", "different"])
+def test_an_answer_needs_no_further_look(word: str) -> None:
+    """Under filtered reads the keys are looked up before anybody is asked, so that what was decided can be applied."""
+    loop = ada_twice()
+    plan = loop.plan(Snapshot.complete(loop.rows[S].values(), scope="Email != null"))
+    assert told(plan) == [HELD, HELD]
+    assert not answered(plan, word).needs
+
+
 def test_different_people_are_created_and_not_asked_about_again() -> None:
     """Each gets a counterpart of its own; where that fails, nobody asks a second time."""
     loop = ada_twice()

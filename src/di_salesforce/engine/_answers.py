@@ -17,7 +17,18 @@ from di_salesforce.engine._part import Part
 from di_salesforce.exceptions import ConfigurationError, Problem
 from di_salesforce.records import Row, Side, Value
 
-__all__ = ["AMBIGUOUS", "NO_ANSWERS", "Again", "Answers", "Hit", "NamedPair", "Several", "match_rows", "read_answers"]
+__all__ = [
+    "AMBIGUOUS",
+    "NO_ANSWERS",
+    "Again",
+    "Answers",
+    "Hit",
+    "NamedPair",
+    "Several",
+    "keeping_cursors",
+    "match_rows",
+    "read_answers",
+]
 
 AMBIGUOUS: Final = frozenset({"key.ambiguous", "match.ambiguous", "match.proposed"})
 """The reasons of rows that wait until a person has said which of them belong together."""
@@ -137,6 +148,20 @@ class Several:
     def matched(self, answers: Mapping[str, Answers]) -> Any:  # likewise
         """Plan those again that something was answered about."""
         return self.join(plan._matched(answers) for plan in self.plans)  # noqa: SLF001 - part of the same verb
+
+
+def keeping_cursors(before: Iterable[Part], after: Iterable[Part]) -> tuple[Part, ...]:
+    """Give the parts of a plan that was made again from the same rows what was noted of where those ended."""
+    known = {(part.transfer, each.side): each.cursor for part in before for each in part.coverages}
+    return tuple(
+        attrs.evolve(
+            part,
+            coverages=tuple(
+                attrs.evolve(each, cursor=known.get((part.transfer, each.side), each.cursor)) for each in part.coverages
+            ),
+        )
+        for part in after
+    )
 
 
 @attrs.define(repr=False)

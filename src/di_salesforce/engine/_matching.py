@@ -160,6 +160,10 @@ def hold_hit(work: Workspace, ref: RowRef) -> bool:
     hit = work.hits.get(ref.subject)
     if hit is None:
         return False
+    key, target = work.key_text(ref), ref.side.other
+    if key and not work.views[target].key_is_settled(key):
+        # Whatever the answer is, it may need this: a plan that is decided in has all that it was made of.
+        work.need(target, key=work.bound.key_for(target, work.row_key(ref)))
     causes = tuple((line.field(ref.side), hit.reason) for line in hit.lines)
     reject_row(work, ref, hit.reason, causes, candidates=hit.names, tier=hit.tier)
     return True

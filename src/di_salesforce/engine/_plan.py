@@ -30,7 +30,7 @@ from di_salesforce.engine._actions import (
     action_to_dict,
     satisfies,
 )
-from di_salesforce.engine._answers import AMBIGUOUS, Again, Answers, Several, match_rows, read_answers
+from di_salesforce.engine._answers import AMBIGUOUS, Again, Answers, Several, keeping_cursors, match_rows, read_answers
 from di_salesforce.engine._deciding import accepted, chosen, decided
 from di_salesforce.engine._lines import BoundTransfer
 from di_salesforce.engine._memory import DAMAGE, plain_format
@@ -337,9 +337,10 @@ class Plan(Tabular):
         return self._matched(read_answers(decisions, self.actions, (part.transfer for part in self.parts)))
 
     def _matched(self, answers: Mapping[str, Answers]) -> Plan:
-        is_named = any(part.transfer in answers for part in self.parts)
-        plan: Plan = self._again.matched(answers) if is_named and self._again is not None else self
-        return plan
+        if self._again is None or not any(part.transfer in answers for part in self.parts):
+            return self
+        plan: Plan = self._again.matched(answers)
+        return attrs.evolve(plan, parts=keeping_cursors(self.parts, plan.parts))
 
     # ------------------------------------------------------------------------------------------------- saving
 

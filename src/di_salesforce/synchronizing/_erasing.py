@@ -98,7 +98,10 @@ def forget(store: Store, transfers: Iterable[ObjectTransfer], key: Key) -> Flow[
         items += [
             item.id
             for item in baseline.open_items.values()
-            if item.subject in about or name_of(item.key) in names or item.subject.rpartition(":")[2] in names
+            if item.subject in about
+            or name_of(item.key) in names
+            or item.subject.rpartition(":")[2] in names
+            or (item.reason == "match.different" and item.group.rpartition(":")[2] in names)
         ]
     for link in links:
         erased = erased.with_link(link)
