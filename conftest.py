@@ -19,7 +19,16 @@ from sybil.parsers.myst import ClearNamespaceParser, PythonCodeBlockParser, Skip
 from sybil.parsers.rest import DocTestParser
 from sybil.sybil import SybilCollection
 
-from di_salesforce.testing import FakeDialogInsight, FakeSalesforce, Field, OptinField, Project, ProjectField
+from di_salesforce.testing import (
+    Column,
+    FakeDialogInsight,
+    FakeSalesforce,
+    Field,
+    OptinField,
+    Project,
+    ProjectField,
+    Table,
+)
 
 OPEN = "what is open"  # the name, in a document's namespace, of what closes all: no module has it
 
@@ -47,6 +56,8 @@ def start_both_services(namespace: dict[str, Any]) -> None:  # likewise
     dialog_insight.add_project(
         Project(4322, "acquisition", fields=[ProjectField("EMail", key=True)], optins=[OptinField("newsletter")])
     )
+    columns = [Column("Code", length=20, key=True), Column("Price", "decimal"), Column("Note", length=40)]
+    dialog_insight.add_table(Table(77, project=4322, columns=columns))
     dialog_insight.load_contacts(4322, [{"EMail": "ada@example.ca", "LastName": "Lovelace", "optin_newsletter": True}])
     variables = {
         "SALESFORCE_INSTANCE_URL": salesforce.url,

@@ -108,6 +108,7 @@ CALLABLES = {
             "project": "id",
             "call": "service, method, body",
             "discover": "...",
+            "discover_table": "id_table, row, *, key, confirm, clean_up=True",
         }.items()
     },
     # run

@@ -97,6 +97,7 @@ EXPECTED: Final[Mapping[Question, Any]] = {
     Question.DATETIMES: lambda s: DATES[s.date_rendering][1],
     Question.NULLS: lambda s: s.null_rendering,
     Question.NULL_IN_DATA: lambda s: s.null_in_data,
+    Question.BLANK_IN_DATA: lambda s: "clear",
     Question.UNKNOWN_FIELD: lambda s: s.unknown_field,
     Question.INSERT_ONLY_HIT: lambda s: "left_alone",
     Question.UPDATE_ONLY_MISS: lambda s: "left_alone",
@@ -269,7 +270,7 @@ def test_what_cannot_be_deleted_is_named() -> None:
 
 
 # trouble ------------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("after", range(0, 52, 3))
+@pytest.mark.parametrize("after", range(0, 60, 3))
 @pytest.mark.parametrize("fault", [ResetConnection(), LostAnswer(), HttpStatus(503)])
 def test_trouble_at_any_point_leaves_nothing_behind(after: int, fault: Any) -> None:
     """Wherever one call fails, it ends in our error with nothing written, or in a report; no contact is left."""

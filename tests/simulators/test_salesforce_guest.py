@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from io import StringIO
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -18,6 +21,7 @@ from simple_salesforce.exceptions import (
     SalesforceResourceNotFound,
 )
 
+from di_salesforce.testing import FakeClock
 from di_salesforce.testing._salesforce import FakeSalesforce
 from di_salesforce.testing._sf_faults import DAILY_LIMIT
 from di_salesforce.testing._sf_schema import Field
@@ -153,3 +157,51 @@ def test_refusals_become_the_guests_exceptions(fake: FakeSalesforce, guest: Any)
     fake.inject(DAILY_LIMIT)
     with pytest.raises(SalesforceRefusedRequest):
         guest.query("SELECT Id FROM Contact")
+
+
+def test_a_query_can_be_followed_page_by_page(fake: FakeSalesforce, guest: Any) -> None:
+    """[seen] `query_more` takes the next page by its address and by its locator alone."""
+    ids = fake.load("Contact", [{"LastName": f"N{number}"} for number in range(8)])
+    first = guest.query("SELECT Id FROM Contact")
+    second = guest.query_more(first["nextRecordsUrl"], identifier_is_url=True)
+    third = guest.query_more(second["nextRecordsUrl"].rpartition("/")[2])
+    assert [row["Id"] for page in (first, second, third) for row in page["records"]] == ids
+    assert [page["done"] for page in (first, second, third)] == [False, False, True]
+
+
+def test_what_changed_and_what_was_deleted_is_listed(session: requests.Session) -> None:
+    """[seen] `updated` and `deleted` take the guest's date-times and name the records."""
+    start = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    clock = FakeClock(start)
+    with FakeSalesforce(clock=clock) as fake:
+        guest: Any = by_session_id(fake, session)
+        session.mount("https://", ToLoopback(fake.url))
+        made, gone = (guest.Contact.create({"LastName": name})["id"] for name in ("A", "B"))
+        guest.Contact.delete(gone)
+        clock.advance(120)
+        window = start, start + timedelta(minutes=2)
+        assert guest.Contact.updated(*window)["ids"] == [made]
+        assert [entry["id"] for entry in guest.Contact.deleted(*window)["deletedRecords"]] == [gone]
+
+
+def test_bulk_jobs_write_and_read(fake: FakeSalesforce, guest: Any) -> None:
+    """[seen] Insert, upsert, update, delete and query of Bulk 2.0, with the results of each row."""
+    bulk = guest.bulk2.Contact
+    rows = [{"LastName": f"N{number}", "Ext__c": f"k{number}"} for number in range(5)]
+    [told] = bulk.insert(records=rows, wait=0)
+    assert (told["numberRecordsProcessed"], told["numberRecordsFailed"]) == (5, 0)
+    assert bulk.get_successful_records(told["job_id"]).count('"true"') == 5
+    changed = [{"Ext__c": "k1", "LastName": "two\nlines"}, {"Ext__c": "k9", "LastName": 'a "word", and more'}]
+    [told] = bulk.upsert(records=changed, external_id_field="Ext__c", wait=0)
+    assert (told["numberRecordsProcessed"], told["numberRecordsFailed"]) == (2, 0)
+    names = {row["Ext__c"]: row["LastName"] for row in fake.rows("Contact")}
+    assert (len(names), names["k1"], names["k9"]) == (6, "two\nlines", 'a "word", and more')
+    [told] = bulk.update(records=[{"Id": "003000000000000AAA", "LastName": "x"}], wait=0)
+    assert told["numberRecordsFailed"] == 1
+    assert "sf__Error" in bulk.get_failed_records(told["job_id"])
+    pages = list(bulk.query("SELECT Ext__c, LastName FROM Contact ORDER BY Ext__c", max_records=4, wait=0))
+    read = [row for page in pages for row in csv.DictReader(StringIO(page, newline=""))]
+    assert {row["Ext__c"]: row["LastName"] for row in read} == names
+    assert len(pages) == 2
+    [told] = bulk.delete(records=[{"Id": row["Id"]} for row in fake.rows("Contact")], wait=0)
+    assert (told["numberRecordsProcessed"], told["numberRecordsFailed"], fake.rows("Contact")) == (6, 0, [])

@@ -16,6 +16,7 @@ from di_salesforce.dialog_insight import (
     DEFAULT_HOST,
     Capabilities,
     Confirm,
+    ConfirmRow,
     ContactList,
     Discovery,
     MergeOptions,
@@ -28,6 +29,7 @@ from di_salesforce.dialog_insight import (
 )
 from di_salesforce.dialog_insight import _flows as flows
 from di_salesforce.dialog_insight._discovering import discover
+from di_salesforce.dialog_insight._discovering_tables import discover_table
 from di_salesforce.dialog_insight._verifying import verify
 from di_salesforce.pacing import Pace
 from di_salesforce.records import Row, Side, Value
@@ -291,6 +293,39 @@ class AsyncDialogInsightClient:
             ApiError, TransportError: the project could not be read; nothing was written.
         """
         return await self.run(discover(*self.context, id_project, confirm=confirm, probe=probe))
+
+    async def discover_table(
+        self,
+        id_table: int,
+        row: Row,
+        *,
+        key: str | Sequence[str],
+        confirm: ConfirmRow,
+        clean_up: bool = True,
+    ) -> Discovery:
+        """Find out with one throw-away row how a relational table is read, how its fields are cleared, and more.
+
+        It takes about a dozen calls of the key's quota and 8 for each filled field.  The row is written, its fields are
+        cleared one by one with null and with an empty text, and it is deleted.
+
+        Args:
+            id_table: a table of a project for tests, in which nobody else writes at that time.
+            row: what to write; fields that should be tried hold a value.
+            key: the field, or the fields, that name the row; no row of the table may have the value of the first one,
+                by which the row is found and deleted.
+            confirm: given the row's key before it is written; False: write nothing, and find out what can be.
+            clean_up: delete the row in the end.
+
+        Returns:
+            A report: print it.  Its capabilities are the client's without what this table does not do: what they claim
+            is claimed for contacts and tables alike, so `discover` switches on, and `discover_table` only off.
+
+        Raises:
+            ConfigurationError: the key is not whole, or the value of its first field is in use; nothing was written.
+            ApiError, TransportError: the table could not be read; nothing was written.
+        """
+        flow = discover_table(*self.context, id_table, row, key=key, confirm=confirm, clean_up=clean_up)
+        return await self.run(flow)
 
     async def projects(self) -> list[ProjectSummary]:
         """List the projects that the key may see.

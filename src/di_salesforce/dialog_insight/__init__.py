@@ -11,12 +11,14 @@ from di_salesforce.dialog_insight._calls import FieldClause, ProjectSummary
 from di_salesforce.dialog_insight._discovery import (
     OPERATORS,
     Confirm,
+    ConfirmRow,
     Discovery,
     Found,
     Probe,
     Question,
     Relation,
     ThrowAway,
+    ThrowAwayRow,
 )
 from di_salesforce.dialog_insight._merge import MergeOptions, MergeResult, MergeStatus
 from di_salesforce.dialog_insight._names import CONTACT_ID, ContactList, RelationalTable, Target
@@ -31,6 +33,7 @@ __all__ = [
     "WEBHOOK_TYPES",
     "Capabilities",
     "Confirm",
+    "ConfirmRow",
     "ContactList",
     "Discovery",
     "FieldClause",
@@ -48,6 +51,7 @@ __all__ = [
     "Target",
     "TextPattern",
     "ThrowAway",
+    "ThrowAwayRow",
     "WebhookEvent",
     "contact_schema",
     "parse_webhook",

@@ -122,7 +122,8 @@ class _Course(Study):
             ((Question.OPERATORS,), self._operators()),
             (tuple(question for question, _, _ in _RENDERED), self._renderings()),
             ((Question.NULLS,), self._nulls()),
-            ((Question.NULL_IN_DATA,), self._null_in_data()),
+            ((Question.NULL_IN_DATA,), self._clearing(Question.NULL_IN_DATA, null=True)),
+            ((Question.BLANK_IN_DATA,), self._clearing(Question.BLANK_IN_DATA, null=False)),
             ((Question.UNKNOWN_FIELD,), self._unknown_field()),
             ((Question.INSERT_ONLY_HIT,), self._insert_only_hit()),
         )
@@ -282,8 +283,8 @@ class _Course(Study):
             raise ConfigurationError("no field of the project is known to hold text; name one in Probe(fields=...)")
         return name
 
-    def _null_in_data(self) -> Flow[None]:
-        question, field = Question.NULL_IN_DATA, self._text_field()
+    def _clearing(self, question: Question, *, null: bool) -> Flow[None]:
+        field, sent = self._text_field(), "null in Data" if null else "an empty text in Data"
         own = {self.probe.key_field: self.records["1"]}
         told = yield from self.merge({**own, field: "aa"}, _UPDATE)
         if told.updated:
@@ -291,18 +292,20 @@ class _Course(Study):
         if (yield from self.read("1")).get(field) != "aa":
             raise ConfigurationError(f"a text was not stored in {field} ({told.shown})")
         try:
-            told = yield from self.merge({**own, field: None}, _UPDATE, null_clears=True)
+            told = yield from self.merge({**own, field: None}, _UPDATE, null_clears=null)
         except ApiError as error:
             if not is_refusal(error):
                 raise
-            self.learn(question, "refuse", f"null in Data refuses the call: {error}", null_clears=False)
-            return
-        if is_blank((yield from self.read("1")).get(field)):
-            self.learn(question, "clear", "null in Data clears a field", null_clears=True)
-        elif told.written:
-            self.learn(question, "ignore", "null in Data leaves a field as it is", null_clears=False)
+            answer, sentence = "refuse", f"{sent} refuses the call: {error}"
         else:
-            self.learn(question, "refuse", f"null in Data refuses the record ({told.shown})", null_clears=False)
+            if is_blank((yield from self.read("1")).get(field)):
+                answer, sentence = "clear", f"{sent} clears a field"
+            elif told.written:
+                answer, sentence = "ignore", f"{sent} leaves a field as it is"
+            else:
+                answer, sentence = "refuse", f"{sent} refuses the record ({told.shown})"
+        known = {"null_clears": answer == "clear"} if null else {}
+        self.learn(question, answer, sentence, **known)
 
     def _unknown_field(self) -> Flow[None]:
         question, field = Question.UNKNOWN_FIELD, self._text_field()

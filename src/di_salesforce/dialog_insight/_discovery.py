@@ -18,7 +18,18 @@ from di_salesforce.exceptions import ConfigurationError, Problem
 from di_salesforce.records import Value
 from di_salesforce.schema import FieldSchema, FieldType, TableSchema
 
-__all__ = ["OPERATORS", "Confirm", "Discovery", "Found", "Probe", "Question", "Relation", "ThrowAway"]
+__all__ = [
+    "OPERATORS",
+    "Confirm",
+    "ConfirmRow",
+    "Discovery",
+    "Found",
+    "Probe",
+    "Question",
+    "Relation",
+    "ThrowAway",
+    "ThrowAwayRow",
+]
 
 
 class Relation(enum.StrEnum):
@@ -75,7 +86,9 @@ class Question(enum.StrEnum):
     NULLS = "nulls"
     """`null`, `empty` (a blank text)"""
     NULL_IN_DATA = "null_in_data"
-    """`clear`, `ignore`, `refuse`"""
+    """`clear`, `ignore`, `refuse`; of a relational table also `differs`, by field, as the sentence tells"""
+    BLANK_IN_DATA = "blank_in_data"
+    """what an empty text does, which is how blanks are sent without `Capabilities(null_clears=True)`: likewise"""
     UNKNOWN_FIELD = "unknown_field"
     """`ignore`, `fail_record`, `fail_call`"""
     INSERT_ONLY_HIT = "insert_only_hit"
@@ -101,8 +114,22 @@ class ThrowAway:
         return f"project {self.id_project}: a contact with {self.field} {self.value}, {self.purpose}"
 
 
+@attrs.frozen
+class ThrowAwayRow:
+    """A row of a relational table that is about to be written for the sake of finding out: where, and its key."""
+
+    id_table: int
+    named: Mapping[str, Value]
+
+    def __str__(self) -> str:
+        return f"table {self.id_table}: a row with {', '.join(f'{name} {value}' for name, value in self.named.items())}"
+
+
 Confirm: TypeAlias = Callable[[ThrowAway], bool]
 """Asked before each throw-away record is written; False: write nothing at all."""
+
+ConfirmRow: TypeAlias = Callable[[ThrowAwayRow], bool]
+"""Likewise for the throw-away row of a relational table."""
 
 _CONSENT: Final = ("hasTrackingConsent", "dtTrackingConsent")  # listed for every project, but perhaps not there
 _LABEL: Final = re.compile(r"[a-z][a-z0-9-]{0,11}")  # short enough for a client number of 18 characters with its count
@@ -183,7 +210,7 @@ def _count(found: tuple[Found, ...]) -> str:
 class Discovery:
     """What `discover` found out: `print` it for a report, and give `capabilities` to the next client.
 
-    `leftovers` names the throw-away contacts that could not be deleted; `stopped` says why it ended early, if it did.
+    `leftovers` names the throw-away records that could not be deleted; `stopped` says why it ended early, if it did.
     """
 
     capabilities: Capabilities = attrs.field(repr=False)

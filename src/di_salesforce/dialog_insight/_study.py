@@ -6,7 +6,7 @@ the caller, and every record that may have been written is deleted in the end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, Literal, TypeVar
 
 import attrs
@@ -16,7 +16,7 @@ from di_salesforce.dialog_insight._calls import FieldClause
 from di_salesforce.dialog_insight._discovery import Found, Probe, Question
 from di_salesforce.dialog_insight._errors import open_envelope
 from di_salesforce.dialog_insight._merge import MergeOptions, MergeResult, merge_call, prepare
-from di_salesforce.dialog_insight._names import CONTACT_ID, ContactList
+from di_salesforce.dialog_insight._names import CONTACT_ID, ContactList, Target
 from di_salesforce.dialog_insight._settings import Capabilities, Settings
 from di_salesforce.dialog_insight._values import is_list, is_object
 from di_salesforce.exceptions import (
@@ -35,7 +35,7 @@ from di_salesforce.retry import with_retry
 from di_salesforce.schema import FieldType, TableSchema
 from di_salesforce.wire import Call, Flow, HttpResponse
 
-__all__ = ["STOPPING", "UNCLEAR", "Study", "Told", "is_refusal"]
+__all__ = ["STOPPING", "UNCLEAR", "Study", "Told", "is_refusal", "merge_one"]
 
 T = TypeVar("T")
 
@@ -192,11 +192,8 @@ class Study:
     def merge(self, row: Row, options: MergeOptions, *, null_clears: bool = False) -> Flow[Told]:
         """Merge one record, and keep all that is told about it."""
         able = attrs.evolve(self.capabilities, null_clears=null_clears)
-        [prepared] = prepare(self.target, [row], self.probe.key_field, options, able)
-        if isinstance(prepared, MergeResult):
-            raise ConfigurationError(f"the probe's values cannot be sent: {prepared.message}")
-        call = merge_call(self.target, [prepared], options, capabilities=able)
-        told = yield from self.perform(Call(call.request, lambda answer: _told(call, answer, able)))
+        key = self.probe.key_field
+        told = yield from merge_one(self.settings, self.connection, self.target, row, key, options, able)
         if not told.written:
             self.unwritten_words.add(told.words[0].casefold())
         return told
@@ -259,6 +256,24 @@ class Study:
             return None if (yield from self.get(self.by_key(value))) else False
         except DISalesforceError as error:
             return error
+
+
+def merge_one(
+    settings: Settings,
+    connection: str,
+    target: Target,
+    row: Row,
+    key: str | Sequence[str],
+    options: MergeOptions,
+    capabilities: Capabilities,
+) -> Flow[Told]:
+    """Merge one record, and keep all that is told about it."""
+    [prepared] = prepare(target, [row], key, options, capabilities)
+    if isinstance(prepared, MergeResult):
+        raise ConfigurationError(f"the values of the throw-away record cannot be sent: {prepared.message}")
+    call = merge_call(target, [prepared], options, capabilities=capabilities)
+    told = Call(call.request, lambda answer: _told(call, answer, capabilities))
+    return (yield from with_retry(told, connection, settings.retry))
 
 
 def _told(call: Call[list[MergeResult]], response: HttpResponse, capabilities: Capabilities) -> Told:

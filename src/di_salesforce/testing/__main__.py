@@ -136,7 +136,8 @@ def _loaded(chosen: argparse.Namespace) -> _Loaded:
         return _Loaded(
             org, account, *([f"{name}: {rows} rows" for name, rows in held.items()] for held in (objects, lists))
         )
-    seed = read_seed(shipped_seed() if chosen.example else chosen.seed) if chosen.example or chosen.seed else _EMPTY
+    given = shipped_seed() if chosen.example else chosen.seed
+    seed = _EMPTY if given is None else read_seed(given)
     sandbox = Sandbox(seed, salesforce_port=ports[0], dialog_insight_port=ports[1])
     account = sandbox.dialog_insight
     listed = account.call("Projects", "List")["Records"]

@@ -150,7 +150,10 @@ def kind_of(values: Iterable[str]) -> Kind:
         ('number', 'text', 'date')
     """
     filled = [value for value in values if value]
-    return next((kind for kind, form in _KINDS.items() if filled and all(map(form.fullmatch, filled))), "text")
+    for kind, form in _KINDS.items():
+        if filled and all(map(form.fullmatch, filled)):
+            return kind
+    return "text"
 
 
 @attrs.frozen
