@@ -9,6 +9,7 @@ import pytest
 
 from di_salesforce import Integration, ObjectTransfer
 from di_salesforce.records import Side
+from di_salesforce.triggers import Trigger
 
 if TYPE_CHECKING:
     from tests.sync.conftest import World
@@ -49,3 +50,21 @@ def test_an_answer_is_carried_out(
     writes = world.write_calls
     assert sync.run().written == () and world.write_calls == writes
     assert not sync.plan().ambiguous
+
+
+def test_a_forgotten_person_is_in_nobody_elses_answer(
+    make_world: Callable[..., World], people_transfer: Callable[..., ObjectTransfer]
+) -> None:
+    """That somebody else is not this person would still name this person."""
+    transfer = people_transfer(match=[["LastName:LastName"]], triggers=Trigger.SALESFORCE_UPDATED)
+    world = make_world(integration=Integration([transfer]))
+    world.contact("ada@work.example.com")
+    number = world.person("ada@home.example.com")
+    sync = world.sync()
+    sync.run(first_run=True)
+    plan = sync.plan()
+    sync.apply(plan.resolve_matches([{**row, "decision": "different"} for row in plan.match_rows()]))
+    assert "match.different" in {item.reason for item in world.store.baseline("people").open_items.values()}
+    sync.forget(str(number))
+    items = world.store.baseline("people").open_items.values()
+    assert not any(str(number) in f"{item.subject} {item.group}" for item in items)

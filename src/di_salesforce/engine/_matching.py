@@ -110,10 +110,10 @@ def find_hits(work: Workspace, refs: Iterable[RowRef]) -> dict[str, Hit]:
         lines = tuple(work.bound.lines[name] for name in tier)
         for block in _blocks(work, lines, free):
             names = {side: tuple(sorted(ref.name for ref in block[side])) for side in SIDES}
-            answered = {side: any(_has_answers(work, ref) for ref in block[_S]) for side in SIDES}
+            is_answered = any(_has_answers(work, ref) for ref in block[_S])
             for side in SIDES:
                 for ref in block[side]:
-                    others = partners(work, ref, block[side.other]) if answered[side] else names[side.other]
+                    others = partners(work, ref, block[side.other]) if is_answered else names[side.other]
                     if others and ref.subject not in found:
                         found[ref.subject] = Hit(number, lines, others)
     return {subject: _told(subject, hit, found) for subject, hit in found.items()}
