@@ -129,6 +129,7 @@ ROOMS = {
             "testing._integrations",
             "testing.pytest_plugin",
             "testing.store_contract",
+            "testing._store_moves",
             "testing._store_runs",
         ),
         rooms=(*INNER, "testing"),

@@ -6,7 +6,7 @@ What may not go in here: deciding.  `Store` says what a store must do; `MemorySt
 
 from di_salesforce.stores._memory import MemoryStore
 from di_salesforce.stores._postgres import PostgresStore
-from di_salesforce.stores._protocol import AppliedWrite, Intent, Lease, Owner, RunRecord, Store
+from di_salesforce.stores._protocol import AppliedWrite, Intent, Lease, Owner, RunRecord, Store, StoreContents
 from di_salesforce.stores._sqlite import SQLiteStore
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "RunRecord",
     "SQLiteStore",
     "Store",
+    "StoreContents",
 ]

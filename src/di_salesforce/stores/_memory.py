@@ -6,20 +6,33 @@ What may not go in here: deciding, and what every store must do (`_protocol.py`)
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
+from operator import itemgetter
 from types import TracebackType
 from typing import Any, Self
 
-from di_salesforce.engine import Baseline, OpenItem, Outcome, Settlement, SyncReport
+from di_salesforce.engine import (
+    Baseline,
+    CoverageRecord,
+    LinkRecord,
+    OpenItem,
+    Outcome,
+    Settlement,
+    SyncReport,
+    Tombstone,
+)
 from di_salesforce.records import Side
 from di_salesforce.schema import TableSchema
+from di_salesforce.stores._portable import Hint, Kept, KeptSchema, PortableStore, SmallValue, refuse_unless_empty
 from di_salesforce.stores._protocol import AppliedWrite, Intent, Lease, Owner, RunRecord, unknown_intent
 
 __all__ = ["MemoryStore"]
 
 
-class MemoryStore:
+class MemoryStore(PortableStore):
     """A store that forgets when the process ends: for tests, notebooks and first looks.
 
     Example:
@@ -193,6 +206,49 @@ class MemoryStore:
         with self._lock:
             if self._lease is not None and self._lease.holder == holder:
                 self._lease = None
+
+    @contextmanager
+    def _everything(self) -> Generator[Iterable[Kept]]:
+        with self._lock:
+            yield self._all()
+
+    def _all(self) -> Iterator[Kept]:
+        if self._owner is not None:
+            yield self._owner
+        for transfer, schemas in self._schemas.items():
+            yield from (KeptSchema(transfer, side, schema) for side, schema in schemas.items())
+        yield from (SmallValue(name, value) for name, value in self._values.items() if value is not None)
+        for known in self._baselines.values():
+            yield from known.links
+            yield from known.open_items.values()
+            yield from known.tombstones.values()
+            yield from (kept for side in Side if (kept := known.coverage(side)) is not None)
+        yield from self._runs.values()
+        yield from self._applied
+        yield from self._intents.values()
+        hints = ((number, Hint(name, each)) for name, kept in self._hints.items() for number, each in kept.items())
+        yield from (hint for _, hint in sorted(hints, key=itemgetter(0)))
+
+    def _fill(self, everything: Iterable[Kept]) -> None:
+        with self._lock:
+            refuse_unless_empty("in memory", holds=next(self._all(), None) is not None, leased=self._lease is not None)
+            rows: defaultdict[type, list[Any]] = defaultdict(list)  # each list holds what its class says
+            for kept in everything:
+                rows[type(kept)].append(kept)
+            self._owner = next(iter(rows[Owner]), None)
+            self._applied = rows[AppliedWrite]
+            self._runs = {run.run_id: run for run in rows[RunRecord]}
+            self._intents = {intent.id: intent for intent in rows[Intent]}
+            self._values = {kept.name: kept.value for kept in rows[SmallValue]}
+            for kept in rows[KeptSchema]:
+                self.keep_schemas(kept.transfer, {kept.side: kept.schema})
+            for kept in rows[Hint]:
+                self.hint(kept.transfer, [kept.record_id])
+            memory = (tuple(rows[kind]) for kind in (LinkRecord, OpenItem, Tombstone, CoverageRecord))
+            links, items, stones, coverages = memory
+            self.save(
+                Settlement(SyncReport(), changed_links=links, open_items=items, tombstones=stones, coverages=coverages)
+            )
 
     def close(self) -> None:
         """Let go of nothing: there is neither a file nor a connection."""

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from di_salesforce.exceptions import ConfigurationError, MissingExtraError, StoreError
-from di_salesforce.stores._sql import SqlStore, Statements
+from di_salesforce.stores._sql import SqlStore
+from di_salesforce.stores._sql_rows import Statements
 from di_salesforce.stores._sql_tables import APPLICATION, FORMAT, migration
 
 __all__ = ["PostgresStore"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from os import PathLike
 from typing import Any, Final, Protocol, Self
 
 import attrs
@@ -20,7 +21,7 @@ from di_salesforce.exceptions import AlreadyRunningError, ConfigurationError, Fo
 from di_salesforce.records import UNSET, Side, record_id_18
 from di_salesforce.schema import TableSchema
 
-__all__ = ["AppliedWrite", "Intent", "Lease", "Owner", "RunRecord", "Store"]
+__all__ = ["AppliedWrite", "Intent", "Lease", "Owner", "RunRecord", "Store", "StoreContents"]
 
 
 def _projects(projects: Sequence[int]) -> tuple[int, ...]:
@@ -305,6 +306,15 @@ class Lease:
         return cls(str(holder), datetime.fromisoformat(since), datetime.fromisoformat(until))
 
 
+@attrs.frozen
+class StoreContents:
+    """What is in a store, in numbers: whose it is, what of each kind in all, and of each transfer."""
+
+    owner: Owner | None
+    totals: Mapping[str, int]
+    transfers: Mapping[str, Mapping[str, int]]
+
+
 class Store(Protocol):
     """What a synchronizer asks of a store; all calls block, and may come from several threads, one at a time.
 
@@ -413,6 +423,18 @@ class Store(Protocol):
 
     def release(self, holder: str) -> None:
         """Give the lease back, if one holds it."""
+        ...
+
+    def export_to(self, path: str | PathLike[str]) -> None:
+        """Write all that is kept, but the lease, into a file that any store can import."""
+        ...
+
+    def import_from(self, path: str | PathLike[str]) -> None:
+        """Keep all that `export_to` wrote, or nothing; raises `StoreError` unless the store is empty."""
+        ...
+
+    def inspect(self) -> StoreContents:
+        """Count what is kept, transfer by transfer, without any value."""
         ...
 
     def close(self) -> None:

@@ -7,26 +7,38 @@ themselves (`_sql_tables.py`), deciding.
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from abc import abstractmethod
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Self
 
-from di_salesforce.engine import Baseline, CoverageRecord, LinkRecord, OpenItem, Outcome, Settlement, Tombstone
+from di_salesforce.engine import Baseline, CoverageRecord, OpenItem, Outcome, Settlement, Tombstone
 from di_salesforce.exceptions import ConfigurationError, StoreError
 from di_salesforce.records import Side
 from di_salesforce.schema import TableSchema
+from di_salesforce.stores._portable import Kept, PortableStore, refuse_unless_empty
 from di_salesforce.stores._protocol import (
     AppliedWrite,
     Intent,
     Lease,
     Owner,
     RunRecord,
-    outcomes_from_plain,
     outcomes_to_plain,
     unknown_intent,
+)
+from di_salesforce.stores._sql_rows import (
+    Statements,
+    everything_of,
+    fill,
+    link_row,
+    open_intents,
+    put_applied,
+    put_run,
+    row_id,
+    schema_name,
+    to_json,
 )
 from di_salesforce.stores._sql_tables import (
     FORMAT,
@@ -38,7 +50,7 @@ from di_salesforce.stores._sql_tables import (
 )
 from di_salesforce.stores._stored import StoredBaseline
 
-__all__ = ["ADVICE", "SqlStore", "Statements"]
+__all__ = ["ADVICE", "SqlStore"]
 
 ADVICE: Final = "replace it by a copy, and look at a plan before anything is applied"
 
@@ -46,19 +58,7 @@ _DAMAGE: Final = (KeyError, TypeError, ValueError, AttributeError)
 """What reading plain data that is not what it should be may raise."""
 
 
-class Statements(Protocol):
-    """What carries out SQL within a transaction."""
-
-    def execute(self, sql: str, values: Sequence[object] = (), /) -> Iterable[tuple[Any, ...]]:  # columns of any type
-        """Carry out one statement, and give its rows."""
-        ...
-
-    def executemany(self, sql: str, rows: Iterable[Sequence[object]], /) -> object:
-        """Carry out one statement for each row of values."""
-        ...
-
-
-class SqlStore(ABC):
+class SqlStore(PortableStore):
     """A store in SQL tables; a database's own class says how statements reach it."""
 
     @abstractmethod
@@ -94,7 +94,7 @@ class SqlStore(ABC):
         if value is None:
             db.execute("DELETE FROM meta WHERE name = ?", (name,))
         else:
-            db.execute(PUT_META, (name, _json(value)))
+            db.execute(PUT_META, (name, to_json(value)))
 
     # ---------------------------------------------------------------------------------------------- whose it is
 
@@ -168,29 +168,24 @@ class SqlStore(ABC):
         with self._transaction("write") as db:
             self._check_lease(db, holder)
             db.executemany("DELETE FROM links WHERE id = ?", [(link,) for link in settlement.removed_links])
-            db.executemany(PUT_LINK, map(_link_row, settlement.changed_links))
+            db.executemany(PUT_LINK, map(link_row, settlement.changed_links))
             gone = (*settlement.closed_items, *settlement.removed_tombstones)
-            db.executemany("DELETE FROM rows WHERE id = ?", [(_row_id(row_id),) for row_id in gone])
+            db.executemany("DELETE FROM rows WHERE id = ?", [(row_id(each),) for each in gone])
             kept: tuple[OpenItem | Tombstone | CoverageRecord, ...] = (
                 *settlement.open_items,
                 *settlement.tombstones,
                 *settlement.coverages,
             )
             db.executemany(
-                PUT_ROW, [(_row_id(row.id, row.kind), row.transfer, row.kind, _json(row.to_dict())) for row in kept]
+                PUT_ROW, [(row_id(row.id, row.kind), row.transfer, row.kind, to_json(row.to_dict())) for row in kept]
             )
             if run is not None:
-                self._put_run(db, run)
+                put_run(db, run)
             for intent_id in settles:
                 db.execute("DELETE FROM noted WHERE intent = ?", (intent_id,))
                 db.execute("DELETE FROM journal WHERE id = ?", (intent_id,))
             for write in AppliedWrite.of(settlement, run.run_id) if run is not None else ():
-                self._put_applied(db, write)
-
-    def _put_applied(self, db: Statements, write: AppliedWrite) -> None:
-        values = (write.run_id, _json(write.to_dict()))
-        ((number,),) = db.execute("INSERT INTO applied (run_id, body) VALUES (?, ?) RETURNING number", values)
-        db.executemany("INSERT INTO applied_names VALUES (?, ?)", [(name, number) for name in write.names])
+                put_applied(db, write)
 
     def open_items(self, transfer: str) -> tuple[OpenItem, ...]:
         """Give what is not settled of a transfer, without reading its links."""
@@ -212,13 +207,6 @@ class SqlStore(ABC):
             self._put_meta(db, f"value:{name}", value)
 
     # ------------------------------------------------------------------------------------- history and journal
-
-    def _put_run(self, db: Statements, run: RunRecord) -> None:
-        known = list(db.execute("SELECT number FROM runs WHERE run_id = ?", (run.run_id,)))
-        if known:
-            db.execute("UPDATE runs SET body = ? WHERE number = ?", (_json(run.to_dict()), known[-1][0]))
-        else:
-            db.execute("INSERT INTO runs (run_id, body) VALUES (?, ?)", (run.run_id, _json(run.to_dict())))
 
     def runs(self, limit: int = 50) -> tuple[RunRecord, ...]:
         """Give the latest runs, newest first."""
@@ -242,7 +230,7 @@ class SqlStore(ABC):
         """Record what is about to be written, before it is."""
         with self._transaction("write") as db:
             self._check_lease(db, holder)
-            db.execute(PUT_INTENT, (intent.id, _json(intent.to_dict())))
+            db.execute(PUT_INTENT, (intent.id, to_json(intent.to_dict())))
 
     def note(self, intent_id: str, outcomes: Mapping[str, Outcome], *, holder: str | None = None) -> None:
         """Record what came of writes of an open intent, besides what is recorded already."""
@@ -250,21 +238,16 @@ class SqlStore(ABC):
             self._check_lease(db, holder)
             if not list(db.execute("SELECT 1 FROM journal WHERE id = ?", (intent_id,))):
                 raise unknown_intent(intent_id)
-            body = _json(outcomes_to_plain(outcomes))
+            body = to_json(outcomes_to_plain(outcomes))
             db.execute("INSERT INTO noted (intent, body) VALUES (?, ?)", (intent_id, body))
 
     def intents(self) -> tuple[Intent, ...]:
         """Give the intents that nothing has settled yet, oldest first."""
         with self._reading("read") as db:
-            bodies = [self._read(body) for (body,) in db.execute("SELECT body FROM journal ORDER BY number")]
-            noted = list(db.execute("SELECT intent, body FROM noted ORDER BY number"))
-        try:
-            found = {intent.id: intent for intent in map(Intent.from_dict, bodies)}
-            for intent_id, body in noted:
-                found[intent_id] = found[intent_id].noting(outcomes_from_plain(self._read(body)))
-        except _DAMAGE:
-            raise self._damaged("the journal") from None
-        return tuple(found.values())
+            try:
+                return tuple(open_intents(db))
+            except _DAMAGE:
+                raise self._damaged("the journal") from None
 
     def erase(
         self, *, links: Collection[str], items: Collection[str], names: Collection[str], value: tuple[str, Any]
@@ -284,7 +267,7 @@ class SqlStore(ABC):
     def schemas(self, transfer: str) -> Mapping[Side, TableSchema]:
         """Give the schemas that were last kept for a transfer; a side of which none was kept is absent."""
         with self._reading("read") as db:
-            kept = {side: data for side in Side if (data := self._meta(db, _schema_name(transfer, side))) is not None}
+            kept = {side: data for side in Side if (data := self._meta(db, schema_name(transfer, side))) is not None}
         try:
             return {side: TableSchema.from_dict(data) for side, data in kept.items()}
         except (AttributeError, ConfigurationError) as error:
@@ -294,7 +277,7 @@ class SqlStore(ABC):
         """Keep what a transfer's tables look like, for the next run to compare; sides that are not given stay."""
         with self._transaction("write") as db:
             for side, schema in schemas.items():
-                self._put_meta(db, _schema_name(transfer, side), schema.to_dict())
+                self._put_meta(db, schema_name(transfer, side), schema.to_dict())
 
     # ----------------------------------------------------------------------------------------------------- hints
 
@@ -348,6 +331,25 @@ class SqlStore(ABC):
             if lease is not None and lease.holder == holder:
                 self._put_meta(db, "lease", None)
 
+    # --------------------------------------------------------------------------------------- everything at once
+
+    @contextmanager
+    def _everything(self) -> Generator[Iterable[Kept]]:
+        with self._reading("read") as db:
+            yield self._told(everything_of(db))
+
+    def _told(self, kept: Iterable[Kept]) -> Iterator[Kept]:
+        try:
+            yield from kept
+        except (*_DAMAGE, ConfigurationError):
+            raise self._damaged("a row") from None
+
+    def _fill(self, everything: Iterable[Kept]) -> None:
+        with self._transaction("import into") as db:
+            holds = next(self._told(everything_of(db)), None) is not None
+            refuse_unless_empty(self._place, holds=holds, leased=self._lease(db) is not None)
+            fill(db, everything)
+
     # ------------------------------------------------------------------------------------------------- at the end
 
     @abstractmethod
@@ -370,23 +372,3 @@ class SqlStore(ABC):
         if int(text) > FORMAT:
             raise StoreError(f"the store {self._place} has format {text}; this version reads up to {FORMAT}")
         return int(text)
-
-
-def _json(data: object) -> str:  # JSON-safe data
-    # ASCII, so that half of a surrogate pair (which JSON can hold, and UTF-8 cannot) does not lose a whole save.
-    return json.dumps(data, separators=(",", ":"))
-
-
-def _link_row(link: LinkRecord) -> tuple[str | None, ...]:
-    keys = [None if (key := link.key(side)) is None else json.dumps(key) for side in Side]
-    return (link.transfer, link.id, link.salesforce_id, link.dialog_insight_id, *keys, _json(link.to_dict()))
-
-
-def _schema_name(transfer: str, side: Side) -> str:
-    # Beside the owner and the lease, where releases that know nothing of schemas leave it alone.
-    return f"schema:{side.value}:{transfer}"
-
-
-def _row_id(row_id: str, kind: str = "") -> str:
-    # Items, tombstones and coverages are named apart already; a coverage's and a tombstone's names could meet.
-    return f"coverage:{row_id}" if kind == "coverage" else row_id

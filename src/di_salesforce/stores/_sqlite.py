@@ -14,7 +14,8 @@ from os import PathLike, fspath
 from typing import Final
 
 from di_salesforce.exceptions import StoreError
-from di_salesforce.stores._sql import ADVICE, SqlStore, Statements
+from di_salesforce.stores._sql import ADVICE, SqlStore
+from di_salesforce.stores._sql_rows import Statements
 from di_salesforce.stores._sql_tables import APPLICATION, FORMAT, TABLES, migration
 
 __all__ = ["SQLiteStore"]

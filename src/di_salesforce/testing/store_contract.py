@@ -27,7 +27,8 @@ from di_salesforce.exceptions import AlreadyRunningError, ForeignStoreError, Sto
 from di_salesforce.records import UNSET, Side, Value
 from di_salesforce.stores import Owner, Store
 from di_salesforce.testing import _store_rows as rows
-from di_salesforce.testing._store_runs import AT_ONCE, RunLaws, in_threads
+from di_salesforce.testing._store_moves import MoveLaws
+from di_salesforce.testing._store_runs import AT_ONCE, in_threads
 
 __all__ = ["StoreContract"]
 
@@ -35,7 +36,7 @@ _ORG: Final = "00D5g000000abcdEAA"
 _OTHER_ORG: Final = "00D5g000000zzzzEAA"
 
 
-class StoreContract(RunLaws):
+class StoreContract(MoveLaws):
     """The laws of `di_salesforce.stores.Store`; a subclass says how its store is opened.
 
     Class attributes:
@@ -252,6 +253,7 @@ class StoreContract(RunLaws):
             lambda: store.keep_schemas("contacts", {Side.SALESFORCE: rows.schema(Side.SALESFORCE)}),
             lambda: store.acquire("first", now=rows.NOW, until=rows.NOW + timedelta(minutes=1)),
             lambda: store.release("first"),
+            store.inspect,
         )
         for call in calls:
             with pytest.raises(StoreError, match="closed"):
