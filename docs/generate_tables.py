@@ -19,6 +19,7 @@ from di_salesforce._findings import FINDING_CODES, Severity
 from di_salesforce.dialog_insight._verifying import VERIFY_CODES
 from di_salesforce.engine import FIELD_TABLE, GATES, REASONS
 from di_salesforce.salesforce import _auth
+from di_salesforce.synchronizing._advice import ADVICE, advice
 from di_salesforce.testing import SalesforceSwitches, Switches, _di_switches, _sf_switches
 from di_salesforce.triggers import TYPE_TABLE
 
@@ -176,6 +177,13 @@ What a run does about them: [When a table changes](../how-to/when-a-table-change
 What `client.table(id).verify(schema)` says: [Declare a relational table](../how-to/declare-a-table.md).
 
 {verified}
+## Refused writes
+
+What `sync.failed()` advises, by the service's own code, or by the reason that a record was held for:
+
+{table(("code", "advice"), ((f"`{name}`", words) for name, words in ADVICE.items()))}
+For any other code: {advice("")}.
+
 ## Exit codes
 
 Of the example, of `python -m di_salesforce`, and of the [nightly job](../how-to/run-nightly.md).

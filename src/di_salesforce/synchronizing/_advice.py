@@ -1,6 +1,6 @@
 """What to do about a refusal, by the service's own code.
 
-What may not go in here: anything computed.  The reference page is made from this table.
+What may not go in here: anything computed.  The table of `docs/reference/codes.md` is made from this one.
 """
 
 from __future__ import annotations
