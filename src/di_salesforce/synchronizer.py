@@ -62,6 +62,8 @@ class Synchronizer(Looking):
         limits: How much one plan may create, delete or write before it is stopped; None: deletes alone are limited.
         quarantine: By side, how long a write whose answer was lost may still land; None: ten minutes for Salesforce,
             one for Dialog Insight.
+        history_for: How long what was written is kept with the values before it, for `undo` and `history`: a run drops
+            what earlier runs wrote that began longer ago.  None: for ever.
         clock: A time of its own, for tests and simulations.
 
     Raises:
@@ -86,6 +88,7 @@ class Synchronizer(Looking):
         most_tries: int = MOST_TRIES,
         limits: Limits | None = None,
         quarantine: Mapping[Side, timedelta] | None = None,
+        history_for: timedelta | None = None,
         clock: Clock | None = None,
     ) -> None:
         super().__init__(
@@ -99,6 +102,7 @@ class Synchronizer(Looking):
             most_tries,
             limits,
             quarantine,
+            history_for,
         )
         self._runner = SyncRunner(self._connections, observer=self._calls.note, **blocking_clock(clock))
 
@@ -282,6 +286,8 @@ class AsyncSynchronizer(AsyncLooking):
         limits: How much one plan may create, delete or write before it is stopped; None: deletes alone are limited.
         quarantine: By side, how long a write whose answer was lost may still land; None: ten minutes for Salesforce,
             one for Dialog Insight.
+        history_for: How long what was written is kept with the values before it, for `undo` and `history`: a run drops
+            what earlier runs wrote that began longer ago.  None: for ever.
         clock: A time of its own, for tests and simulations.
 
     Raises:
@@ -302,6 +308,7 @@ class AsyncSynchronizer(AsyncLooking):
         most_tries: int = MOST_TRIES,
         limits: Limits | None = None,
         quarantine: Mapping[Side, timedelta] | None = None,
+        history_for: timedelta | None = None,
         clock: Clock | None = None,
     ) -> None:
         super().__init__(
@@ -315,6 +322,7 @@ class AsyncSynchronizer(AsyncLooking):
             most_tries,
             limits,
             quarantine,
+            history_for,
         )
         self._runner = AsyncRunner(self._connections, observer=self._calls.note, **awaited_clock(clock))
 

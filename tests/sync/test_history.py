@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -68,6 +69,30 @@ def test_a_record_that_was_created_is_known_by_its_new_id(edited: World) -> None
     [done] = edited.sync().history(edited.contact_id("born@example.com"))
     assert done.applied.kind == "create"
     assert edited.sync().history("nobody@example.com") == ()
+
+
+def test_old_history_is_dropped_by_a_run(edited: World) -> None:
+    """A run drops what was written longer ago than history is kept; how the runs went stays, and so do the records."""
+    run_id, before = last_run(edited), edited.truth()
+    edited.clock.sleep(timedelta(days=29).total_seconds())
+    sync = edited.sync(history_for=timedelta(days=30))
+    sync.run()
+    assert len(sync.history("ann@example.com")) == 1
+    edited.clock.sleep(timedelta(days=2).total_seconds())
+    edited.sync().run()
+    assert len(sync.history("ann@example.com")) == 1, "without the setting history is kept for ever"
+    sync.run()
+    assert sync.history("ann@example.com") == ()
+    assert run_id in {run.run_id for run in edited.store.runs()}
+    with pytest.raises(ConfigurationError, match=run_id):
+        sync.undo(run_id)
+    assert edited.truth() == before
+
+
+def test_history_is_kept_for_some_time(world: World) -> None:
+    """To keep history for no time at all is a mistake, told at once."""
+    with pytest.raises(ConfigurationError, match="history_for"):
+        world.sync(history_for=timedelta(0))
 
 
 def test_the_history_is_in_the_file(make_world: Callable[..., World], tmp_path: Path) -> None:

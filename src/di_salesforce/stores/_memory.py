@@ -113,6 +113,13 @@ class MemoryStore(PortableStore):
                 if run_id in (None, write.run_id) and (name is None or name in write.names)
             )
 
+    def drop_writes(self, before: datetime, *, holder: str | None = None) -> None:
+        """Drop what runs wrote that began before a moment; their own lines, which hold no value, stay."""
+        with self._lock:
+            Lease.check(self._lease, holder)
+            old = {run.run_id for run in self._runs.values() if run.started < before}
+            self._applied = [write for write in self._applied if write.run_id not in old]
+
     def open_items(self, transfer: str) -> tuple[OpenItem, ...]:
         """Give what is not settled of a transfer, without reading its links."""
         with self._lock:

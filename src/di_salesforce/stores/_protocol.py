@@ -229,13 +229,8 @@ class AppliedWrite:
     @classmethod
     def of(cls, settlement: Settlement, run_id: str) -> list[Self]:
         """Give what a settlement adds to the history of its run."""
-        links = {link.id: link for link in settlement.changed_links}
-        made: list[Self] = []
-        for done in settlement.applied:
-            link = links.get(done.link)
-            ids = (link.salesforce_id, link.dialog_insight_id) if link is not None else ()
-            made.append(cls(run_id, done, tuple(each for each in ids if each)))
-        return made
+        ids = {link.id: (link.salesforce_id, link.dialog_insight_id) for link in settlement.changed_links}
+        return [cls(run_id, done, tuple(filter(None, ids.get(done.link, ())))) for done in settlement.applied]
 
 
 def name_of(key: Key) -> str:
@@ -357,6 +352,10 @@ class Store(Protocol):
 
     def applied(self, *, run_id: str | None = None, name: str | None = None) -> tuple[AppliedWrite, ...]:
         """Give the writes of a run, or those of a record (by one of `AppliedWrite.names`), oldest first."""
+        ...
+
+    def drop_writes(self, before: datetime, *, holder: str | None = None) -> None:
+        """Drop what runs wrote that began before a moment; their own lines, which hold no value, stay."""
         ...
 
     def open_items(self, transfer: str) -> tuple[OpenItem, ...]:

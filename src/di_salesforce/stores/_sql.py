@@ -226,6 +226,21 @@ class SqlStore(PortableStore):
         except _DAMAGE:
             raise self._damaged("the history") from None
 
+    def drop_writes(self, before: datetime, *, holder: str | None = None) -> None:
+        """Drop what runs wrote that began before a moment; their own lines, which hold no value, stay."""
+        with self._transaction("write") as db:
+            self._check_lease(db, holder)
+            found = list(db.execute("SELECT body FROM runs WHERE run_id IN (SELECT DISTINCT run_id FROM applied)"))
+            try:
+                runs = [RunRecord.from_dict(self._read(body)) for (body,) in found]
+            except _DAMAGE:
+                raise self._damaged("the history") from None
+            old = [(run.run_id,) for run in runs if run.started < before]
+            db.executemany(
+                "DELETE FROM applied_names WHERE number IN (SELECT number FROM applied WHERE run_id = ?)", old
+            )
+            db.executemany("DELETE FROM applied WHERE run_id = ?", old)
+
     def intend(self, intent: Intent, *, holder: str | None = None) -> None:
         """Record what is about to be written, before it is."""
         with self._transaction("write") as db:

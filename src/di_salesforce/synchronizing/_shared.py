@@ -129,12 +129,16 @@ class SynchronizerBase:
         most_tries: int,
         limits: Limits | None,
         quarantine: Mapping[Side, timedelta] | None,
+        history_for: timedelta | None,
     ) -> None:
         salesforce, dialog_insight = clients  # of either kind
         if lease <= timedelta(0):
             raise ConfigurationError("lease must be longer than nothing")
         if most_tries < 1:
             raise ConfigurationError("most_tries must be at least 1")
+        if history_for is not None and history_for <= timedelta(0):
+            raise ConfigurationError("history_for must be longer than nothing; None keeps the history for ever")
+        self._history_for = history_for
         self._lease = lease
         self._budget = budget or RunBudget()
         self._allowance: tuple[Limit | None, int] = (None, 0)  # of the day, and our calls when it was asked for
@@ -320,7 +324,7 @@ class SynchronizerBase:
         hold = Hold(self.store, holder, self._lease)
         yield from hold.take()
         self._calls.taken()
-        under_way = yield from UnderWay.begun(hold, self._why_stop)
+        under_way = yield from UnderWay.begun(hold, self._why_stop, self._history_for)
         setup = yield from self._usable()
         yield from self._claim()
         if self._budget.share_of_day is not None:

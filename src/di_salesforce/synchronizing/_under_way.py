@@ -56,6 +56,7 @@ class UnderWay:
     started: datetime
     hold: Hold
     why_stop: Callable[[], str]  # why the run should end before its next step; empty: it should not
+    history_for: timedelta | None = None  # how long what was written is kept; None: for ever
     transfers: list[str] = attrs.field(factory=list[str])
     digests: list[str] = attrs.field(factory=list[str])
     counts: Counter[str] = attrs.field(factory=Counter[str])
@@ -63,10 +64,10 @@ class UnderWay:
     _intents: int = 0
 
     @classmethod
-    def begun(cls, hold: Hold, why_stop: Callable[[], str]) -> Flow[UnderWay]:
+    def begun(cls, hold: Hold, why_stop: Callable[[], str], history_for: timedelta | None) -> Flow[UnderWay]:
         """Begin a run, named by when it began: the lease keeps two of one store from beginning at once."""
         now = yield from time_now()
-        return cls(f"{now:%Y%m%dT%H%M%S.%fZ}", now, hold, why_stop)
+        return cls(f"{now:%Y%m%dT%H%M%S.%fZ}", now, hold, why_stop, history_for)
 
     def next_intent(self) -> str:
         """Name the next writes that are about to be sent."""
@@ -94,8 +95,11 @@ class UnderWay:
         )
 
     def end(self, report: SyncReport, calls: Mapping[str, int]) -> Flow[None]:
-        """Close the run's line of history."""
+        """Close the run's line of history, and drop what is older than history is kept."""
         now = yield from time_now()
+        if self.history_for is not None:
+            drop = partial(self.hold.store.drop_writes, now - self.history_for, holder=self.hold.holder)
+            yield from work("drop old history", drop)
         self.ok = report.ok
         record = attrs.evolve(self.record(now), cut_short=report.cut_short, calls=tuple(calls.items()))
         nothing = Settlement(SyncReport())

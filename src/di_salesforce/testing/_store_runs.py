@@ -149,6 +149,22 @@ class RunLaws(ABC):
         assert store.applied(name=name_of("ada@example.com")) == ()
         assert store.get("erased") == {"salt": "x"}
 
+    def test_old_writes_are_dropped(self, store: Store, tmp_path: Path) -> None:
+        """Writes of runs that began before a moment are gone under each name; later ones and all runs' lines stay."""
+        ada, bob = rows.applied("ada@example.com", "7"), rows.applied("bob@example.com", "8")
+        store.save(ada, rows.run("old", 0))
+        store.save(bob, rows.run("old", 0))
+        store.save(ada, rows.run("later", 2))
+        store.drop_writes(rows.NOW)
+        assert len(store.applied()) == 3
+        store.drop_writes(rows.NOW + timedelta(hours=1))
+        store = self._again(store, tmp_path)
+        assert [line.run_id for line in store.applied()] == ["later"]
+        assert [line.run_id for line in store.applied(name="7")] == ["later"]
+        assert store.applied(name="8") == store.applied(run_id="old") == ()
+        assert [run.run_id for run in store.runs()] == ["later", "old"]
+        assert len(store.baseline("contacts")) == 2
+
     def test_open_items_can_be_read_alone(self, store: Store) -> None:
         """What waits is given without the links."""
         whole = rows.everything("contacts")
@@ -239,6 +255,7 @@ class RunLaws(ABC):
             lambda: store.save(rows.settlement(links=[rows.link("t", "a")]), rows.run("run", 0), holder="first"),
             lambda: store.intend(rows.intent("run/2"), holder="first"),
             lambda: store.note("run/1", {"a": Outcome.stale()}, holder="first"),
+            lambda: store.drop_writes(later, holder="first"),
         )
         for call in calls:
             with pytest.raises(AlreadyRunningError) as told:
