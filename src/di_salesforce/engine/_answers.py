@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn, Protocol
 
 import attrs
 
+from di_salesforce._listing import Tabular
 from di_salesforce.engine._actions import Action, Key, Reject, Skip
 from di_salesforce.engine._lines import BoundLine, normal_id
 from di_salesforce.engine._part import Part
@@ -23,6 +24,7 @@ __all__ = [
     "Again",
     "Answers",
     "Hit",
+    "MatchRows",
     "NamedPair",
     "Several",
     "keeping_cursors",
@@ -89,7 +91,17 @@ def _rows(actions: Iterable[Action]) -> Mapping[tuple[str, Side, str], Action]:
     return {(action.transfer, *_name(action)): action for action in rows}
 
 
-def match_rows(actions: Iterable[Action], parts: Iterable[Part]) -> list[dict[str, Value]]:
+class MatchRows(tuple[dict[str, Value], ...], Tabular):
+    """Pairs to be asked about, as flat rows with a blank `decision`; `to_csv` gives a file that a person fills in."""
+
+    __slots__ = ()
+
+    def to_table(self) -> list[dict[str, Value]]:
+        """Give the rows."""
+        return list(self)
+
+
+def match_rows(actions: Iterable[Action], parts: Iterable[Part]) -> MatchRows:
     """Give one flat row for each pair to be asked about."""
     listed = list(actions)
     rows, words = _rows(listed), {part.transfer: part.lines for part in parts}
@@ -112,7 +124,7 @@ def match_rows(actions: Iterable[Action], parts: Iterable[Part]) -> list[dict[st
         before = found.setdefault((told.transfer, (salesforce, dialog_insight)), row)
         if isinstance(before["tier"], int) and before["tier"] > told.tier:
             before |= {"tier": row["tier"], "agreeing": row["agreeing"]}
-    return [row for _, row in sorted(found.items())]
+    return MatchRows(row for _, row in sorted(found.items()))
 
 
 def _text(key: Key) -> Value:

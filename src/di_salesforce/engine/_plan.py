@@ -30,7 +30,16 @@ from di_salesforce.engine._actions import (
     action_to_dict,
     satisfies,
 )
-from di_salesforce.engine._answers import AMBIGUOUS, Again, Answers, Several, keeping_cursors, match_rows, read_answers
+from di_salesforce.engine._answers import (
+    AMBIGUOUS,
+    Again,
+    Answers,
+    MatchRows,
+    Several,
+    keeping_cursors,
+    match_rows,
+    read_answers,
+)
 from di_salesforce.engine._deciding import accepted, chosen, decided
 from di_salesforce.engine._lines import BoundTransfer
 from di_salesforce.engine._memory import DAMAGE, plain_format
@@ -315,8 +324,11 @@ class Plan(Tabular):
         plan: Plan = self._again.supplied(found)
         return plan
 
-    def match_rows(self) -> list[dict[str, Value]]:
-        """Give a flat row for each two unlinked records that may be the same, with a blank `decision` to fill in."""
+    def match_rows(self) -> MatchRows:
+        """Give a flat row for each two unlinked records that may be the same, with a blank `decision` to fill in.
+
+        `plan.match_rows().to_csv(path)` gives a file to fill in, which `plan.resolve_matches(read_csv(path))` takes.
+        """
         return match_rows(self.actions, self.parts)
 
     def resolve_matches(self, decisions: Iterable[Mapping[str, object]]) -> Plan:
