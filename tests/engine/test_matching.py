@@ -237,7 +237,7 @@ def test_the_key_does_not_link_whom_a_person_called_different() -> None:
     loop.carry_out(answered(loop.plan(), "different", ""))
     del loop.rows[S][TWO]
     plan = loop.plan()
-    assert told(plan) == [("reject", "key.ambiguous")] * 2 and plan.match_rows() == []
+    assert told(plan) == [("reject", "key.ambiguous")] * 2 and plan.match_rows() == ()
 
 
 def test_record_ids_of_15_characters_are_read_by_their_checksum() -> None:

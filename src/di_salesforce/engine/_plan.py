@@ -16,6 +16,7 @@ from typing import Any, Final, Self
 import attrs
 
 from di_salesforce._listing import HasHtml, Listing, Tabular
+from di_salesforce.engine import _answers
 from di_salesforce.engine._actions import (
     Action,
     Conflict,
@@ -29,16 +30,6 @@ from di_salesforce.engine._actions import (
     action_from_dict,
     action_to_dict,
     satisfies,
-)
-from di_salesforce.engine._answers import (
-    AMBIGUOUS,
-    Again,
-    Answers,
-    MatchRows,
-    Several,
-    keeping_cursors,
-    match_rows,
-    read_answers,
 )
 from di_salesforce.engine._deciding import accepted, chosen, decided
 from di_salesforce.engine._lines import BoundTransfer
@@ -64,7 +55,7 @@ class Plan(Tabular):
     needs: Needs = Needs()  # noqa: RUF009 - a frozen value, which all plans may share
     now: datetime | None = None
     set_aside: tuple[Action, ...] = ()
-    _again: Again | None = attrs.field(
+    _again: _answers.Again | None = attrs.field(
         default=None, alias="again"
     )  # reconciles once more with looked-up rows or a person's answers; a plan that was read back has none
     _bound: Mapping[str, BoundTransfer] = attrs.field(factory=dict[str, BoundTransfer], alias="bound")
@@ -89,7 +80,7 @@ class Plan(Tabular):
             ),
             now=max((plan.now for plan in listed if plan.now is not None), default=None),
             # The inputs of a plan are large: they are kept only where a person may answer something.
-            again=Several(listed, cls.joined) if any(plan.ambiguous for plan in listed) else None,
+            again=_answers.Several(listed, cls.joined) if any(plan.ambiguous for plan in listed) else None,
             bound={name: bound for plan in listed for name, bound in plan._bound.items()},  # noqa: SLF001 - of its own class
         )
 
@@ -116,7 +107,7 @@ class Plan(Tabular):
     @property
     def ambiguous(self) -> Listing[Reject]:
         """Unlinked rows that share a key, or agree in a match tier: nobody guesses which of them belong together."""
-        return Listing(reject for reject in self.rejects if reject.reason in AMBIGUOUS)
+        return Listing(reject for reject in self.rejects if reject.reason in _answers.AMBIGUOUS)
 
     @property
     def guards(self) -> tuple[Problem, ...]:
@@ -324,12 +315,12 @@ class Plan(Tabular):
         plan: Plan = self._again.supplied(found)
         return plan
 
-    def match_rows(self) -> MatchRows:
+    def match_rows(self) -> _answers.MatchRows:
         """Give a flat row for each two unlinked records that may be the same, with a blank `decision` to fill in.
 
         `plan.match_rows().to_csv(path)` gives a file to fill in, which `plan.resolve_matches(read_csv(path))` takes.
         """
-        return match_rows(self.actions, self.parts)
+        return _answers.match_rows(self.actions, self.parts)
 
     def resolve_matches(self, decisions: Iterable[Mapping[str, object]]) -> Plan:
         """Plan again with a person's answers to `match_rows`; what was decided in the plan before is decided anew.
@@ -346,13 +337,13 @@ class Plan(Tabular):
             raise ConfigurationError(
                 "this plan no longer has its inputs: give the answers to the plan that reconcile() gave"
             )
-        return self._matched(read_answers(decisions, self.actions, (part.transfer for part in self.parts)))
+        return self._matched(_answers.read_answers(decisions, self.actions, (part.transfer for part in self.parts)))
 
-    def _matched(self, answers: Mapping[str, Answers]) -> Plan:
+    def _matched(self, answers: Mapping[str, _answers.Answers]) -> Plan:
         if self._again is None or not any(part.transfer in answers for part in self.parts):
             return self
         plan: Plan = self._again.matched(answers)
-        return attrs.evolve(plan, parts=keeping_cursors(self.parts, plan.parts))
+        return attrs.evolve(plan, parts=_answers.keeping_cursors(self.parts, plan.parts))
 
     # ------------------------------------------------------------------------------------------------- saving
 
