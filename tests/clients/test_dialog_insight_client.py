@@ -34,6 +34,7 @@ from di_salesforce.records import Row
 from di_salesforce.retry import RetryPolicy
 from di_salesforce.runners import Exchange
 from di_salesforce.schema import FieldType
+from di_salesforce.testing import _di_faults as di_faults
 from di_salesforce.testing import _di_model as model
 from di_salesforce.testing import _faults as faults
 from di_salesforce.testing._di_access import Right
@@ -295,7 +296,7 @@ FAILURES: list[tuple[Callable[[FakeDialogInsight], object], type[DISalesforceErr
     (lambda fake: fake.inject(faults.TruncatedBody()), UnexpectedResponseError),
     (lambda fake: fake.inject(faults.HttpStatus(503)), ServerError),
     (lambda fake: fake.inject(faults.ResetConnection()), TransportError),
-    (lambda fake: fake.inject(faults.EnvelopeError(CallCause.UNKNOWN_PROJECT)), NotFoundError),
+    (lambda fake: fake.inject(di_faults.EnvelopeError(CallCause.UNKNOWN_PROJECT)), NotFoundError),
 ]
 
 
@@ -316,7 +317,7 @@ def test_failure_has_its_class_and_no_secret(
     assert ADA not in shown
 
 
-@pytest.mark.parametrize("fault", [faults.ByteOrderMark(), faults.MissingTrace(), faults.NumbersAsText()])
+@pytest.mark.parametrize("fault", [faults.ByteOrderMark(), di_faults.MissingTrace(), di_faults.NumbersAsText()])
 def test_oddities_of_answers_are_read(fake: FakeDialogInsight, contacts: Records, fault: faults.Fault) -> None:
     """A byte-order mark, a missing trace and numbers as strings change nothing but the numbers of rows."""
     (created,) = contacts.merge([{"EMail": ADA, "City": "Metz"}], key="EMail")

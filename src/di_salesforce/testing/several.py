@@ -51,7 +51,7 @@ class SeveralWorlds:
         ...     ObjectTransfer(name, sobject="Contact", project=DestinationProject(name, id=number), fields=[key])
         ...     for number, name in enumerate(["acquisition", "members"], 1)
         ... ]
-        >>> worlds = SeveralWorlds(Integration([chain[0], chain[1].with_key("Email", "EMail")]))
+        >>> worlds = SeveralWorlds(Integration([chain[0], chain[1].with_key("Email")]))
         >>> _ = worlds["acquisition"].add(Side.DIALOG_INSIGHT, {"EMail": "ada@test.example"})
         >>> worlds.settle_down(), worlds["members"].rows(Side.DIALOG_INSIGHT)["1"]["EMail"]
         (1, 'ada@test.example')
