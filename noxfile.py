@@ -16,7 +16,7 @@ import nox
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)  # from the classifiers
 TEST_TOOLS = (
-    *(".[pandas,polars,postgres,progress,speed,testing,toml,tz]", "psycopg[binary]"),
+    *(".[pandas,polars,postgres,progress,speed,testing,toml,tz]", "psycopg[binary]", "mypy"),
     *("pytest-timeout", "pytest-xdist", "sybil", "ipykernel", "nbclient", "nbformat", "fastapi"),
 )
 

@@ -8,6 +8,7 @@ Dicts stand here for the two services, and SQLite for our database.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import sys
@@ -180,4 +181,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with contextlib.closing(database):
+        sys.exit(main())
