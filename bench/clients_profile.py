@@ -43,7 +43,7 @@ def show(title: str, work: Callable[[], object]) -> None:
     profile.runcall(work)
     shares: Counter[str] = Counter()
     ours: Counter[str] = Counter()
-    for (file, _, function), (_, _, seconds, *_) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
+    for (file, _, function), (_, _, seconds, *_) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]  # typeshed leaves `stats` out
         part = part_of(file, function)
         shares[part] += seconds
         if part == "ours":

@@ -183,6 +183,30 @@ def test_parents_come_before_children(three: World) -> None:
     assert three.write_calls == before
 
 
+def test_a_relational_row_is_claimed_by_its_key(three: World) -> None:
+    """A row without a record id that one transfer has linked is taken by no other transfer of the table."""
+    [account] = three.salesforce.load("Account", [{"Name": "Roy & Cie"}])
+    three.salesforce.load(
+        "Order",
+        [
+            {"Id": "8015g00000A9Nr4AAF", "OrderNumber": "00000001", "AccountId": account,
+             "EffectiveDate": "2026-02-01", "Status": "Draft", "TotalAmount": 12.5},
+        ],
+        trusted=True,
+    )  # fmt: skip
+    three.sync().run(first_run=True)
+    orders = three.integration["orders"]
+    again = ObjectTransfer(
+        "again",
+        sobject="Order",
+        table="Orders",
+        project=orders.project,
+        fields=[FieldMapping("OrderNumber", "idOrder", key=True, direction=Direction.TO_SALESFORCE)],
+    )
+    plan = three.sync(Integration([*three.integration.transfers, again])).plan("again")
+    assert {(action.kind, action.reason) for action in plan.actions} == {("skip", "claimed")}
+
+
 def test_named_transfers_alone_run(three: World) -> None:
     """A run of one transfer leaves the others' tables alone."""
     three.dialog_insight.load_contacts(

@@ -116,12 +116,19 @@ def _is_open_refusal(link: LinkRecord, lines: tuple[BoundLine, ...], seen: Obser
 
 
 def converted(work: Workspace) -> None:
-    """Take over the links of leads that were converted to records of this transfer, where it says so."""
+    """Take over the links of leads that were converted to records of this transfer, where it says so.
+
+    Such a lead is held, hence an open item of its own transfer: no other of its links need be asked for.
+    """
     source = work.bound.transfer.converted_from
     leads = work.context.links.get(source) if source is not None else None
-    for lead in sorted(leads.links if leads is not None else (), key=lambda each: each.id):
-        record_id = became(lead, CONVERTED_INTO) if lead.life is Life.DORMANT and lead.gone is _S else None
-        if record_id is not None and not _is_held(work, lead, record_id):
+    if leads is None:
+        return
+    held = sorted(item.subject for item in leads.open_items.values() if item.reason == "conflict.converted")
+    for subject in held:
+        lead = leads.link(subject.removeprefix("link:"))
+        record_id = became(lead, CONVERTED_INTO) if lead is not None and lead.life is Life.DORMANT else None
+        if lead is not None and record_id is not None and not _is_held(work, lead, record_id):
             _take_over(work, lead, record_id)
 
 

@@ -93,10 +93,8 @@ def undo(
 
 
 def _take_back(work: Workspace, *, done: Mapping[tuple[str, Side], _Done], deletes: bool) -> None:
-    wanted = {link for link, _ in done}
-    links = {link.id: link for link in work.baseline.links if link.id in wanted}
     for (link_id, side), writes in sorted(done.items()):
-        link = links.get(link_id)
+        link = work.baseline.link(link_id)
         if link is None:
             _leave_unlinked(work, writes[-1])
         else:

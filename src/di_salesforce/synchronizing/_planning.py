@@ -12,7 +12,6 @@ from functools import partial
 import attrs
 
 from di_salesforce.engine import (
-    Baseline,
     BaselineLike,
     Context,
     Coverage,
@@ -23,6 +22,7 @@ from di_salesforce.engine import (
     reconcile,
 )
 from di_salesforce.engine._actions import Key
+from di_salesforce.engine._memory import digest
 from di_salesforce.mapping import ObjectTransfer
 from di_salesforce.protocols import Progress
 from di_salesforce.records import Row, Side
@@ -116,14 +116,16 @@ def transfer_context(
         if other.name not in referred and not shares_table:
             continue
         name = other.name
-        known = baseline if name == transfer.name else (yield from _remembered(setup, name))
+        # Claims are asked of every link; a lookup asks for a few.
+        remembered = setup.store.baseline if shares_table else partial(memory, setup.store)
+        known = baseline if name == transfer.name else (yield from work("read the memory", partial(remembered, name)))
         if name in referred:
             links[name] = given.get(name, known)
         if shares_table:
             claims |= {
-                link.dialog_insight_id: name
+                link.dialog_insight_id or digest(link.dialog_insight_key or ()): name
                 for link in known.links
-                if link.life is Life.LIVE and link.dialog_insight_id is not None
+                if link.life is Life.LIVE
             }
     capabilities = setup.settings(transfer).capabilities
     context = Context(
@@ -136,7 +138,3 @@ def transfer_context(
         ),
     )
     return context if setup.quarantine is None else attrs.evolve(context, quarantine=setup.quarantine)
-
-
-def _remembered(setup: Setup, name: str) -> Flow[Baseline]:
-    return work("read the memory", lambda: setup.store.baseline(name))
