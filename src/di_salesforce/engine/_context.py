@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Final
+from typing import Final, Protocol
 
 import attrs
 
 from di_salesforce.engine._baseline import BaselineLike
+from di_salesforce.engine._memory import KeyText, digest
 from di_salesforce.records import Side
 
-__all__ = ["BOUNCE_LIMIT", "ERASED", "Context", "EngineCapabilities", "Limits"]
+__all__ = ["BOUNCE_LIMIT", "ERASED", "Claims", "Context", "EngineCapabilities", "Limits"]
 
 ERASED: Final = "erased"
 """The cause of a tombstone of somebody who asked to be forgotten: it never expires."""
@@ -47,6 +48,14 @@ class EngineCapabilities:
     deletes: frozenset[Side] = frozenset({Side.SALESFORCE})
 
 
+class Claims(Protocol):
+    """Who holds which record, asked record by record: a memory of many links need not be walked for it."""
+
+    def holder(self, record_id: str | None, key: KeyText) -> str | None:
+        """Name the transfer that holds a record of Dialog Insight, by its id, or by its key where it has none."""
+        ...
+
+
 @attrs.frozen(repr=False)
 class Context:
     """The circumstances of one run.
@@ -54,7 +63,7 @@ class Context:
     Args:
         links: Other transfers' memories by name, for lookups with `references=`.
         claims: Dialog Insight records (by id, or by key text where they have none) that another transfer of the same
-            table holds, with that transfer's name.
+            table holds, with that transfer's name; or what can be asked for the holder of one.
         limits: Where a plan is stopped.
         capabilities: What the services can be asked to do.
         quarantine: Per side, how long a write whose answer was lost may still land.
@@ -66,7 +75,7 @@ class Context:
     """
 
     links: Mapping[str, BaselineLike] = attrs.field(factory=dict[str, BaselineLike])
-    claims: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    claims: Mapping[str, str] | Claims = attrs.field(factory=dict[str, str])
     limits: Limits = Limits()
     capabilities: EngineCapabilities = EngineCapabilities()
     quarantine: Mapping[Side, timedelta] = attrs.field(
@@ -80,5 +89,12 @@ class Context:
         days=30
     )  # twice as long as Salesforce's recycle bin keeps a record [seen]
 
+    def claimant(self, record_id: str | None, key: KeyText) -> str | None:
+        """Name the other transfer that holds a record of Dialog Insight, by its id, or by its key where it has none."""
+        if isinstance(self.claims, Mapping):
+            return self.claims.get(record_id or digest(key))
+        return self.claims.holder(record_id, key)
+
     def __repr__(self) -> str:
-        return f"<Context: links of {len(self.links)} transfers, {len(self.claims)} claims>"
+        told = f"{len(self.claims)} claims" if isinstance(self.claims, Mapping) else "claims on demand"
+        return f"<Context: links of {len(self.links)} transfers, {told}>"

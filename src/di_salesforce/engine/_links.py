@@ -107,8 +107,7 @@ def _decided(
 
 
 def _is_claimed(work: Workspace, link: LinkRecord) -> bool:
-    name = link.dialog_insight_id or digest(link.dialog_insight_key or ())
-    return work.context.claims.get(name) is not None
+    return work.context.claimant(link.dialog_insight_id, link.dialog_insight_key or ()) is not None
 
 
 def _became_another(work: Workspace, link: LinkRecord, side: Side, how: Presence) -> LinkRecord:
@@ -117,8 +116,7 @@ def _became_another(work: Workspace, link: LinkRecord, side: Side, how: Presence
         CONVERTED_INTO, work.views[side].converted
     )  # fmt: skip
     record_id = known.get(link.record_id(side) or "") or became(link, mark)
-    name = link.dialog_insight_id or digest(link.dialog_insight_key or ())
-    if how is Presence.CONVERTED and name in work.context.claims:
+    if how is Presence.CONVERTED and _is_claimed(work, link):
         return _unlink(work, link, "unlink.converted", None)  # the contacts' transfer has taken the person over
     return _hold(work, link, side, f"conflict.{how.value}", mark + record_id if record_id else "")
 

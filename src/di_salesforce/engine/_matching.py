@@ -34,7 +34,7 @@ _DIFFERENT = "match.different"
 
 def claimant(work: Workspace, key: KeyText, dialog_insight: RowRef) -> str | None:
     """Name the transfer that holds a record of Dialog Insight, if another one does."""
-    return work.context.claims.get(dialog_insight.record_id or digest(key))
+    return work.context.claimant(dialog_insight.record_id, key)
 
 
 def tombstone(work: Workspace, ref: RowRef) -> Tombstone | None:

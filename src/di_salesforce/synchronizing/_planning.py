@@ -22,7 +22,7 @@ from di_salesforce.engine import (
     reconcile,
 )
 from di_salesforce.engine._actions import Key
-from di_salesforce.engine._memory import digest
+from di_salesforce.engine._memory import KeyText
 from di_salesforce.mapping import ObjectTransfer
 from di_salesforce.protocols import Progress
 from di_salesforce.records import Row, Side
@@ -64,11 +64,12 @@ def plan_transfer(
         side: attrs.evolve(reading.snapshot, rows=erased.left(transfer, side, reading.snapshot.rows))
         for side, reading in readings.items()
     }
-    if any(snapshot.coverage is Coverage.COMPLETE for snapshot in snapshots.values()):
+    whole = any(snapshot.coverage is Coverage.COMPLETE for snapshot in snapshots.values())
+    if whole:
         # Every link is looked at: all of them are read at once.
         baseline = yield from work("read the memory", lambda: setup.store.baseline(transfer.name))
     snapshots[Side.SALESFORCE] = yield from with_evidence(setup, transfer, snapshots[Side.SALESFORCE], baseline)
-    context = yield from transfer_context(setup, transfer, baseline, links or {})
+    context = yield from transfer_context(setup, transfer, baseline, links or {}, whole=whole)
     # As local work, since it may ask the store, and takes its time: an event loop is not kept waiting.
     plan = yield from work(
         "plan",
@@ -83,6 +84,25 @@ def plan_transfer(
     )
     plan = yield from look_up_needs(setup, transfer, plan, progress)
     return Planned(with_cursors(plan, readings), readings[Side.DIALOG_INSIGHT].heard)
+
+
+@attrs.frozen(repr=False)
+class HeldByOthers:
+    """Who holds which record of a table that several transfers share: looked up in their memories, one at a time."""
+
+    memories: Mapping[str, BaselineLike]
+
+    def holder(self, record_id: str | None, key: KeyText) -> str | None:
+        """Name the transfer with a living link of a record, by its id, or by its key where it has none."""
+        for name, known in self.memories.items():
+            link = (
+                known.find_key(Side.DIALOG_INSIGHT, key)
+                if record_id is None
+                else known.find(Side.DIALOG_INSIGHT, record_id)
+            )
+            if link is not None and link.life is Life.LIVE:
+                return name
+        return None
 
 
 def look_up_needs(setup: Setup, transfer: ObjectTransfer, plan: Plan, progress: Progress) -> Flow[Plan]:
@@ -104,11 +124,19 @@ def _supplied(plan: Plan, found: Mapping[Side, tuple[Row, ...]]) -> Plan:
 
 
 def transfer_context(
-    setup: Setup, transfer: ObjectTransfer, baseline: BaselineLike, given: Mapping[str, BaselineLike]
+    setup: Setup,
+    transfer: ObjectTransfer,
+    baseline: BaselineLike,
+    given: Mapping[str, BaselineLike],
+    *,
+    whole: bool = False,
 ) -> Flow[Context]:
-    """Gather what other transfers know: the links that lookups are translated through, and who claims which record."""
+    """Gather what other transfers know: the links that lookups are translated through, and who claims which record.
+
+    `whole` says that a side was read in full: then claims are asked of so many records that a store is read at once.
+    """
     links: dict[str, BaselineLike] = {}
-    claims: dict[str, str] = {}
+    sharing: dict[str, BaselineLike] = {}
     referred = {*(line.references for line in transfer.lines), transfer.converted_from} - {None}
     place = setup.place(transfer, Side.DIALOG_INSIGHT)
     for other in setup.integration.transfers:
@@ -116,22 +144,17 @@ def transfer_context(
         if other.name not in referred and not shares_table:
             continue
         name = other.name
-        # Claims are asked of every link; a lookup asks for a few.
-        remembered = setup.store.baseline if shares_table else partial(memory, setup.store)
+        remembered = setup.store.baseline if whole and shares_table else partial(memory, setup.store)
         known = baseline if name == transfer.name else (yield from work("read the memory", partial(remembered, name)))
         if name in referred:
             links[name] = given.get(name, known)
         if shares_table:
-            claims |= {
-                link.dialog_insight_id or digest(link.dialog_insight_key or ()): name
-                for link in known.links
-                if link.life is Life.LIVE
-            }
+            sharing[name] = known
     capabilities = setup.settings(transfer).capabilities
     context = Context(
         limits=setup.limits,
         links=links,
-        claims=claims,
+        claims=HeldByOthers(sharing),
         capabilities=EngineCapabilities(
             writes_key=frozenset(Side) if capabilities.writes_key else frozenset({Side.SALESFORCE}),
             deletes=frozenset(Side) if capabilities.delete else frozenset({Side.SALESFORCE}),
