@@ -126,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("plan", help="the saved plan")
             command.add_argument("--digest", help="the digest that was approved")
         if name in ("plan", "run"):
-            command.add_argument("transfer", nargs="*", help="names of transfers; none: all")
+            command.add_argument("transfer", nargs="*", default=[], help="names of transfers; none: all")
         if name == "status":
             command.add_argument("--json", action="store_true", help="as plain data, for a health page")
         if name == "plan":

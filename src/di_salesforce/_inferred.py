@@ -43,6 +43,13 @@ class InferredSchema(TableSchema):
     key_candidates: tuple[str, ...] = ()
     blanks: Mapping[str, int] = attrs.field(factory=dict[str, int], hash=False)
 
+    @property
+    def key_hint(self) -> str:
+        """Say which fields could be the key."""
+        if self.key_candidates:
+            return f"could be the key: {', '.join(self.key_candidates)}"
+        return "no field could be the key: each has blanks or repeats"
+
     def without_limits(self) -> TableSchema:
         """Give what holds for rows to come as well: names and types, without lengths, digits and choices."""
         fields = [attrs.evolve(field, length=None, scale=None, choices=()) for field in self.fields]

@@ -1,4 +1,4 @@
-"""HTML for notebooks: transfers, plans, reports, schemas, findings, files, each as a small table.
+"""HTML for notebooks: transfers, plans, reports, comparisons, schemas, findings, files, each as a small table.
 
 What may not go in here: deciding, and anything that a terminal shows.  Everything that came from outside is escaped;
 people's data are masked unless they were asked for (`.unmasked()`).  Colours are those of the page, so that light and
@@ -8,9 +8,9 @@ dark themes are both readable; no script, no link, nothing that is fetched.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
-from itertools import islice
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -27,8 +27,21 @@ if TYPE_CHECKING:
     from di_salesforce.engine import Plan, SyncReport
     from di_salesforce.mapping import FieldMapping, Integration, ObjectTransfer
     from di_salesforce.schema import TableSchema
+    from di_salesforce.synchronizing._comparing import Comparison
 
-__all__ = ["Html", "csv_rows", "draft", "findings", "integration", "plan", "report", "schema", "table", "transfer"]
+__all__ = [
+    "Html",
+    "comparison",
+    "csv_rows",
+    "draft",
+    "findings",
+    "integration",
+    "plan",
+    "report",
+    "schema",
+    "table",
+    "transfer",
+]
 
 _SHOWN: Final = 20  # rows of a table; the rest are counted, and `to_pandas()` has all
 _PEOPLE: Final = frozenset({"key", "before", "after", "salesforce", "dialog_insight"})
@@ -80,14 +93,18 @@ def _muted(text: object) -> str:
     return f'<span class="m">{_text(text)}</span>'
 
 
-def _grid(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: frozenset[int] = frozenset()) -> str:
-    """Lay cells out, which are HTML already; columns of numbers stand on the right."""
-    place = [' class="n"' if column in numbers else "" for column in range(len(head))]
-    heads = "".join(f"<th{place[column]}>{_text(name)}</th>" for column, name in enumerate(head))
-    body = "".join(
-        "<tr>" + "".join(f"<td{place[column]}>{cell}</td>" for column, cell in enumerate(row)) + "</tr>" for row in rows
+def _grid(
+    head: Sequence[str], rows: Iterable[Sequence[str]], numbers: frozenset[int] = frozenset(), *, whole: bool = False
+) -> str:
+    """Lay cells out, which are HTML already; numbers stand on the right, empty columns are left out unless `whole`."""
+    body = list(rows)
+    kept = [column for column in range(len(head)) if whole or not body or any(row[column] for row in body)]
+    place = {column: ' class="n"' if column in numbers else "" for column in kept}
+    heads = "".join(f"<th{place[column]}>{_text(head[column])}</th>" for column in kept)
+    lines = "".join(
+        "<tr>" + "".join(f"<td{place[column]}>{row[column]}</td>" for column in kept) + "</tr>" for row in body
     )
-    return f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<table><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>"
 
 
 def _page(*parts: str) -> str:
@@ -119,8 +136,11 @@ _LEFT_OUT: Final = frozenset({"reason", "salesforce_id", "dialog_insight_id"})  
 def _narrowed(row: Mapping[str, Value]) -> dict[str, Value]:
     """Give a row of a table with fewer columns: a sentence instead of its code, both record ids in one."""
     told = {name: value for name, value in row.items() if name not in _LEFT_OUT or "why" not in row}
-    if isinstance(side := told.get("side"), str):
-        told["side"] = Side(side).label
+    for name in ("side", "only_on"):
+        if isinstance(side := told.get(name), str):
+            told[name] = Side(side).label
+    if "verified" in told:
+        told["verified"] = None if told["verified"] else "not read back"
     if "salesforce_id" in row:
         record = "\n".join(str(row[name]) for name in ("salesforce_id", "dialog_insight_id") if row[name])
         told = {**{name: told[name] for name in ("transfer", "kind", "side", "key")}, "record": record, **told}
@@ -143,14 +163,12 @@ def _told(rows: Sequence[Mapping[str, Value]], *, unmasked: bool) -> str:
         and not (name == "transfer" and len({row.get(name) for row in narrow}) == 1)
     ]
     cells: list[list[str]] = []
-    before: tuple[Value, ...] = ()
+    before: Mapping[str, Value] = {}
     for row in narrow:
-        about = tuple(row.get(name) for name in _REPEATED)
-        again = about == before and row.get("field") is not None
-        before = about
-        cells.append(
-            ["" if again and name in _REPEATED else _cell(name, row.get(name), unmasked=unmasked) for name in wanted]
-        )
+        again = row.get("field") is not None and all(row.get(name) == before.get(name) for name in _REPEATED)
+        once = {*_REPEATED, "why"} if again and row.get("why") == before.get("why") else _REPEATED if again else ()
+        cells.append(["" if name in once else _cell(name, row.get(name), unmasked=unmasked) for name in wanted])
+        before = row
     return _grid([name.replace("_", " ") for name in wanted], cells)
 
 
@@ -159,6 +177,12 @@ def table(rows: Sequence[Mapping[str, Value]], *, unmasked: bool = False) -> str
     if not rows:
         return _page(_line(_muted("nothing")))
     return _page(_told(rows[:_SHOWN], unmasked=unmasked), _rest(len(rows) - _SHOWN, "; to_pandas() has all"))
+
+
+def _grouped(rows: Iterable[Mapping[str, Value]]) -> Iterator[list[Mapping[str, Value]]]:
+    """Part conflicts, rejects and writes, which have different columns to fill."""
+    for _, group in groupby(rows, lambda row: row["kind"] if row["kind"] in ("conflict", "reject") else "write"):
+        yield list(group)
 
 
 _URGENCY: Final = {kind: rank for rank, kind in enumerate(("conflict", "reject", "delete", "create", "update"))}
@@ -186,7 +210,7 @@ def plan(value: Plan, *, unmasked: bool = False) -> str:
         "".join(_line(f"{_badge('not ok')} {_text(problem.message)}") for problem in value.guards),
         _line(f"{len(value.needs):,} rows must still be looked up") if value.needs else "",
         _grid(("transfer", "what", "where", "records", "why"), summary, frozenset({3})),
-        _told(rows, unmasked=unmasked) if rows else "",
+        *(_told(group, unmasked=unmasked) for group in _grouped(rows)),
         _rest(len(chosen) - shown, " records; to_pandas() has all") if rows else "",
         _line(_muted("decide with plan.resolve(key or record id, keep=Side.SALESFORCE)")) if value.conflicts else "",
         "" if unmasked or not rows else _line(_muted("people's data are masked; plan.unmasked() shows them")),
@@ -217,12 +241,34 @@ def report(value: SyncReport, *, unmasked: bool = False) -> str:
     )
 
 
+_WORDS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
+
+
+def comparison(value: Comparison, *, unmasked: bool = False) -> str:
+    """Show a comparison: counts by transfer and reason, then each difference."""
+    counts = [
+        row
+        for part in value.transfers
+        for row in (
+            (_text(part.transfer), f"{part.agree:,}", "pairs agree"),
+            *((_text(part.transfer), f"{count:,}", _text(name)) for name, count in part.counts.items()),
+        )
+    ]
+    rows = value.to_table()
+    return _page(
+        _line(f"{_badge('ok' if value.ok else 'not ok')} {_text(f'{value.agree:,} pairs agree')}"),
+        _grid(("transfer", "records", "what"), counts, frozenset({1})),
+        _told(rows[:_SHOWN], unmasked=unmasked) if rows else "",
+        _rest(len(rows) - _SHOWN, "; to_pandas() has all"),
+    )
+
+
 def findings(value: Findings) -> str:
     """Show findings, errors first; their examples are masked already, unless they were asked for."""
-    counts = {severity: len(value.of(severity)) for severity in Severity}
+    counts = {_WORDS[severity]: len(value.of(severity)) for severity in Severity}
     rows = [
         (
-            _badge(finding.severity.value),
+            _badge(_WORDS[finding.severity]),
             _text(finding.path),
             _text(finding.message) + "".join(f"<br>{_muted(example)}" for example in finding.examples),
             _text(finding.remedy),
@@ -231,7 +277,7 @@ def findings(value: Findings) -> str:
         for finding in value
     ]
     return _page(
-        _line(", ".join(f"{count} {name.value}{'s' * (count != 1)}" for name, count in counts.items())),
+        _line(", ".join(f"{count} {name}{'s' * (count != 1)}" for name, count in counts.items())),
         _grid(("", "where", "what", "what to do", "code"), rows) if rows else "",
     )
 
@@ -354,13 +400,14 @@ def draft(value: SuggestedTransfer) -> str:
         )
         for line in value.lines
     ]
-    candidates = ", ".join(value.key_candidates) or "nothing"
+    candidates = ", ".join(value.key_candidates)
+    hint = f" It could be {candidates}." if candidates else ""
     left = [f"left in {side.label}: {', '.join(f.name for f in value.unmatched if f.side is side)}" for side in Side]
     return _page(
         _line(f"<b>Draft {_text(value.name)}</b> {_text(value.sobject)} and {_text(value.table)}"),
         _grid(("Salesforce", "", "Dialog Insight", "sure", "why"), rows),
         *(_line(_muted(each)) for each in left if not each.endswith(": ")),
-        _line(_text(f"The key is yours to choose: with_key(…). It could be {candidates}")),
+        _line(_text(f"The key is yours to choose: with_key(…).{hint}")),
     )
 
 
@@ -376,13 +423,10 @@ def csv_rows(value: CsvRows, *, unmasked: bool = False) -> str:
         [_text(row.get(name)) if unmasked else _muted(masked(str(row.get(name) or ""))) for name in names]
         for row in first
     )
-    counts = f"{known.rows:,} rows; " if isinstance(known, InferredSchema) else ""
-    keys = (
-        f"could be the key: {', '.join(known.key_candidates) or 'nothing'}" if isinstance(known, InferredSchema) else ""
-    )
+    told = f"{known.rows:,} rows; {known.key_hint}" if isinstance(known, InferredSchema) else ""
     return _page(
         _line(_text(repr(value)[1:-1])),
-        _line(_muted(counts + keys)) if counts else "",
+        _line(_muted(told)) if told else "",
         _schema_rows(known) if known else "",
-        _grid(names, cells),
+        _grid(names, cells, whole=True),
     )

@@ -144,10 +144,11 @@ def _digits(values: Iterable[Value]) -> tuple[int, int]:
 def rows(frame: Any) -> Iterator[Row]:  # a data frame of either library
     """Give the rows of a pandas or polars data frame as plain mappings of Python's own values.
 
-    What is missing is null; a column of whole numbers with gaps, which pandas keeps as floats, is whole again.
+    What is missing is null; a column of whole numbers with gaps, which pandas keeps as floats, is whole again; an index
+    that has a name is a column; of a moment's fractions microseconds remain.
 
     Raises:
-        ConfigurationError: It is no data frame, or its columns have no names.
+        ConfigurationError: It is no data frame, its columns have no names, or two have one name.
 
     Example:
         >>> import polars
@@ -165,9 +166,14 @@ def rows(frame: Any) -> Iterator[Row]:  # a data frame of either library
 
 
 def _pandas_rows(frame: Any) -> Iterator[Row]:  # pandas' own class
+    if any(name is not None for name in frame.index.names):
+        index = frame.index.to_frame()  # `reset_index` would refuse a name that a column has already
+        frame = _extra("pandas").concat([index.reset_index(drop=True), frame.reset_index(drop=True)], axis="columns")
     names: list[Any] = list(frame.columns)
     if not all(isinstance(name, str) for name in names):
         raise ConfigurationError("the data frame's columns must be named by text, as fields are")
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigurationError(f"the data frame has two columns named {', '.join(twice)}: which one is meant?")
     pandas = _extra("pandas")
     for cells in frame.convert_dtypes().astype("object").itertuples(index=False, name=None):
         yield {name: _python_value(pandas, cell) for name, cell in zip(names, cells, strict=True)}
@@ -177,5 +183,5 @@ def _python_value(pandas: Any, cell: Any) -> Any:  # the module; a cell of any t
     if cell is None or cell is pandas.NA or cell is pandas.NaT or cell != cell:  # noqa: PLR0124 - not a number
         return None
     if isinstance(cell, pandas.Timestamp):
-        return cell.to_pydatetime()
+        return cell.to_pydatetime(warn=False)  # of nanoseconds: neither service keeps any
     return cell.item() if hasattr(cell, "item") else cell  # a numpy scalar

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import decimal
+import inspect
+import re
 import traceback
 import zoneinfo
 from collections.abc import Callable
@@ -20,7 +22,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from di_salesforce import _lenses, _time_lenses
 from di_salesforce import converters as cv
+from di_salesforce.engine import REASONS
 from di_salesforce.exceptions import ConfigurationError, ConversionError
 from di_salesforce.protocols import Converter, named
 from di_salesforce.records import Side, Value, is_blank, record_id_18
@@ -589,3 +593,11 @@ def test_both_sides_of_a_pair_are_tried() -> None:
     assert cv.check_pair(one_way, salesforce_values=["7"]) == ()
     findings = cv.check_pair(one_way, salesforce_values=["7"], dialog_insight_values=["8", "eight"])
     assert [finding.partition(":")[0] for finding in findings] == ["dialog_insight_values[1]"]
+
+
+def test_each_reason_of_a_refusal_has_its_sentence() -> None:
+    """Plans, files to mend and notebooks say why a value has no form; every code of a converter is in that table."""
+    sources = "".join(inspect.getsource(module) for module in (_lenses, _time_lenses))
+    codes = set(re.findall(r'"(value\.[a-z_]+)"', sources))
+    assert len(codes) > 8
+    assert sorted(codes - set(REASONS)) == []

@@ -317,9 +317,20 @@ def test_answers_of_several_steps_and_of_joined_plans_hold_together() -> None:
 
 
 def test_blank_answers_leave_the_plan_as_it_is() -> None:
-    """An unedited list decides nothing."""
+    """An unedited list decides nothing, nor does one whose blank cells a spreadsheet left out at the ends of rows."""
     plan = ada_twice().plan()
-    assert plan.resolve_matches(plan.match_rows()) is plan
+    rows = plan.match_rows()
+    assert plan.resolve_matches(rows) is plan
+    assert plan.resolve_matches([]) is plan
+    [first, *others] = ({name: value for name, value in row.items() if name != "decision"} for row in rows)
+    assert plan.resolve_matches([{**first, "decision": ""}, *others]) is plan
+
+
+def test_a_list_without_decisions_is_another_list() -> None:
+    """Where no row has the column, a person's decisions stand elsewhere: nothing is passed over in silence."""
+    plan = ada_twice().plan()
+    with pytest.raises(ConfigurationError, match="none has a column named decision"):
+        plan.resolve_matches([{"Id": ONE, "Email": "a"}])
 
 
 # ---------------------------------------------------------------------------------------------------------- laws

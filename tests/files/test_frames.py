@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
+import attrs
 import pandas as pd
 import polars as pl
 import pytest
@@ -95,6 +96,17 @@ TRANSFER = ObjectTransfer(
 )
 
 
+def test_a_named_index_is_a_column_and_nanoseconds_are_cut() -> None:
+    """Ids that pandas keeps as a frame's index are not lost; a moment is cut where Python's own ends."""
+    moment = pd.Timestamp("2026-01-02T03:04:05.123456789Z")
+    frame = pd.DataFrame({"Id": ["1", "2"], "Since": [moment, pd.NaT]}).set_index("Id")
+    assert list(frames.rows(frame)) == [
+        {"Id": "1", "Since": datetime(2026, 1, 2, 3, 4, 5, 123456, tzinfo=UTC)},
+        {"Id": "2", "Since": None},
+    ]
+    assert list(frames.rows(frame[frame.index == "2"])) == [{"Id": "2", "Since": None}]
+
+
 @pytest.mark.parametrize("library", [pd.DataFrame, pl.DataFrame, pl.LazyFrame])
 def test_a_frame_is_as_good_as_rows(library: Any) -> None:
     """Snapshots and `check` take a frame where they take rows, with the same result."""
@@ -103,10 +115,31 @@ def test_a_frame_is_as_good_as_rows(library: Any) -> None:
     assert check(TRANSFER, salesforce=library(rows)) == check(TRANSFER, salesforce=rows)
 
 
+@pytest.mark.parametrize("library", [pd.DataFrame, pl.DataFrame])
+def test_answers_about_matches_may_be_a_frame(library: Any) -> None:
+    """What a person decided in a data frame counts as what stands in a file; what is missing there is blank."""
+    transfer = attrs.evolve(TRANSFER, match=[["City:City"]])
+    plan = reconcile(
+        transfer,
+        salesforce=Snapshot.complete([{"Id": "1", "Email": "ada@x.ca", "City": "Laval"}]),
+        dialog_insight=Snapshot.complete([{"idContact": 5, "EMail": "ada@y.ca", "City": "Laval"}]),
+        baseline=Baseline.empty(),
+        now=datetime(2026, 1, 2, tzinfo=UTC),
+    )
+    [row] = plan.match_rows()
+    assert plan.resolve_matches(library([{**row, "decision": None}])) is plan
+    decided = plan.resolve_matches(library([{**row, "decision": "link"}]))
+    assert [action.reason for action in decided.actions if action.kind == "link"] == ["link.person"]
+
+
 def test_what_is_no_frame_is_refused() -> None:
     """Another value of the same library, and columns without text names, are told in a sentence."""
     with pytest.raises(ConfigurationError, match="no pandas or polars data frame"):
         Snapshot.complete(pl.Series([1]))  # type: ignore[arg-type]  # the mistake that is tested
+    with pytest.raises(ConfigurationError, match="two columns named a"):
+        Snapshot.complete(pd.DataFrame([[1, 2]], columns=["a", "a"]))  # type: ignore[arg-type]  # likewise
+    with pytest.raises(ConfigurationError, match="two columns named a"):
+        list(frames.rows(pd.DataFrame({"a": [1]}, index=pd.Index([2], name="a"))))
     with pytest.raises(ConfigurationError, match="named by text"):
         Snapshot.complete(pd.DataFrame([[1]]))  # type: ignore[arg-type]  # likewise
 
@@ -162,3 +195,12 @@ def test_a_missing_extra_is_named() -> None:
         "a polars data frame needs an extra: pip install 'di-salesforce[polars]'",
         "False",
     ]
+    program = (
+        "import sys; sys.modules['hypothesis'] = None\n"
+        "from di_salesforce.exceptions import MissingExtraError\n"
+        "import di_salesforce.testing\n"
+        "try: import di_salesforce.testing.strategies\n"
+        "except MissingExtraError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "di_salesforce.testing.strategies needs an extra: pip install 'di-salesforce[testing]'\n"

@@ -31,7 +31,7 @@ def written(header: list[str], rows: list[list[str]], *, encoding: str = "utf-8"
 
 @given(
     st.lists(st.tuples(TEXT, TEXT, TEXT), max_size=6),
-    st.sampled_from(["utf-8", "utf-8-sig", "cp1252", "utf-16"]),
+    st.sampled_from(["utf-8", "utf-8-sig", "cp1252", "utf-16", "utf-32"]),
     st.sampled_from([",", ";", "\t", "|"]),
     st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
     st.sampled_from(["\r\n", "\n"]),
@@ -118,9 +118,19 @@ def test_a_schema_gives_names_their_case() -> None:
         (b"", "is empty"),
         (b"\n\n", "is empty"),
         (b"Id,\x81\xff\n\x8d,1\n", "neither UTF-8 nor cp1252"),
+        (b"PK\x03\x04\x14\0\x06\0\x08\0", "is a workbook"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "is a workbook"),
+        (b"\x1f\x8b\x08\0\0", "is compressed"),
+        ("Id,City\n".encode("utf-16-le"), "has zero bytes in its header"),
         (b"f_EMail,key_f_EMail\na,b\n", "two columns for EMail"),
+        (b"Id,City,City\na,b,c\n", "two columns named City: rename one"),
         (b"Id,,City\n1,2,3\n", "no name for column 2"),
-        (b'Id,City\n1,"open\n', "not CSV"),
+        (b'Id,City\n1,"open\n', "line 2: is not CSV"),
+        (
+            b'Id,City\n1,"a\nb"\n2,"open\n3,x\n4,y\n',
+            "line 4: is not CSV",
+        ),  # where the row begins, not where the file ends
+        (b'Id,City\n1,"open" wide\n', "a quote is not closed or stands within a cell"),
         (b"Id,City\n1,2\n3,4,5\n", "line 3: 3 cells, and the header has 2"),
     ],
 )
@@ -137,6 +147,9 @@ def test_settings_that_cannot_work_are_refused(tmp_path: Path) -> None:
         read_csv(tmp_path / "nowhere.csv")
     with pytest.raises(ConfigurationError, match="unknown encoding, 'klingon'"):
         read_csv(io.BytesIO(b"Id\n1\n"), encoding="klingon")
+    for delimiter in ("||", "", '"', "\n"):
+        with pytest.raises(ConfigurationError, match="delimiter is one character"):
+            read_csv(io.BytesIO(b"Id\n1\n"), delimiter=delimiter)
     with pytest.raises(ConfigurationError, match="is not ascii text"):
         list(read_csv(io.BytesIO("Id\né\n".encode()), encoding="ascii"))
     with pytest.raises(ConfigurationError, match="has no column Nom: it has Id"):

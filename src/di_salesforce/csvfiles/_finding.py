@@ -21,9 +21,15 @@ __all__ = ["DELIMITERS", "dialect_error", "find_delimiter", "find_encoding", "ro
 
 _MARKS: Final = (  # how a file may begin, and what that says
     (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
     (codecs.BOM_UTF16_LE, "utf-16"),  # a spreadsheet's "Unicode text"
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_NO_TEXT: Final[Mapping[bytes, str]] = {  # what people take for a CSV file by mistake
+    b"PK\x03\x04": "is a workbook (.xlsx) or an archive, no CSV file: save the sheet as CSV UTF-8",
+    b"\xd0\xcf\x11\xe0": "is a workbook (.xls), no CSV file: save the sheet as CSV UTF-8",
+    b"\x1f\x8b": "is compressed: unpack it first",
+}
 _PIECE: Final = 1 << 20  # bytes that are read at once: a file of any size passes through as much memory
 
 
@@ -33,12 +39,17 @@ def find_encoding(file: BinaryIO) -> str:
     Text that is not UTF-8 almost never passes for UTF-8, so all of the file is looked at.
 
     Raises:
-        ConfigurationError: It is neither.
+        ConfigurationError: It is neither, or no text.
     """
     head = file.read(_PIECE)
+    for sign, why in _NO_TEXT.items():
+        if head.startswith(sign):
+            raise ConfigurationError(why)
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             return encoding
+    if b"\0" in head.partition(b"\n")[0]:
+        raise ConfigurationError("has zero bytes in its header: UTF-16 without a mark needs encoding='utf-16-le'")
     decoders = {name: codecs.getincrementaldecoder(name)() for name in ("utf-8", "cp1252")}
     piece = head
     while True:
@@ -158,6 +169,8 @@ def row_names(
             f"has no name for column {names.index('') + 1}: leave it out with columns={{'': None}}"
         )
     if twice := sorted(name for name, count in Counter(names).items() if name is not None and count > 1):
+        if alike := sorted(name for name, count in Counter(header).items() if count > 1 and name not in given):
+            raise ConfigurationError(f"has two columns named {', '.join(alike)}: rename one of them in the file")
         raise ConfigurationError(
             f"has two columns for {', '.join(twice)}: leave one out by its name in the file (columns={{'f_X': None}})"
         )
@@ -189,4 +202,7 @@ def dialect_error(error: Exception) -> str:
     """Say what is wrong with a file that stops being CSV; nothing of its text is repeated."""
     if isinstance(error, UnicodeDecodeError):
         return f"is not {error.encoding} text: name its encoding (encoding=)"
-    return "is not CSV: a quote is not closed, or a cell is longer than Python's csv module takes"
+    return (
+        "is not CSV: a quote is not closed or stands within a cell, or a cell is longer than Python's csv module takes"
+        f" ({csv.field_size_limit():,} characters)"
+    )

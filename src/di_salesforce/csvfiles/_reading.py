@@ -128,9 +128,11 @@ class CsvRows:
         with _text(self._source, self.encoding) as text:
             lines = csv.reader(text, delimiter=self.delimiter, strict=True)
             columns = len(self.header)
+            ended = 0  # the line on which the row before ended: a quote that is not closed swallows many lines
             try:
                 begun = False
                 for cells in lines:
+                    begins, ended = ended + 1, lines.line_num
                     if not cells:
                         continue  # an empty line
                     if not begun:
@@ -138,11 +140,11 @@ class CsvRows:
                         continue
                     if len(cells) > columns and any(cells[columns:]):
                         raise ConfigurationError(
-                            f"{self.label}, line {lines.line_num}: {len(cells)} cells, and the header has {columns}"
+                            f"{self.label}, line {begins}: {len(cells)} cells, and the header has {columns}"
                         )
                     yield cells
             except (csv.Error, UnicodeDecodeError) as error:
-                raise ConfigurationError(f"{self.label}, line {lines.line_num}: {dialect_error(error)}") from None
+                raise ConfigurationError(f"{self.label}, line {ended + 1}: {dialect_error(error)}") from None
 
     def _repr_html_(self) -> str:
         from di_salesforce import _notebook
@@ -166,7 +168,7 @@ class CsvRows:
         if self.side is not None:
             schema = self.schema
             if isinstance(schema, InferredSchema):
-                page.append(f"{schema.rows:,} rows; could be the key: {', '.join(schema.key_candidates) or 'nothing'}")
+                page.append(f"{schema.rows:,} rows; {schema.key_hint}")
             widest = max(map(len, schema.names), default=0)
             page += [
                 f"  {field.name:<{widest}}  {field.type.value:<12}{_blanks(schema, field.name)}" for field in schema
@@ -213,8 +215,8 @@ def read_csv(
         Rows that can be walked again and again; walking never holds more than one row.
 
     Raises:
-        ConfigurationError: The file cannot be read, is no CSV, or has columns without names or with one name twice.
-            Walking raises it for a line with more cells than the header.
+        ConfigurationError: The file cannot be read, is no CSV (a workbook, say), or has columns without names or with
+            one name twice.  Walking raises it for a line with more cells than the header.
 
     Example:
         >>> from pathlib import Path
@@ -225,6 +227,8 @@ def read_csv(
         >>> list(rows)
         [{'EMail': 'ada@example.ca', 'Ville': 'Montréal'}]
     """
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+        raise ConfigurationError(f"delimiter is one character, as in delimiter=';': not {delimiter!r}")
     if schema is not None:
         side, name = schema.side, name or schema.name
     label = Path(source).name if isinstance(source, (str, PathLike)) else str(getattr(source, "name", "the file"))

@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn, Protocol
 
 import attrs
 
-from di_salesforce._listing import Tabular
+from di_salesforce._listing import Tabular, as_rows
 from di_salesforce.engine._actions import Action, Key, Reject, Skip
 from di_salesforce.engine._lines import BoundLine, normal_id
 from di_salesforce.engine._part import Part
@@ -278,8 +278,15 @@ def read_answers(
     reading = _Reading(
         _rows(listed), {(told.transfer, pair) for told, pair in _pairs(listed)}, tuple(dict.fromkeys(transfers))
     )
-    for index, decision in enumerate(decisions):
+    undecided = 0  # rows without the column; a spreadsheet may leave blanks at a row's end out, never all of them
+    count = 0
+    for index, decision in enumerate(as_rows(decisions)):
+        count += 1
+        undecided += "decision" not in decision
         reading.read(f"decisions[{index}]", decision)
+    if count and undecided == count:
+        why = "none has a column named decision: is this the file of match_rows()?"
+        reading.wrong("decisions", why, "match.decision")
     reading.check()
     if reading.problems:
         raise ConfigurationError(reading.problems, what="resolve_matches")

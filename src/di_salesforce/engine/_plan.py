@@ -326,8 +326,9 @@ class Plan(Tabular):
         """Plan again with a person's answers to `match_rows`; what was decided in the plan before is decided anew.
 
         Args:
-            decisions: Rows of `match_rows`, `decision` being `link`, `different`, or blank (left as it is).  A row that
-                names but one record, skipped as `match.unproven`, and says `different` lets it be created.
+            decisions: Rows of `match_rows`, as mappings, a file that was read or a data frame, `decision` being `link`,
+                `different`, or blank (left as it is).  A row that names but one record, skipped as `match.unproven`,
+                and says `different` lets it be created.
 
         Raises:
             ConfigurationError: With everything that is wrong with the answers; or for a plan that was read back,

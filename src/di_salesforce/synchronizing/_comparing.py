@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import attrs
 
-from di_salesforce._listing import Listing, Tabular
+from di_salesforce._listing import HasHtml, Listing, Tabular
 from di_salesforce.engine import Baseline, BoundLine, BoundTransfer, Life, LinkRecord, Relation, display_key
 from di_salesforce.engine._actions import Key, key_parts
 from di_salesforce.engine._memory import digest
@@ -117,6 +117,17 @@ class Comparison(Tabular):
     def to_table(self) -> list[dict[str, Value]]:
         """Give every difference as one flat row."""
         return [row for part in self.transfers for item in part.differences for row in item.to_table()]
+
+    def _repr_html_(self) -> str:
+        from di_salesforce import _notebook
+
+        return _notebook.comparison(self)
+
+    def unmasked(self) -> HasHtml:
+        """Give a notebook's view that shows people's data."""
+        from di_salesforce import _notebook
+
+        return _notebook.Html(_notebook.comparison(self, unmasked=True))
 
     def __repr__(self) -> str:
         return f"<Comparison {'ok' if self.ok else 'not ok'}: {self.agree:,} agree>"

@@ -153,6 +153,6 @@ def _check_not_first(setup: Setup) -> Flow[None]:
         if len(known):
             return
     raise FirstRunError(
-        "nothing is remembered yet: look at sync.plan(), then sync.apply(plan), or pass first_run=True. If this store "
-        "was in use before, it was lost: restore a copy"
+        "nothing is remembered yet: look at sync.plan(), then sync.apply(plan), or pass first_run=True (on the command "
+        "line: plan --save, apply, or run --first-run). If this store was in use before, it was lost: restore a copy"
     )

@@ -12,7 +12,13 @@ from decimal import Decimal
 from typing import Final, Protocol, TypeAlias, TypeVar
 
 import attrs
-from hypothesis import strategies as st
+
+try:
+    from hypothesis import strategies as st
+except ModuleNotFoundError:
+    from di_salesforce.exceptions import MissingExtraError
+
+    raise MissingExtraError(extra="testing", purpose="di_salesforce.testing.strategies") from None
 
 from di_salesforce import converters
 from di_salesforce._declared import tells_when
