@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
@@ -13,7 +13,7 @@ from di_salesforce.exceptions import SchemaChangedError, ServerError
 from di_salesforce.mapping import FieldMapping, Integration
 from di_salesforce.records import Side
 from di_salesforce.stores import MemoryStore
-from di_salesforce.testing import Project
+from di_salesforce.testing import HttpStatus, Project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -209,3 +209,73 @@ def test_each_transfer_is_told_for_itself(three: World) -> None:
         assert [c.path for c in three.sync().schema_changes(name)] == [f"{name}.salesforce.Email"]
         three.sync().accept_schemas(name)
     assert len(three.sync().schema_changes()) == 0
+
+
+# ------------------------------------------------------------------------------------------------- fields of parents
+
+
+@pytest.fixture
+def with_account(world: World, people_transfer: Callable[..., Any]) -> tuple[World, Integration]:
+    """Give a world of one person whose account's name is mapped, settled."""
+    integration = Integration(
+        [people_transfer(fields=[*people_transfer().fields, FieldMapping("Account.Name", "Level")])]
+    )
+    [account] = world.salesforce.load("Account", [{"Name": "Acme"}])
+    contact, person = world.pair("ann@example.com")
+    world.salesforce.edit("Contact", contact, AccountId=account)
+    world.dialog_insight.edit_contact(PROJECT, person, Level="Acme")
+    assert world.sync(integration).run(first_run=True).ok
+    return world, integration
+
+
+def test_a_parents_field_out_of_sight_is_never_null(with_account: tuple[World, Integration]) -> None:
+    """The field that a path leads to is watched like the table's own: gone, it stops a run, and clears nothing."""
+    world, integration = with_account
+    world.salesforce.hide_field("Account", "Name")
+    with pytest.raises(SchemaChangedError, match=r"Account\.Name.*did not become null") as told:
+        world.sync(integration).run()
+    assert codes(told.value) == {"schema.field_disappeared"}
+    assert [row["Level"] for row in world.dialog_insight.contacts(PROJECT)] == ["Acme"]
+
+
+def test_a_parents_field_of_another_type_stops_until_a_person_accepts_it(
+    with_account: tuple[World, Integration],
+) -> None:
+    """A changed type of a parent's field is told once, and accepted like any other change."""
+    world, integration = with_account
+    field = world.salesforce._field("Account", "Name")
+    world.salesforce.add_field("Account", attrs.evolve(field, type="textarea"))
+    with pytest.raises(SchemaChangedError) as told:
+        world.sync(integration).run()
+    assert codes(told.value) == {"schema.type_changed"}
+    sync = world.sync(integration)
+    sync.accept_schemas()
+    assert sync.run().schema_changes == ()
+
+
+def test_a_new_path_is_no_change_of_a_table(settled: World, people_transfer: Callable[..., Any]) -> None:
+    """Mapping a parent's field for the first time tells nothing; from then on the field is watched."""
+    more = Integration([people_transfer(fields=[*people_transfer().fields, FieldMapping("Account.Name", "Level")])])
+    assert settled.sync(more).run().schema_changes == ()
+    assert "Account.Name" in settled.store.schemas("people")[Side.SALESFORCE]
+
+
+def test_the_type_of_a_parents_field_chooses_its_converter(world: World, people_transfer: Callable[..., Any]) -> None:
+    """A path has the type of the field that it leads to, over several steps, and can never be written."""
+    lines = [FieldMapping("Account.CreatedDate", "Level"), FieldMapping("Account.Parent.Name", "Points")]
+    sync = world.sync(Integration([people_transfer(fields=[*people_transfer().fields[:3], *lines])]))
+    kinds = {line.salesforce: line.converter.kind for line in sync.resolved()["people"].lines if line.converter}
+    assert kinds["Account.CreatedDate"] == "datetime"
+    assert [(error.code, error.path) for error in sync.check().errors] == []
+
+
+def test_a_parent_that_may_not_be_described_leaves_its_path_untyped(
+    world: World, people_transfer: Callable[..., Any]
+) -> None:
+    """A user who may not see the parent's description still runs: the path is taken as text, as it was read."""
+    world.salesforce.inject(HttpStatus(403), path="*/Account/describe*", times=None)
+    world.contact("ann@example.com")
+    more = Integration([people_transfer(fields=[*people_transfer().fields, FieldMapping("Account.Name", "Level")])])
+    sync = world.sync(more)
+    assert sync.run(first_run=True).ok
+    assert "Account.Name" not in world.store.schemas("people")[Side.SALESFORCE]

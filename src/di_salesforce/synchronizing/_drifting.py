@@ -36,10 +36,16 @@ def _changed(setup: Setup, transfer: ObjectTransfer) -> Flow[dict[Side, tuple[Ta
     now = _described(setup, transfer)
     pairs = {side: (kept.get(side), schema) for side, schema in now.items()}
     return {
-        side: (before, after)
+        side: (None if before is None else _with_new_paths(before, after), after)
         for side, (before, after) in pairs.items()
         if before is None or before.fingerprint != after.fingerprint
     }
+
+
+def _with_new_paths(before: TableSchema, after: TableSchema) -> TableSchema:
+    """Add the parent paths that were not mapped before: a line that is new is no change of a table."""
+    new = [field for field in after if "." in field.name and field.name not in before]
+    return attrs.evolve(before, fields=[*before.fields, *new]) if new else before
 
 
 def drifted(setup: Setup, transfers: Iterable[ObjectTransfer]) -> Flow[Findings]:

@@ -25,6 +25,7 @@ from di_salesforce.salesforce import ChangeCursor, Soql, select
 from di_salesforce.salesforce import _change_flows as change_flows
 from di_salesforce.salesforce import _flows as salesforce_flows
 from di_salesforce.salesforce._changes import moment_of
+from di_salesforce.synchronizing._parents import parents_of
 from di_salesforce.synchronizing._reading import (
     STAMP,
     both,
@@ -217,7 +218,7 @@ def _of_moved_parents(
 ) -> Flow[Iterable[Row]]:
     """Read the records whose parents changed: a parent's field, or a formula over it, moves without a new stamp."""
     found: dict[str, Row] = {}
-    for lookup, parent in _parents(setup, transfer):
+    for lookup, parent in parents_of(transfer, setup.schemas.salesforce.get(transfer.name)):
         query = select(parent, ["Id"], where=[ChangeCursor(since).condition()])
         moved = yield from salesforce_flows.query_rows(setup.salesforce, SALESFORCE, query)
         if moved:
@@ -232,24 +233,6 @@ def _of_moved_parents(
             )
             found |= {str(row["Id"]): row for row in rows}
     return found.values()
-
-
-# Lookups that every record has: following them would read many records for formulas that rarely look there.
-_NOT_FOLLOWED: Final = frozenset({"OwnerId", "CreatedById", "LastModifiedById", "RecordTypeId"})
-
-
-def _parents(setup: Setup, transfer: ObjectTransfer) -> list[tuple[str, str]]:
-    """List the lookups whose parents a mapped line depends on, each with the parent's object."""
-    schema = setup.schemas.salesforce.get(transfer.name)
-    if schema is None:
-        return []
-    mapped = [line.salesforce for line in transfer.lines]
-    paths = {name.split(".")[0] for name in mapped if "." in name}
-    lookups = {f"{path[:-1]}c" if path.endswith("__r") else f"{path}Id" for path in paths}
-    by_name = {field.name: field for field in schema}
-    if any(name in by_name and by_name[name].calculated for name in mapped):
-        lookups |= {field.name for field in schema if len(field.references) == 1} - _NOT_FOLLOWED
-    return sorted((name, parent) for name in lookups if name in by_name for parent in by_name[name].references)
 
 
 # ------------------------------------------------------------------------------------------- Dialog Insight

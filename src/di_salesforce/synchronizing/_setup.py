@@ -28,6 +28,7 @@ from di_salesforce.salesforce import Settings as SalesforceSettings
 from di_salesforce.salesforce import _flows as salesforce_flows
 from di_salesforce.schema import TableSchema
 from di_salesforce.stores import Owner, Store
+from di_salesforce.synchronizing._parents import with_parents
 from di_salesforce.wire import Flow, SendAll, work
 
 __all__ = ["Schemas", "Setup", "chosen", "identify", "memory", "named_connection", "read_schemas", "silent"]
@@ -154,10 +155,8 @@ def read_schemas(setup: Setup) -> Flow[Schemas]:
     found = [answer for answer in answers if isinstance(answer, TableSchema)]
     by_sobject = dict(zip(sobjects, found, strict=False))
     by_project = dict(zip((p.name for p in projects), found[len(sobjects) :], strict=True))
-    return Schemas(
-        {t.name: by_sobject[t.sobject] for t in setup.integration.transfers},
-        dict(_tables(setup, by_project)),
-    )
+    salesforce = yield from with_parents(setup.salesforce, SALESFORCE, setup.integration.transfers, by_sobject)
+    return Schemas(salesforce, dict(_tables(setup, by_project)))
 
 
 def _tables(setup: Setup, by_project: Mapping[str, TableSchema]) -> Iterator[tuple[str, TableSchema]]:
