@@ -22,6 +22,7 @@ from di_salesforce.runners import AsyncRunner, Clock, SyncRunner, awaited_clock,
 from di_salesforce.stores import Store
 from di_salesforce.synchronizing._comparing import Comparison
 from di_salesforce.synchronizing._costing import Cost, RunBudget
+from di_salesforce.synchronizing._feed_choice import FeedKind, Feeds, FeedUsed
 from di_salesforce.synchronizing._looking import AsyncLooking, Looking
 from di_salesforce.synchronizing._shared import FRESH_FOR, LEASE, MOST_TRIES, new_holder
 from di_salesforce.synchronizing._standing import FailedRow, Status
@@ -36,7 +37,18 @@ if TYPE_CHECKING:
         SalesforceClient,
     )
 
-__all__ = ["AsyncSynchronizer", "Comparison", "Cost", "FailedRow", "RunBudget", "Status", "Synchronizer"]
+__all__ = [
+    "AsyncSynchronizer",
+    "Comparison",
+    "Cost",
+    "FailedRow",
+    "FeedKind",
+    "FeedUsed",
+    "Feeds",
+    "RunBudget",
+    "Status",
+    "Synchronizer",
+]
 
 T = TypeVar("T")
 
@@ -64,6 +76,8 @@ class Synchronizer(Looking):
             one for Dialog Insight.
         history_for: How long what was written is kept with the values before it, for `undo` and `history`: a run drops
             what earlier runs wrote that began longer ago.  None: for ever.
+        feeds: How Salesforce is read: from how many records on in bulk, and what follows changes; None: the defaults of
+            `Feeds`.  What was chosen, and why, stands in `report.feeds` and in `status().feeds`.
         clock: A time of its own, for tests and simulations.
 
     Raises:
@@ -89,6 +103,7 @@ class Synchronizer(Looking):
         limits: Limits | None = None,
         quarantine: Mapping[Side, timedelta] | None = None,
         history_for: timedelta | None = None,
+        feeds: Feeds | None = None,
         clock: Clock | None = None,
     ) -> None:
         super().__init__(
@@ -103,6 +118,7 @@ class Synchronizer(Looking):
             limits,
             quarantine,
             history_for,
+            feeds,
         )
         self._runner = SyncRunner(self._connections, observer=self._calls.note, **blocking_clock(clock))
 
@@ -288,6 +304,8 @@ class AsyncSynchronizer(AsyncLooking):
             one for Dialog Insight.
         history_for: How long what was written is kept with the values before it, for `undo` and `history`: a run drops
             what earlier runs wrote that began longer ago.  None: for ever.
+        feeds: How Salesforce is read: from how many records on in bulk, and what follows changes; None: the defaults of
+            `Feeds`.  What was chosen, and why, stands in `report.feeds` and in `status().feeds`.
         clock: A time of its own, for tests and simulations.
 
     Raises:
@@ -309,6 +327,7 @@ class AsyncSynchronizer(AsyncLooking):
         limits: Limits | None = None,
         quarantine: Mapping[Side, timedelta] | None = None,
         history_for: timedelta | None = None,
+        feeds: Feeds | None = None,
         clock: Clock | None = None,
     ) -> None:
         super().__init__(
@@ -323,6 +342,7 @@ class AsyncSynchronizer(AsyncLooking):
             limits,
             quarantine,
             history_for,
+            feeds,
         )
         self._runner = AsyncRunner(self._connections, observer=self._calls.note, **awaited_clock(clock))
 

@@ -76,6 +76,7 @@ def _lines(lines: Iterable[ReportLine]) -> tuple[ReportLine, ...]:
     return tuple(lines)
 
 
+_UNUSUAL: Final = ("a bulk query", "replication was asked for")  # readings that a page tells of; all are in `feeds`
 _SHOWN: Final = 12  # lines of each kind that a printed report names; the rest are counted
 
 
@@ -91,6 +92,7 @@ class SyncReport(Tabular):
     cut_short: str = ""
     calls: Mapping[str, int] = attrs.field(factory=dict[str, int])
     schema_changes: tuple[Finding, ...] = ()  # how the tables changed since the last run; none of them stopped it
+    feeds: tuple[str, ...] = ()  # how each side was read, what that covers and why, one sentence for each reading
 
     @classmethod
     def joined(cls, reports: Iterable[SyncReport]) -> Self:
@@ -115,6 +117,7 @@ class SyncReport(Tabular):
             cut_short=next((report.cut_short for report in listed if report.cut_short), ""),
             calls=dict(calls),
             schema_changes=tuple(dict.fromkeys(change for report in listed for change in report.schema_changes)),
+            feeds=tuple(dict.fromkeys(feed for report in listed for feed in report.feeds)),
         )
 
     def of(self, *, kind: str | None = None, outcome: str | None = None) -> Listing[ReportLine]:
@@ -188,6 +191,7 @@ class SyncReport(Tabular):
             "cut_short": self.cut_short,
             "calls": dict(self.calls),
             "schema_changes": [change.to_dict() for change in self.schema_changes],
+            "feeds": list(self.feeds),
             "counts": dict(self.counts),
             "lines": self.to_dicts(),
         }
@@ -228,6 +232,7 @@ class SyncReport(Tabular):
                 page += [f"  {_show(line)}" for line in lines[:_SHOWN]]
             if len(lines) > _SHOWN:
                 page.append(f"  ... and {len(lines) - _SHOWN:,} more")
+        page += [f"How it was read: {feed}" for feed in self.feeds if any(word in feed for word in _UNUSUAL)]
         if self.schema_changes:
             page.append("Tables that changed since the last run:")
             page += [f"  {change}: {change.remedy}" for change in self.schema_changes]

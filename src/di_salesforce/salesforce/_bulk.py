@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, TypeAlias
 
@@ -352,10 +353,28 @@ def _decimal(cell: str) -> Decimal:
         raise WrongShapeError("a number is none") from None
 
 
+_MOMENT: Final = 24  # characters of `2026-05-01T07:25:37.000Z`, the form that is documented for uploads
+
+
+def _moment(cell: str) -> str:
+    """Write a date-time as a query's answer does: `2026-05-01T07:25:37.000+0000`."""
+    if len(cell) == _MOMENT and cell[-1] == "Z":
+        return f"{cell[:-1]}+0000"
+    try:
+        moment = datetime.fromisoformat(cell)
+        written = moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
+    except (OverflowError, ValueError):
+        raise WrongShapeError("a date-time is none") from None
+    if moment.tzinfo is None:
+        raise WrongShapeError("a date-time has no zone")
+    return f"{written}+0000"
+
+
 _TYPED: Final[Mapping[FieldType, Callable[[str], Any]]] = {  # a Value of the type
     FieldType.INTEGER: lambda cell: int(_decimal(cell)),
     FieldType.DECIMAL: _decimal,
     FieldType.BOOLEAN: lambda cell: cell.lower() == "true",
+    FieldType.DATETIME: _moment,
 }
 
 

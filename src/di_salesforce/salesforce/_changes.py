@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 # Objects whose records merge, and which therefore name a winner [D].
-_MERGING: Final = frozenset({"account", "contact", "lead", "case"})
+MERGING: Final = frozenset({"account", "contact", "lead", "case"})
 
 
 def _aware(moment: datetime) -> datetime:
@@ -134,7 +134,7 @@ def evidence_queries(sobject: str, since: datetime) -> Mapping[str, Soql]:
     They are asked with the recycle bin included, and without the caller's condition: what left may not meet it.
     """
     stamp = soql("SystemModstamp >= :since", since=since)
-    merging = ["MasterRecordId"] if sobject.lower() in _MERGING else []
+    merging = ["MasterRecordId"] if sobject.lower() in MERGING else []
     found = {
         "deleted": select(
             sobject, ["Id", "SystemModstamp", *merging], where=[Soql.trusted("IsDeleted = true"), stamp]

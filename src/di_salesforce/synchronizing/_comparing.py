@@ -20,8 +20,9 @@ from di_salesforce.mapping import ObjectTransfer
 from di_salesforce.protocols import Progress
 from di_salesforce.records import Row, Side, Value
 from di_salesforce.synchronizing._erasing import read_erased
+from di_salesforce.synchronizing._full_reading import read_side
 from di_salesforce.synchronizing._planning import transfer_context
-from di_salesforce.synchronizing._reading import both, read_side
+from di_salesforce.synchronizing._reading import both
 from di_salesforce.synchronizing._setup import Setup
 from di_salesforce.wire import Flow, work
 
@@ -150,7 +151,7 @@ def compare(setup: Setup, transfers: Sequence[ObjectTransfer], *, progress: Prog
         baseline = yield from work("read the memory", partial(setup.store.baseline, name))
         context = yield from transfer_context(setup, transfer, baseline, {})
         found = yield from both({side: read_side(setup, transfer, side, progress) for side in Side})
-        rows = {side: erased.left(transfer, side, found[side]) for side in Side}
+        rows = {side: erased.left(transfer, side, found[side].rows) for side in Side}
         parts.append(_compared(BoundTransfer.of(transfer, context), rows, baseline))
     return Comparison(tuple(parts))
 

@@ -1,8 +1,9 @@
 """Feeds: the ways in which a side is read, each saying what it covers and where to go on.
 
-What may not go in here: deciding what to write, and requests (`_reading.py`).  Which feed serves a side follows from
-what is remembered of it (`_due`): what was never read in full, or not for long, is read in full.  A cursor belongs to a
-transfer, and is kept with the settlement of the plan that was made from its rows, never before.
+What may not go in here: deciding what to write, and requests (`_full_reading.py`, `_following.py`, `_reading.py`).
+Which feed serves a side follows from what is remembered of it (`_why_full`): what was never read in full, or not for
+long, is read in full.  A cursor belongs to a transfer, and is kept with the settlement of the plan that was made from
+its rows, never before.
 """
 
 from __future__ import annotations
@@ -20,19 +21,18 @@ from di_salesforce.engine._actions import Key, key_parts
 from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.mapping import CONTACT_TABLE, Integration, ObjectTransfer
 from di_salesforce.protocols import Progress
-from di_salesforce.records import Row, Side, record_id_18
-from di_salesforce.salesforce import ChangeCursor, Soql, select
+from di_salesforce.records import Side, record_id_18
+from di_salesforce.salesforce import ChangeCursor
 from di_salesforce.salesforce import _change_flows as change_flows
-from di_salesforce.salesforce import _flows as salesforce_flows
 from di_salesforce.salesforce._changes import moment_of
-from di_salesforce.synchronizing._parents import parents_of
+from di_salesforce.synchronizing._feed_choice import FeedKind, FeedUsed
+from di_salesforce.synchronizing._following import Followed, read_changes
+from di_salesforce.synchronizing._full_reading import read_side
 from di_salesforce.synchronizing._reading import (
     STAMP,
     both,
-    fields_of,
     find_by_id,
     find_by_key,
-    read_side,
     reads_in_full,
 )
 from di_salesforce.synchronizing._setup import SALESFORCE, Setup
@@ -47,9 +47,10 @@ _RECYCLED_FOR: Final = timedelta(days=14)
 
 @attrs.frozen(repr=False)
 class Reading:
-    """What a feed has read: the rows with what they cover, where it goes on, and the hints that it followed."""
+    """What a feed has read: the rows with what they cover, where it goes on, the hints that it followed, and why it."""
 
     snapshot: Snapshot
+    used: FeedUsed
     cursor: str | None = None
     heard: tuple[int, ...] = ()
 
@@ -70,7 +71,9 @@ def observe(
     """Read both sides at once, each by the feed that serves it now."""
     if keys is not None:
         return (yield from _by_key(setup, transfer, now, keys))
-    readings = {side: Reading(snapshot) for side, snapshot in given.items()}
+    readings = {
+        side: Reading(snapshot, _used(transfer, side, FeedKind.GIVEN, snapshot)) for side, snapshot in given.items()
+    }
     flows = {
         side: _feed(setup, transfer, side, baseline, now, progress, given=bool(given))
         for side in Side
@@ -96,6 +99,10 @@ def with_cursors(plan: Plan, readings: Mapping[Side, Reading]) -> Plan:
     return attrs.evolve(plan, parts=parts)
 
 
+def _used(transfer: ObjectTransfer, side: Side, kind: FeedKind, snapshot: Snapshot, why: str = "") -> FeedUsed:
+    return FeedUsed(transfer.name, side, kind, snapshot.coverage, len(snapshot.rows), why)
+
+
 def _feed(
     setup: Setup,
     transfer: ObjectTransfer,
@@ -107,31 +114,44 @@ def _feed(
     given: bool,
 ) -> Flow[Reading]:
     """Choose how a side is read, and read it."""
-    is_due = _is_due(setup, transfer, side, baseline, now)
+    why = _why_full(setup, transfer, side, baseline, now)
     if side is Side.SALESFORCE:
         cursor = _cursor(baseline)
-        if not is_due and cursor is not None and now - cursor.moment < _RECYCLED_FOR:
-            reading = yield from _modified_since(setup, transfer, cursor, baseline, progress)
-            if reading is not None:
-                return reading
-        return (yield from _full_salesforce(setup, transfer, now, progress))
-    if given or not reads_in_full(setup, transfer) or not is_due:
-        return (yield from _hinted(setup, transfer, now))
-    rows = yield from read_side(setup, transfer, side, progress)
+        if not why and cursor is None:
+            why = "no reading left a cursor to go on from"
+        if not why and cursor is not None and now - cursor.moment >= _RECYCLED_FOR:
+            why = "since the last change that was read, deleted records may have left the recycle bin"
+        if not why and cursor is not None:
+            reading = yield from read_changes(setup, transfer, cursor, baseline, progress)
+            if isinstance(reading, Followed):
+                used = _used(transfer, side, reading.kind, reading.snapshot, reading.why)
+                return Reading(reading.snapshot, used, _written(reading.cursor))
+            why = reading
+        return (yield from _full_salesforce(setup, transfer, now, progress, why))
+    if given or not why or not reads_in_full(setup, transfer):
+        why = "the other side's rows were given" if given else ""
+        if not reads_in_full(setup, transfer):
+            why = "whether it gives every row is not known (capability clauseless_get)"
+        return (yield from _hinted(setup, transfer, now, why or "it was read in full less than full_every ago"))
+    found = yield from read_side(setup, transfer, side, progress, why)
     hints = yield from work("read the hints", lambda: setup.store.hints(transfer.name))
-    return Reading(Snapshot.complete(rows, as_of=now), heard=tuple(hints))
+    return Reading(Snapshot.complete(found.rows, as_of=now), found.used, heard=tuple(hints))
 
 
-def _is_due(setup: Setup, transfer: ObjectTransfer, side: Side, baseline: BaselineLike, now: datetime) -> bool:
-    """Tell whether a side must be read in full: it never was, not for long, or for other fields or another filter."""
+def _why_full(setup: Setup, transfer: ObjectTransfer, side: Side, baseline: BaselineLike, now: datetime) -> str:
+    """Say why a side must be read in full, or nothing: it never was, not for long, or for other fields or a filter."""
     known = baseline.coverage(side)
     if known is None or known.complete_as_of is None:
-        return True
+        return "it was never read in full"
     scope = transfer.salesforce_filter if side is Side.SALESFORCE else None
-    fields = {line.field(side) for line in transfer.lines}
-    if known.scope != scope or not fields <= set(known.fields):
-        return True
-    return now - known.complete_as_of >= setup.full_every.get(side, timedelta(0))
+    if known.scope != scope:
+        return "its filter is another than before"
+    if new := sorted({line.field(side) for line in transfer.lines} - set(known.fields)):
+        return f"{', '.join(new)} was not read before"
+    period = setup.full_every.get(side, timedelta(0))
+    if now - known.complete_as_of < period:
+        return ""
+    return f"the last full read is {period} ago or longer (full_every)" if period else "at every run (full_every)"
 
 
 # ----------------------------------------------------------------------------------------------- Salesforce
@@ -151,15 +171,18 @@ def _written(cursor: ChangeCursor) -> str:
     return json.dumps(cursor.to_dict())
 
 
-def _full_salesforce(setup: Setup, transfer: ObjectTransfer, now: datetime, progress: Progress) -> Flow[Reading]:
+def _full_salesforce(
+    setup: Setup, transfer: ObjectTransfer, now: datetime, progress: Progress, why: str
+) -> Flow[Reading]:
     """Read all of Salesforce's side; changes are followed from when this began, or from the latest row, if earlier.
 
     The earlier of the two, since this machine's clock may be ahead of the service's.
     """
-    rows = yield from read_side(setup, transfer, Side.SALESFORCE, progress)
-    stamps = [moment_of(row[STAMP]) for row in rows if row.get(STAMP)]
+    found = yield from read_side(setup, transfer, Side.SALESFORCE, progress, why)
+    stamps = [moment_of(row[STAMP]) for row in found.rows if row.get(STAMP)]
     cursor = _written(ChangeCursor(min(max(stamps), now))) if stamps else None
-    return Reading(Snapshot.complete(rows, scope=transfer.salesforce_filter, as_of=now), cursor)
+    snapshot = Snapshot.complete(found.rows, scope=transfer.salesforce_filter, as_of=now)
+    return Reading(snapshot, found.used, cursor)
 
 
 def with_evidence(setup: Setup, transfer: ObjectTransfer, snapshot: Snapshot, baseline: BaselineLike) -> Flow[Snapshot]:
@@ -176,76 +199,19 @@ def with_evidence(setup: Setup, transfer: ObjectTransfer, snapshot: Snapshot, ba
     return attrs.evolve(snapshot, merged=gone.merged, converted=gone.converted)
 
 
-def _modified_since(
-    setup: Setup, transfer: ObjectTransfer, cursor: ChangeCursor, baseline: BaselineLike, progress: Progress
-) -> Flow[Reading | None]:
-    """Read what changed since the cursor; None where only a full read can tell what happened.
-
-    A linked record that changed and no longer meets the filter has left the scope, which a full read shows.
-    """
-    phase = f"read changes of {transfer.name} from {Side.SALESFORCE.label}"
-    progress(phase, 0, 0)
-    where = [Soql.trusted(transfer.salesforce_filter)] if transfer.salesforce_filter else []
-    changes = yield from change_flows.changed_since(
-        setup.salesforce, SALESFORCE, transfer.sobject, fields_of(transfer), cursor, where=where
-    )
-    rows: dict[str, Row] = {str(row["Id"]): row for row in changes.rows}
-    if where:
-        every = yield from change_flows.changed_since(setup.salesforce, SALESFORCE, transfer.sobject, ["Id"], cursor)
-        left = {str(row["Id"]) for row in every.rows} - rows.keys()
-        if (yield from work("read the memory", lambda: any(_is_live(baseline, each) for each in left))):
-            return None
-    for row in (yield from _of_moved_parents(setup, transfer, cursor.back(change_flows.OVERLAP).moment, where)):
-        rows.setdefault(str(row["Id"]), row)
-    progress(phase, len(rows), len(rows))
-    snapshot = Snapshot.changes(
-        rows.values(),
-        as_of=changes.as_of,
-        deleted=changes.deleted,
-        merged=changes.merged,
-        converted=changes.converted,
-    )
-    return Reading(snapshot, _written(changes.cursor))
-
-
-def _is_live(baseline: BaselineLike, record_id: str) -> bool:
-    link = baseline.find(Side.SALESFORCE, record_id_18(record_id) or record_id)
-    return link is not None and link.life is Life.LIVE
-
-
-def _of_moved_parents(
-    setup: Setup, transfer: ObjectTransfer, since: datetime, where: Sequence[Soql]
-) -> Flow[Iterable[Row]]:
-    """Read the records whose parents changed: a parent's field, or a formula over it, moves without a new stamp."""
-    found: dict[str, Row] = {}
-    for lookup, parent in parents_of(transfer, setup.schemas.salesforce.get(transfer.name)):
-        query = select(parent, ["Id"], where=[ChangeCursor(since).condition()])
-        moved = yield from salesforce_flows.query_rows(setup.salesforce, SALESFORCE, query)
-        if moved:
-            rows = yield from salesforce_flows.query_by_key(
-                setup.salesforce,
-                SALESFORCE,
-                transfer.sobject,
-                fields_of(transfer),
-                key=lookup,
-                values=[row["Id"] for row in moved],
-                where=where,
-            )
-            found |= {str(row["Id"]): row for row in rows}
-    return found.values()
-
-
 # ------------------------------------------------------------------------------------------- Dialog Insight
 
 
-def _hinted(setup: Setup, transfer: ObjectTransfer, now: datetime) -> Flow[Reading]:
-    """Read the contacts that webhooks named since the last run; what else there is comes up by key."""
+def _hinted(setup: Setup, transfer: ObjectTransfer, now: datetime, why: str) -> Flow[Reading]:
+    """Read the records that webhooks named since the last run; what else there is comes up by key."""
     hints = yield from work("read the hints", lambda: setup.store.hints(transfer.name))
     ids = sorted(set(hints.values()))
     rows = yield from find_by_id(setup, transfer, Side.DIALOG_INSIGHT, ids)
     found = {str(row.get("idContact")) for row in rows}
     gone = [record_id for record_id in ids if record_id not in found]  # looked up by its number, and not there
-    return Reading(Snapshot.sample(rows, as_of=now, deleted=gone), heard=tuple(hints))
+    snapshot = Snapshot.sample(rows, as_of=now, deleted=gone)
+    used = _used(transfer, Side.DIALOG_INSIGHT, FeedKind.HINTS, snapshot, why)
+    return Reading(snapshot, used, heard=tuple(hints))
 
 
 def _by_key(setup: Setup, transfer: ObjectTransfer, now: datetime, keys: Sequence[Key]) -> Flow[dict[Side, Reading]]:
@@ -255,7 +221,11 @@ def _by_key(setup: Setup, transfer: ObjectTransfer, now: datetime, keys: Sequenc
     if wrong := [key for key in wanted if len(key) != parts]:
         raise ConfigurationError(f"{len(wrong)} keys do not have {parts} parts, as the key of {transfer.name!r} has")
     rows = yield from both({side: find_by_key(setup, transfer, side, wanted) for side in Side})
-    return {side: Reading(Snapshot.sample(rows[side], as_of=now)) for side in Side}
+    snapshots = {side: Snapshot.sample(rows[side], as_of=now) for side in Side}
+    return {
+        side: Reading(snapshot, _used(transfer, side, FeedKind.BY_KEY, snapshot))
+        for side, snapshot in snapshots.items()
+    }
 
 
 def hints_of(integration: Integration, events: Iterable[WebhookEvent]) -> dict[str, list[str]]:

@@ -27,6 +27,7 @@ from di_salesforce.mapping import ObjectTransfer
 from di_salesforce.protocols import Progress
 from di_salesforce.records import Row, Side
 from di_salesforce.synchronizing._erasing import read_erased
+from di_salesforce.synchronizing._feed_choice import FeedUsed
 from di_salesforce.synchronizing._feeds import observe, with_cursors, with_evidence
 from di_salesforce.synchronizing._reading import both, look_up
 from di_salesforce.synchronizing._setup import Setup, memory
@@ -37,10 +38,11 @@ __all__ = ["Planned", "look_up_needs", "plan_transfer", "transfer_context"]
 
 @attrs.frozen(repr=False)
 class Planned:
-    """A plan of one transfer, and the hints that were followed for it."""
+    """A plan of one transfer, the hints that were followed for it, and how its sides were read."""
 
     plan: Plan
     heard: tuple[int, ...] = ()
+    used: tuple[FeedUsed, ...] = ()
 
 
 def plan_transfer(
@@ -83,7 +85,8 @@ def plan_transfer(
         ),
     )
     plan = yield from look_up_needs(setup, transfer, plan, progress)
-    return Planned(with_cursors(plan, readings), readings[Side.DIALOG_INSIGHT].heard)
+    used = tuple(readings[side].used for side in Side)
+    return Planned(with_cursors(plan, readings), readings[Side.DIALOG_INSIGHT].heard, used)
 
 
 @attrs.frozen(repr=False)

@@ -1,6 +1,6 @@
-"""Reading rows of a transfer from either side: all of them, or by id or key.
+"""Reading rows of a transfer from either side by id or by key.
 
-What may not go in here: what a reading covers (`_feeds.py`), planning.
+What may not go in here: all rows of a side (`_full_reading.py`), what a reading covers (`_feeds.py`), planning.
 """
 
 from __future__ import annotations
@@ -13,14 +13,12 @@ from di_salesforce.engine import Need
 from di_salesforce.engine._actions import key_parts
 from di_salesforce.exceptions import DISalesforceError
 from di_salesforce.mapping import ObjectTransfer
-from di_salesforce.protocols import Progress
 from di_salesforce.records import Row, Side, Value, record_id_18
-from di_salesforce.salesforce import Soql, select
 from di_salesforce.salesforce import _flows as salesforce_flows
 from di_salesforce.synchronizing._setup import SALESFORCE, Setup
 from di_salesforce.wire import Flow, SendAll
 
-__all__ = ["STAMP", "both", "fields_of", "find_by_id", "find_by_key", "look_up", "read_side", "reads_in_full"]
+__all__ = ["STAMP", "both", "fields_of", "find_by_id", "find_by_key", "look_up", "reads_in_full"]
 
 T = TypeVar("T")
 
@@ -40,24 +38,6 @@ def both(flows: Mapping[Side, Flow[T]]) -> Flow[dict[Side, T]]:
 
 def fields_of(transfer: ObjectTransfer) -> list[str]:
     return list(dict.fromkeys(["Id", *(line.salesforce for line in transfer.lines)]))
-
-
-def read_side(setup: Setup, transfer: ObjectTransfer, side: Side, progress: Progress) -> Flow[tuple[Row, ...]]:
-    """Read every record of a transfer's scope on one side."""
-    phase = f"read {transfer.name} from {side.label}"
-    progress(phase, 0, 0)
-    rows: Sequence[Row]
-    if side is Side.SALESFORCE:
-        # The filter is the declaration's own text, written by whoever writes the program.
-        where = [Soql.trusted(transfer.salesforce_filter)] if transfer.salesforce_filter else []
-        query = select(transfer.sobject, [*fields_of(transfer), STAMP], where=where)
-        rows = yield from salesforce_flows.query_rows(setup.salesforce, SALESFORCE, query)
-    else:
-        rows = yield from dialog_insight_flows.read_rows(
-            setup.settings(transfer), setup.connection(transfer), setup.target(transfer)
-        )
-    progress(phase, len(rows), len(rows))
-    return tuple(rows)
 
 
 def reads_in_full(setup: Setup, transfer: ObjectTransfer) -> bool:

@@ -20,6 +20,7 @@ from di_salesforce.records import Side
 from di_salesforce.synchronizing._applying import apply
 from di_salesforce.synchronizing._planning import plan_transfer
 from di_salesforce.synchronizing._setup import Setup
+from di_salesforce.synchronizing._standing import note_feeds
 from di_salesforce.synchronizing._under_way import UnderWay
 from di_salesforce.wire import Flow, time_now, work
 
@@ -121,7 +122,9 @@ def _run_one(
             f"max_writes is {max_writes:,}"
         )
         return SyncReport(transfers=(transfer.name,))
+    yield from note_feeds(setup.store, found.used)
     report = yield from apply(setup, planned, under_way, progress=progress)
+    report = attrs.evolve(report, feeds=tuple(map(str, found.used)))
     if found.heard and not report.cut_short:
         yield from work("drop the hints", partial(setup.store.heard, transfer.name, found.heard))
     rounds.reports.append(report)

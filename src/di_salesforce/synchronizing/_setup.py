@@ -28,6 +28,7 @@ from di_salesforce.salesforce import Settings as SalesforceSettings
 from di_salesforce.salesforce import _flows as salesforce_flows
 from di_salesforce.schema import TableSchema
 from di_salesforce.stores import Owner, Store
+from di_salesforce.synchronizing._feed_choice import Feeds
 from di_salesforce.synchronizing._parents import with_parents
 from di_salesforce.wire import Flow, SendAll, work
 
@@ -79,6 +80,7 @@ class Setup:
     fresh_for: timedelta  # a plan older than this is checked against the services before it is applied
     schemas: Schemas = Schemas()
     full_every: Mapping[Side, timedelta] = attrs.field(factory=dict[Side, timedelta])  # a side left out: at every run
+    feeds: Feeds = attrs.field(factory=Feeds)
     limits: Limits = Limits()  # noqa: RUF009 - a frozen value, which all setups may share
     quarantine: Mapping[Side, timedelta] | None = (
         None  # how long a lost write may still land; None: as the engine has it

@@ -38,6 +38,7 @@ from di_salesforce.synchronizing._comparing import Comparison
 from di_salesforce.synchronizing._costing import Cost, RunBudget, cost, live_limit
 from di_salesforce.synchronizing._drifting import drifted, keep, stop_at
 from di_salesforce.synchronizing._erasing import forget
+from di_salesforce.synchronizing._feed_choice import Feeds
 from di_salesforce.synchronizing._feeds import full_every_side, hints_of
 from di_salesforce.synchronizing._setup import (
     SALESFORCE,
@@ -130,6 +131,7 @@ class SynchronizerBase:
         limits: Limits | None,
         quarantine: Mapping[Side, timedelta] | None,
         history_for: timedelta | None,
+        feeds: Feeds | None,
     ) -> None:
         salesforce, dialog_insight = clients  # of either kind
         if lease <= timedelta(0):
@@ -154,6 +156,7 @@ class SynchronizerBase:
             fresh_for,
             full_every=full_every_side(full_every),
             most_tries=most_tries,
+            feeds=feeds or Feeds(),
             limits=limits or Limits(),
             quarantine=quarantine,
         )

@@ -21,10 +21,12 @@ from di_salesforce.mapping import ObjectTransfer
 from di_salesforce.records import Side, to_plain
 from di_salesforce.stores import RunRecord, Store
 from di_salesforce.synchronizing._advice import advice
+from di_salesforce.synchronizing._feed_choice import FeedUsed
 from di_salesforce.wire import Flow, time_now, work
 
-__all__ = ["FailedRow", "Status", "failed", "ignore", "requeue", "status", "without_exhausted"]
+__all__ = ["FailedRow", "Status", "failed", "ignore", "note_feeds", "requeue", "status", "without_exhausted"]
 
+_FEEDS: Final = "feeds:"  # how the name of the store's value begins that tells how a transfer was last read
 _IGNORED: Final = "ignored"  # the name of the store's value that holds ids of ignored items
 
 
@@ -85,6 +87,7 @@ class Status:
         in_doubt: writes whose answer was lost, by transfer.
         waiting: what else waits: writes not tried, parents not linked, rejects.
         unfinished: pieces of a killed run (or of one under way) that are not settled yet.
+        feeds: how each side was last read in a run, what that covers and why, by transfer.
     """
 
     now: datetime
@@ -96,6 +99,7 @@ class Status:
     in_doubt: Mapping[str, int]
     waiting: Mapping[str, int]
     unfinished: int
+    feeds: Mapping[str, tuple[FeedUsed, ...]] = attrs.field(factory=dict[str, tuple[FeedUsed, ...]])
 
     def __repr__(self) -> str:
         return f"<Status: last good run {self.last_good.run_id if self.last_good else 'never'}>"
@@ -118,6 +122,7 @@ class Status:
             "in_doubt": dict(self.in_doubt),
             "waiting": dict(self.waiting),
             "unfinished": self.unfinished,
+            "feeds": {name: [used.to_dict() for used in feeds] for name, feeds in self.feeds.items()},
         }
 
 
@@ -130,10 +135,12 @@ def status(store: Store, transfers: Sequence[ObjectTransfer], depth: int = 500) 
     now = yield from time_now()
     runs = yield from work("read the history", partial(store.runs, depth))
     last_good = next((run for run in runs if run.ok), None)
+    feeds: dict[str, tuple[FeedUsed, ...]] = {}
     counted: dict[str, Counter[str]] = {name: Counter() for name in ("held", "set_aside", "in_doubt", "waiting")}
     for transfer in transfers:
         for item in (yield from work("read what waits", partial(store.open_items, transfer.name))):
             counted[_kind(item)][transfer.name] += 1
+        feeds[transfer.name] = yield from _last_feeds(store, transfer.name)
     unfinished = yield from work("look for unfinished writes", store.intents)
     return Status(
         now,
@@ -142,7 +149,20 @@ def status(store: Store, transfers: Sequence[ObjectTransfer], depth: int = 500) 
         now - last_good.started if last_good is not None else None,
         **{name: dict(counts) for name, counts in counted.items()},
         unfinished=len(unfinished),
+        feeds={name: used for name, used in feeds.items() if used},
     )
+
+
+def note_feeds(store: Store, used: Sequence[FeedUsed]) -> Flow[None]:
+    """Keep how the sides of one transfer were read, for a health page to tell."""
+    for transfer in {each.transfer for each in used}:
+        value = [each.to_dict() for each in used if each.transfer == transfer]
+        yield from work("remember", partial(store.put, f"{_FEEDS}{transfer}", value))
+
+
+def _last_feeds(store: Store, transfer: str) -> Flow[tuple[FeedUsed, ...]]:
+    kept: list[dict[str, Any]] | None = yield from work("read how it was read", partial(store.get, _FEEDS + transfer))
+    return tuple(map(FeedUsed.from_dict, kept or []))
 
 
 def _kind(item: OpenItem) -> str:
