@@ -112,8 +112,11 @@ def paged(get: Callable[[str], Any]) -> int:
 
 
 def through(rows: Any) -> int:
-    """Go through the rows of a client."""
-    return sum("Id" in row for row in rows)
+    """Go through the rows of a client, as `paged` does."""
+    count = 0
+    for row in rows:
+        count += "Id" in row
+    return count
 
 
 def slices(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -128,6 +131,30 @@ def side_by_side(bodies: list[dict[str, Any]], send: Callable[[dict[str, Any]], 
     """Send bodies by a bare client, several at once, and count what comes back."""
     with ThreadPoolExecutor(PARALLEL) as pool:
         return sum(len(done) for done in pool.map(send, bodies))
+
+
+async def paged_async(url: str) -> int:
+    """Follow the pages by bare httpx on an event loop, with our decoder."""
+    path, count = f"{BASE}/query?q={SOQL.replace(' ', '+')}", 0
+    async with httpx.AsyncClient(base_url=url) as client:
+        while path:
+            page = read_exactly((await client.get(path)).content)
+            for row in page["records"]:
+                count += "Id" in row
+            path = page.get("nextRecordsUrl", "")
+    return count
+
+
+async def patched_async(url: str, bodies: list[dict[str, Any]]) -> int:
+    """Send bodies by bare httpx on an event loop, several at once, and count what comes back."""
+    places = asyncio.Semaphore(PARALLEL)
+    async with httpx.AsyncClient(base_url=url) as client:
+
+        async def one(body: dict[str, Any]) -> int:
+            async with places:
+                return len((await client.patch(UPSERT, json=body)).json())
+
+        return sum(await asyncio.gather(*map(one, bodies)))
 
 
 def aio(url: str, work: Callable[[Any], Any]) -> int:
@@ -204,20 +231,25 @@ def readers(url: str, rows: int) -> dict[str, Run]:
             session.mount("https://", ToLoopback(url))
             return through(Salesforce(session_id="t", instance_url=url, session=session).query_all_iter(SOQL))
 
-    async def awaited() -> int:
-        async with AsyncSalesforceClient(auth=auth, ranges=PARALLEL) as client:
-            return sum(["Id" in row async for row in client.query(SOQL)])
+    async def awaited(ranges: int) -> int:
+        async with AsyncSalesforceClient(auth=auth, ranges=ranges) as client:
+            count = 0
+            async for row in client.query(SOQL):
+                count += "Id" in row
+            return count
 
     return {
         "httpx, same decoder": bare(read_exactly),
         "httpx, json": bare(json.loads),
+        "httpx async, same decoder": lambda: asyncio.run(paged_async(url)),
         "requests": plain,
         "simple-salesforce": guest,
         "aiosalesforce": lambda: aio(url, aio_read),
         "jsforce": lambda: node(url, "read", rows),
         "di-salesforce": ours(),
+        "di-salesforce async": lambda: asyncio.run(awaited(1)),
         f"di-salesforce, ranges={PARALLEL}": ours(ranges=PARALLEL),
-        f"di-salesforce async, ranges={PARALLEL}": lambda: asyncio.run(awaited()),
+        f"di-salesforce async, ranges={PARALLEL}": lambda: asyncio.run(awaited(PARALLEL)),
     }
 
 
@@ -259,6 +291,7 @@ def writers(url: str, rows: int) -> dict[str, Run]:
 
     return {
         "httpx, 8 at once": bare,
+        "httpx async, 8 at once": lambda: asyncio.run(patched_async(url, slices(given))),
         "requests, 8 at once": plain,
         "simple-salesforce, collections": guest,
         "aiosalesforce, batches, 8 at once": lambda: aio(url, aio_upsert(given)),

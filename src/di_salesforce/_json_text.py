@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from json.encoder import encode_basestring_ascii
 from typing import Any, Final, NoReturn
 
-__all__ = ["read_exactly", "written_fast"]
+__all__ = ["are_plain", "read_exactly", "written_ascii", "written_fast"]
 
 # What msgspec writes as we do; of a float that is no number it would make null, and dates have a form of ours.
 _PLAIN: Final = frozenset({str, int, bool, type(None)})
+
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -61,6 +65,16 @@ def read_exactly(content: bytes) -> Any:  # any JSON value
     return _standard(content)
 
 
+def are_plain(values: Iterable[object]) -> bool:
+    """Tell whether values are texts, whole numbers, booleans and nulls alone, which every writer writes alike.
+
+    Example:
+        >>> are_plain(["Ada", 1, True, None]), are_plain([1.5])
+        (True, False)
+    """
+    return _PLAIN.issuperset(map(type, values))
+
+
 @functools.cache
 def _fast_writer() -> Callable[[Mapping[str, object]], bytes] | None:
     try:
@@ -78,9 +92,31 @@ def written_fast(row: Mapping[str, object]) -> bytes | None:
         True
     """
     fast = _fast_writer()
-    if fast is None or not _PLAIN.issuperset(map(type, row.values())):
+    if fast is None or not are_plain(row.values()):
         return None
     try:
         return fast(row)
     except (TypeError, ValueError):  # half a character (a lone surrogate), a mapping of a kind of its own
         return None
+
+
+def written_ascii(value: Mapping[str, object]) -> bytes | None:
+    r"""Give JSON in ASCII of an object that holds plain values at every depth; None where there is no extra.
+
+    The caller has looked at the values (`are_plain`); other objects and lists may be in it.
+
+    Example:
+        >>> written_ascii({"Records": [{"Name": "Zoé"}]}) in (b'{"Records":[{"Name":"Zo\\u00e9"}]}', None)
+        True
+    """
+    fast = _fast_writer()
+    if fast is None:
+        return None
+    try:
+        content = fast(value)
+    except (TypeError, ValueError):  # half a character (a lone surrogate), a mapping of a kind of its own
+        return None
+    if content.isascii():
+        return content
+    # What is not ASCII stands in texts alone, so that it can be escaped in place.
+    return _NOT_ASCII.sub(lambda found: encode_basestring_ascii(found[0])[1:-1], content.decode()).encode("ascii")

@@ -11,9 +11,10 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
+from itertools import chain, islice
 from typing import Any, Final, Protocol, TypeAlias, TypeVar, assert_never
 
 import attrs
@@ -292,7 +293,7 @@ class SyncRunner:
         finally:
             _observe(self._observer, Exchange(connection, request, response, failure, time.perf_counter() - began))
 
-    def _send_all(self, flows: Sequence[Flow[Any]], at_most: int) -> list[object]:  # results of mixed types
+    def _send_all(self, flows: Iterable[Flow[Any]], at_most: int) -> list[object]:  # results of mixed types
         stop = threading.Event()
 
         def one(flow: Flow[Any]) -> object:
@@ -304,13 +305,23 @@ class SyncRunner:
                 stop.set()
                 raise
 
-        if min(len(flows), at_most) <= 1:
-            return [one(flow) for flow in flows]
-        with ThreadPoolExecutor(min(len(flows), at_most), thread_name_prefix="di_salesforce") as pool:
-            futures = [pool.submit(one, flow) for flow in flows]
+        rest = iter(flows)
+        few = list(islice(rest, 2))
+        if at_most <= 1 or len(few) <= 1:
+            return [one(flow) for flow in chain(few, rest)]
+        # A flow is made while others are carried out, but none long before its turn: it may hold what it sends.
+        ahead = threading.Semaphore(2 * at_most)
+        with ThreadPoolExecutor(at_most, thread_name_prefix="di_salesforce") as pool:
+            futures: list[Future[object]] = []
             try:
+                for flow in chain(few, rest):
+                    ahead.acquire()
+                    if stop.is_set():
+                        break
+                    futures.append(pool.submit(one, flow))
+                    futures[-1].add_done_callback(lambda _: ahead.release())
                 failures = [error for future in futures if (error := future.exception()) is not None]
-            except BaseException:  # this thread was interrupted while it waited
+            except BaseException:  # this thread was interrupted while it waited, or no further flow could be made
                 stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
@@ -406,24 +417,28 @@ class AsyncRunner:
         finally:
             _observe(self._observer, Exchange(connection, request, response, failure, time.perf_counter() - began))
 
-    async def _send_all(self, flows: Sequence[Flow[Any]], at_most: int) -> list[object]:  # results of mixed types
+    async def _send_all(self, flows: Iterable[Flow[Any]], at_most: int) -> list[object]:  # results of mixed types
         places = asyncio.Semaphore(max(at_most, 1))
         stop = asyncio.Event()
 
         async def one(flow: Flow[Any]) -> object:
-            async with places:
-                if stop.is_set():
-                    return None  # another one has failed, and nobody will look at this result
-                try:
-                    return await self.run(flow)
-                except DISalesforceError as error:
-                    return error
-                except BaseException:
-                    stop.set()
-                    raise
+            try:
+                return await self.run(flow)
+            except DISalesforceError as error:
+                return error
+            except BaseException:
+                stop.set()
+                raise
+            finally:
+                places.release()
 
-        tasks = [asyncio.create_task(one(flow)) for flow in flows]
+        tasks: list[asyncio.Task[object]] = []
         try:
+            for flow in flows:  # each is made when there is a place for it
+                await places.acquire()
+                if stop.is_set():
+                    break
+                tasks.append(asyncio.create_task(one(flow)))
             return list(await asyncio.gather(*tasks))
         finally:  # after a failure or a cancellation: nothing of ours may go on behind the caller's back
             for task in tasks:

@@ -10,7 +10,7 @@ request can be shown, logged and compared.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -107,9 +107,12 @@ class Send:
 
 @attrs.frozen
 class SendAll:
-    """Step: run several flows at once and be given, in order, each one's result or its `DISalesforceError`."""
+    """Step: run several flows at once and be given, in order, each one's result or its `DISalesforceError`.
 
-    flows: Sequence[Flow[Any]]  # results of mixed types
+    Of an iterator each flow is taken shortly before its turn, so that what many of them hold is made piece by piece.
+    """
+
+    flows: Iterable[Flow[Any]]  # results of mixed types
     at_most: int = 8
 
 

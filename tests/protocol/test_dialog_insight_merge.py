@@ -180,7 +180,7 @@ ROW: Row = {"EMail": "ada@test.example", "City": None, "optin_news": True, "Sum"
 
 
 def sent(rows: Sequence[Row], key: str | Sequence[str], options: MergeOptions = UPSERT) -> list[Prepared | MergeResult]:
-    return prepare(CONTACTS, rows, key, options, NOTHING_KNOWN)
+    return list(prepare(CONTACTS, rows, key, options, NOTHING_KNOWN))
 
 
 def test_row_is_sent_by_its_key() -> None:
@@ -197,7 +197,7 @@ def test_row_is_sent_by_its_key() -> None:
 def test_composite_key_is_sent_whole() -> None:
     """All fields of a composite key stand in ID, each with its prefix."""
     row: Row = {"idOrder": "A-17", "line": 2, "quantity": 3}
-    assert prepare(LINES, [row], ("idOrder", "line"), UPDATE_ONLY, NOTHING_KNOWN) == [
+    assert list(prepare(LINES, [row], ("idOrder", "line"), UPDATE_ONLY, NOTHING_KNOWN)) == [
         Prepared({"key_idOrder": "A-17", "key_line": 2}, {"quantity": 3})
     ]
 
@@ -219,6 +219,16 @@ def test_row_that_cannot_be_sent_is_its_own_refusal(row: Row, code: str, named: 
     assert named in first.message
     assert "test.example" not in first.message
     assert isinstance(second, Prepared)
+
+
+@pytest.mark.parametrize("odd", [None, 7, {3: "x", "EMail": "a"}], ids=["none", "number", "a name that is no text"])
+def test_what_is_no_row_is_its_own_refusal(odd: Any) -> None:
+    """Whatever stands among the rows is refused by itself: rows before it may be on their way already."""
+    before, refused, after = sent([ROW, odd, ROW], "EMail")
+    assert isinstance(refused, MergeResult)
+    assert (refused.status, refused.code) == (MergeStatus.REFUSED, "row.unreadable")
+    assert isinstance(before, Prepared)
+    assert isinstance(after, Prepared)
 
 
 @pytest.mark.parametrize(

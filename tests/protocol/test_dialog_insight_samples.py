@@ -45,7 +45,7 @@ def get(target: Target, field: str, value: str | int) -> Call[list[Row]]:
 
 def merge(target: Target, rows: list[Row], key: str, **flags: bool) -> Call[list[MergeResult]]:
     options = MergeOptions(**{"return_on_success": False, **flags})
-    prepared = prepare(target, rows, key, options, NOTHING_KNOWN)
+    prepared = list(prepare(target, rows, key, options, NOTHING_KNOWN))
     return merge_call(
         target, [row for row in prepared if isinstance(row, Prepared)], options, capabilities=NOTHING_KNOWN
     )

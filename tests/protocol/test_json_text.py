@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from di_salesforce import _json_text as json_text
-from di_salesforce._json_text import read_exactly, written_fast
+from di_salesforce._json_text import read_exactly, written_ascii, written_fast
+from di_salesforce.dialog_insight._values import dump_json
 from di_salesforce.salesforce._rows import record_text
 
 NUMBERS = st.from_regex(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,25})?", fullmatch=True)
@@ -86,6 +87,18 @@ def test_both_writers_mean_the_same(row: dict[str, Any]) -> None:
         assert written() == fast
 
 
+PLAIN = st.none() | st.booleans() | st.integers() | st.text() | st.just("\ud83d") | st.just("\x7f\u2028\U0001f600")
+
+
+@given(st.dictionaries(st.text(max_size=4), st.recursive(PLAIN, lambda inner: st.lists(inner, max_size=3)), max_size=4))
+def test_both_ascii_writers_mean_the_same(body: dict[str, Any]) -> None:
+    """A body in ASCII reads as the values that were written, as the standard library's does."""
+    written = written_ascii(body)
+    if written is not None:  # half a character is left to the standard library
+        assert written.isascii()
+        assert json.loads(written) == json.loads(dump_json(body)) == body
+
+
 @pytest.mark.parametrize("value", [float("nan"), Decimal("NaN"), Decimal("1.10"), 1.5, b"x", object()])
 def test_what_the_fast_writer_would_change_is_left_to_ours(value: object) -> None:
     """A number that is none must not become null, a decimal must keep its digits: those take the other way."""
@@ -98,3 +111,4 @@ def test_nothing_needs_the_extra() -> None:
     assert read_exactly(b'{"a": 0.10}') == {"a": Decimal("0.10")}
     assert record_text({"A": 1}, sobject="Contact") == b'{"attributes":{"type":"Contact"},"A":1}'
     assert record_text({}, sobject="Contact") == b'{"attributes":{"type":"Contact"}}'
+    assert written_ascii({"A": 1}) is None

@@ -217,10 +217,56 @@ def test_a_bug_in_one_ends_them_all(world: World, at_most: int) -> None:
         finally:
             closed.append(number)
 
-    flows = [ask("/bug"), *(endless(number) for number in range(3))]
+    flows: list[Flow[Any]] = [endless(number) for number in range(3)]
+    flows.insert(0 if at_most == 1 else 3, ask("/bug"))
     with pytest.raises(ZeroDivisionError):
         world.run(iter_flow(SendAll(flows, at_most=at_most)))
     assert sorted(closed) == (list(range(3)) if at_most == 4 else [])  # those that never began have nothing to close
+
+
+@pytest.mark.parametrize("at_most", [1, 2, 4])
+def test_flows_are_made_shortly_before_their_turn(world: World, at_most: int) -> None:
+    """Of many flows no more are made than are carried out, waiting or done; results stand in their order."""
+    made, done, ahead = 0, 0, 0
+
+    def one(number: int) -> Flow[int]:
+        nonlocal done
+        yield from ask(f"/{number}")
+        done += 1
+        return number
+
+    def flows() -> Iterator[Flow[int]]:
+        nonlocal made, ahead
+        for number in range(30):
+            made += 1
+            ahead = max(ahead, made - done)
+            yield one(number)
+
+    assert world.run(iter_flow(SendAll(flows(), at_most=at_most))) == list(range(30))
+    assert ahead <= 2 * at_most + 1
+
+
+@pytest.mark.parametrize("at_most", [1, 4])
+def test_a_flow_that_cannot_be_made_ends_the_others(world: World, at_most: int) -> None:
+    """What fails while a flow is made comes out as it is, and nothing goes on behind it."""
+    begun: list[int] = []
+    closed: list[int] = []
+
+    def one(number: int) -> Flow[None]:
+        begun.append(number)
+        try:
+            yield from ask(f"/{number}")
+        finally:
+            closed.append(number)
+
+    def flows() -> Iterator[Flow[None]]:
+        yield one(0)
+        yield one(1)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        world.run(iter_flow(SendAll(flows(), at_most=at_most)))
+    assert sorted(begun) == sorted(closed)
 
 
 def test_a_flow_is_closed_however_it_ends(world: World) -> None:

@@ -213,6 +213,33 @@ def test_a_record_that_cannot_be_sent_is_refused_alone() -> None:
     assert org.sent == [[1, 3]]
 
 
+@pytest.mark.parametrize("odd", [None, 7, {3: "x", "Number__c": 1}], ids=["none", "number", "a name that is no text"])
+def test_what_is_no_record_costs_no_outcome_of_the_others(odd: Any) -> None:
+    """Whatever stands among the records: it is refused by itself, and slices before it keep their outcomes."""
+    org = Org()
+    records: list[Any] = [{"Number__c": number} for number in range(6)]
+    records.insert(5, odd)
+    flow = flows.write_collection(Settings(slice_size=2), "salesforce", "create", "Contact", records)
+    results = SyncRunner({"salesforce": org}).run(flow)
+    assert [result.success for result in results] == [True] * 5 + [False, True]
+    assert results[5].errors[0].code == "row.unreadable"
+    assert sorted(number for numbers in org.sent for number in numbers) == list(range(6))
+
+
+def test_records_that_fail_to_come_are_not_written_half() -> None:
+    """Where records come from may fail: then nothing has been sent, and no outcome is lost."""
+
+    def failing() -> Any:
+        yield {"Number__c": 1}
+        raise ZeroDivisionError
+
+    org = Org()
+    flow = flows.write_collection(Settings(slice_size=1), "salesforce", "create", "Contact", failing())
+    with pytest.raises(ZeroDivisionError):
+        SyncRunner({"salesforce": org}).run(flow)
+    assert org.sent == []
+
+
 def test_finished_slices_are_told() -> None:
     """`on_slice` adds up to all records that were sent."""
     told: list[int] = []

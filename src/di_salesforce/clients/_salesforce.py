@@ -10,6 +10,7 @@ import functools
 import json as jsonlib
 import os
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from types import TracebackType
 from typing import Any, Final, LiteralString, Self, TypeVar, overload
 
@@ -297,7 +298,8 @@ class SalesforceClient(SalesforceChanges):
             ConversionError: on the way, where a record does not fit the class.
         """
         question = with_values(soql, **(params or {}))
-        return self._pages(question, record_reader(question.text, into), include_deleted, batch_size)
+        pages = self._pages(question, record_reader(question.text, into), include_deleted, batch_size)
+        return chain.from_iterable(pages)  # row after row without a step of ours for each
 
     def _pages(
         self,
@@ -305,12 +307,12 @@ class SalesforceClient(SalesforceChanges):
         read: Callable[[Page], list[Any]],  # whatever was asked for
         include_deleted: bool,  # noqa: FBT001 - private
         batch_size: int | None,
-    ) -> Iterator[Any]:  # whatever was asked for
+    ) -> Iterator[list[Any]]:  # likewise
         reading = query_flows.begin(self.settings, question, include_deleted=include_deleted, batch_size=batch_size)
         while not reading.done:
             pages, reading = self.run(query_flows.next_pages(*self.context, reading))
-            for page in pages:
-                yield from read(page)
+            while pages:
+                yield read(pages.pop(0))  # which is let go when its rows are used up
 
     def query_all(
         self,

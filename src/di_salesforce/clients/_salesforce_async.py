@@ -279,8 +279,8 @@ class AsyncSalesforceClient(AsyncSalesforceChanges):
         reading = query_flows.begin(self.settings, question, include_deleted=include_deleted, batch_size=batch_size)
         while not reading.done:
             pages, reading = await self.run(query_flows.next_pages(*self.context, reading))
-            for page in pages:
-                for row in read(page):
+            while pages:
+                for row in read(pages.pop(0)):  # which is let go when its rows are used up
                     yield row
 
     async def query_all(

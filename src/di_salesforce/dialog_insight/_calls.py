@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import attrs
 
+from di_salesforce._json_text import written_ascii
 from di_salesforce.dialog_insight._errors import open_envelope, unexpected
 from di_salesforce.dialog_insight._names import Target
 from di_salesforce.dialog_insight._settings import Capabilities
@@ -89,8 +90,11 @@ def raw_call(
     name: str = "",
     writes: bool = False,
     repeatable: bool = True,
+    plain: bool = False,
 ) -> HttpRequest:
     """Make the request of any method; the key pair is added by the connection.
+
+    `plain` vouches that the body holds nothing but texts, whole numbers, booleans and nulls, at whatever depth.
 
     Raises:
         ConfigurationError: names that cannot stand in an address; a body with a key in it, or that JSON cannot hold.
@@ -107,7 +111,7 @@ def raw_call(
     if problems:
         raise ConfigurationError(problems, what=name or "a Dialog Insight call")
     try:
-        content = dump_json(dict(body)).encode("ascii")
+        content = (written_ascii(body) if plain else None) or dump_json(dict(body)).encode("ascii")
     except (TypeError, ValueError, RecursionError):  # our own sentence, since json's may show the value
         raise ConfigurationError(
             [Problem("body", "holds something that JSON cannot")], what=f"{service}.{method}"

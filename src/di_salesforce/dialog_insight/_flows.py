@@ -7,6 +7,7 @@ flow takes the settings and the name of the connection first, so that any runner
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import Any, Final, TypeVar
 
 import attrs
@@ -123,7 +124,7 @@ def find_rows(
             lookups[asked] = (calls.get_call(target, clauses, capabilities=settings.capabilities), [])
         lookups[asked][1].append(wanted[sent:])
     found: dict[tuple[tuple[str, Value], ...], Row] = {}
-    for batch in _slices(list(lookups.values()), _BATCH):
+    for batch in _parts(lookups.values(), _BATCH):
         flows = [_perform(settings, connection, call) for call, _ in batch]
         answers: list[list[Row] | DISalesforceError] = yield SendAll(flows, settings.capabilities.gets_at_once)
         for answer, (_, rests) in zip(answers, batch, strict=True):
@@ -139,8 +140,10 @@ def _fits(row: Row, names: Sequence[str], rests: Sequence[Sequence[Value]]) -> b
     )
 
 
-def _slices(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
+def _parts(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    rest = iter(items)
+    while part := list(islice(rest, size)):
+        yield part
 
 
 # writing ------------------------------------------------------------------------------------------------------------
@@ -187,25 +190,39 @@ def merge_rows(
         DISalesforceError: no slice was carried out, none is in doubt, and nothing was written: the first one's reason.
     """
     prepared = prepare(target, rows, key, options, settings.capabilities)
-    sendable = [row for row in prepared if isinstance(row, Prepared)]
-    slices = list(_slices(sendable, settings.capabilities.max_records_per_merge))
-    flows = [_merge_slice(settings, connection, target, rows_, options) for rows_ in slices]
+    results: list[MergeResult | None] = []  # of each row; None: it was sent, and its slice has its result
+    sizes: list[int] = []
+
+    def flows() -> Iterator[Flow[list[MergeResult] | _Failed]]:
+        for part in _parts(_sendable(prepared, results), settings.capabilities.max_records_per_merge):
+            sizes.append(len(part))
+            yield _merge_slice(settings, connection, target, part, options)
+
     outcomes: list[list[MergeResult] | _Failed] = []
-    if flows:
+    slices = flows()
+    for first in islice(slices, 1):
         # The first goes ahead alone: a wrong key or table shows before the rest is sent.
-        outcomes.append((yield from flows[0]))
+        outcomes.append((yield from first))
         _raise_if_hopeless(outcomes[0])
-    if flows[1:]:
-        outcomes.extend((yield SendAll(flows[1:], settings.capabilities.merges_at_once)))
+    outcomes.extend((yield SendAll(slices, settings.capabilities.merges_at_once)))
     failures = [outcome for outcome in outcomes if isinstance(outcome, _Failed)]
     if failures and len(failures) == len(outcomes) and not any(failed.in_doubt for failed in failures):
         raise failures[0].error
-    results = iter(
-        result
-        for outcome, rows_ in zip(outcomes, slices, strict=True)
-        for result in ([outcome.result()] * len(rows_) if isinstance(outcome, _Failed) else outcome)
+    told = chain.from_iterable(
+        [outcome.result()] * size if isinstance(outcome, _Failed) else outcome
+        for outcome, size in zip(outcomes, sizes, strict=True)
     )
-    return [next(results) if isinstance(row, Prepared) else row for row in prepared]
+    return [next(told) if result is None else result for result in results]
+
+
+def _sendable(prepared: Iterable[Prepared | MergeResult], results: list[MergeResult | None]) -> Iterator[Prepared]:
+    """Give the rows that can be sent, each turned shortly before; note the refusals of the rest in `results`."""
+    for row in prepared:
+        if isinstance(row, Prepared):
+            results.append(None)
+            yield row
+        else:
+            results.append(row)
 
 
 def _merge_slice(

@@ -12,16 +12,27 @@ from __future__ import annotations
 
 import enum
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from operator import attrgetter
+from typing import Any, Final
 
 import attrs
 
+from di_salesforce._json_text import are_plain
 from di_salesforce.dialog_insight._calls import raw_call, read_objects
 from di_salesforce.dialog_insight._errors import open_envelope
 from di_salesforce.dialog_insight._names import CONTACT_ID, Target, key_fields
 from di_salesforce.dialog_insight._settings import Capabilities
-from di_salesforce.dialog_insight._values import JsonObject, dump_json, is_object, read_id, rows_from_wire, wire_value
+from di_salesforce.dialog_insight._values import (
+    AS_THEY_ARE,
+    JsonObject,
+    dump_json,
+    is_object,
+    read_id,
+    rows_from_wire,
+    wire_value,
+)
 from di_salesforce.exceptions import ConfigurationError, ConversionError, Problem
 from di_salesforce.records import Row, is_blank
 from di_salesforce.wire import Call, HttpResponse
@@ -86,6 +97,9 @@ class MergeStatus(enum.StrEnum):
     """It may have been written or not: the answer was lost or cannot be told; read it again before repeating."""
 
 
+_WRITTEN: Final = frozenset({MergeStatus.CREATED, MergeStatus.UPDATED})
+
+
 @attrs.frozen
 class MergeResult:
     """What became of one row of a Merge.
@@ -103,7 +117,7 @@ class MergeResult:
     @property
     def written(self) -> bool:
         """Tell whether the row was stored."""
-        return self.status in (MergeStatus.CREATED, MergeStatus.UPDATED)
+        return self.status in _WRITTEN
 
     @property
     def stale(self) -> bool:
@@ -123,14 +137,16 @@ class MergeResult:
 class Prepared:
     """A row ready to be sent: `ID` and `Data` as they stand on the wire."""
 
-    id: Mapping[str, Any] = attrs.field(repr=False)  # JSON values, of people
-    data: Mapping[str, Any] = attrs.field(repr=False)  # likewise
+    id: dict[str, Any] = attrs.field(repr=False)  # JSON values, of people
+    data: dict[str, Any] = attrs.field(repr=False)  # likewise
 
 
 def prepare(
-    target: Target, rows: Sequence[Row], key: str | Sequence[str], options: MergeOptions, capabilities: Capabilities
-) -> list[Prepared | MergeResult]:
+    target: Target, rows: Iterable[Row], key: str | Sequence[str], options: MergeOptions, capabilities: Capabilities
+) -> Iterator[Prepared | MergeResult]:
     """Turn rows into what is sent; a row that cannot be sent becomes its own refusal, and the others go on.
+
+    What cannot work for any row is raised at once; each row is turned when it is asked for.
 
     The key stands in `ID`.  It is repeated in `Data` where the call may insert, as the only seen insert into a
     relational table does, and left out of updates, as the only seen update does.
@@ -160,8 +176,7 @@ def prepare(
             )
         if problems:
             raise ConfigurationError(problems, what=f"{target.service}.Merge")
-    wire = _WireNames(target)
-    return [_prepare_row(target, wire, row, names, options, capabilities) for row in rows]
+    return map(_Preparing(target, names, options, capabilities).row, rows)
 
 
 class _WireNames(dict[str, str]):
@@ -175,38 +190,52 @@ class _WireNames(dict[str, str]):
         return self.setdefault(name, self._target.wire_name(name))
 
 
-def _prepare_row(
-    target: Target,
-    wire: Mapping[str, str],
-    row: Row,
-    names: tuple[str, ...],
-    options: MergeOptions,
-    capabilities: Capabilities,
-) -> Prepared | MergeResult:
-    missing = [name for name in names if is_blank(row.get(name))]
-    if missing:
-        return MergeResult(
-            MergeStatus.REFUSED, code="key.missing", message=f"not sent: the key field {', '.join(missing)} is blank"
-        )
-    own_id = target.record_id_field
-    if own_id is not None and own_id in row and own_id not in names:
-        return MergeResult(
-            MergeStatus.REFUSED,
-            code="field.read_only",
-            message=f"not sent: {own_id} is given by Dialog Insight; leave it out of the row, or make it the key",
-        )
-    clears = capabilities.null_clears
-    try:
-        return Prepared(
-            id={target.key_name(name): wire_value(row[name], field=name) for name in names},
-            data={
-                wire[name]: wire_value(value, field=name, null_clears=clears)
+class _Preparing:
+    """How the rows of one Merge are sent; what all of them share is looked up once."""
+
+    def __init__(
+        self, target: Target, names: tuple[str, ...], options: MergeOptions, capabilities: Capabilities
+    ) -> None:
+        self._key = [(name, target.key_name(name)) for name in names]
+        self._left_out = frozenset[str]() if options.allow_insert else frozenset(names)
+        self._read_only = None if target.record_id_field in names else target.record_id_field
+        self._wire = _WireNames(target)
+        self._null_clears = capabilities.null_clears
+
+    def row(self, row: Row) -> Prepared | MergeResult:
+        """Give a row as it is sent, or say why it cannot be."""
+        wire, left_out, clears = self._wire, self._left_out, self._null_clears
+        id_: dict[str, Any] = {}  # JSON values
+        try:
+            for name, key_name in self._key:
+                value = row.get(name)
+                if value is None or value == "":
+                    return self._without_key(row)
+                id_[key_name] = value if type(value) in AS_THEY_ARE else wire_value(value, field=name)
+            if self._read_only in row:
+                return _not_sent(
+                    "field.read_only",
+                    f"{self._read_only} is given by Dialog Insight; leave it out of the row, or make it the key",
+                )
+            data = {
+                # Most values are sent as they are, without a call for each.
+                wire[name]: value if type(value) in AS_THEY_ARE else wire_value(value, field=name, null_clears=clears)
                 for name, value in row.items()
-                if options.allow_insert or name not in names
-            },
-        )
-    except ConversionError as error:
-        return MergeResult(MergeStatus.REFUSED, code=error.code, message=f"not sent: {error}")
+                if name not in left_out
+            }
+        except ConversionError as error:
+            return _not_sent(error.code, str(error))
+        except Exception as error:  # noqa: BLE001 - no row at all; rows before it are on their way, and have outcomes
+            return _not_sent("row.unreadable", f"the row cannot be read ({type(error).__name__})")
+        return Prepared(id_, data)
+
+    def _without_key(self, row: Row) -> MergeResult:
+        missing = [name for name, _ in self._key if is_blank(row.get(name))]
+        return _not_sent("key.missing", f"the key field {', '.join(missing)} is blank")
+
+
+def _not_sent(code: str, why: str) -> MergeResult:
+    return MergeResult(MergeStatus.REFUSED, code=code, message=f"not sent: {why}")
 
 
 def merge_call(
@@ -229,10 +258,62 @@ def merge_call(
         answers = read_objects(members, "Records", response, what)
         return _Slice(target, prepared, options, capabilities).judge(answers, _Counters.read(members))
 
-    return Call(raw_call(target.service, "Merge", body, name=what, writes=True, repeatable=True), decode)
+    ids, data = (map(dict[str, Any].values, map(attrgetter(part), prepared)) for part in ("id", "data"))
+    plain = are_plain(chain.from_iterable(chain(ids, data)))
+    request = raw_call(target.service, "Merge", body, name=what, writes=True, repeatable=True, plain=plain)
+    return Call(request, decode)
 
 
 # reading ------------------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class _Words:
+    """What an answer says of a record by `Status` and `ValidationResult`, and what is known of these words."""
+
+    status: str
+    validation: str
+    recognised: MergeStatus | None
+    """The success that they state in words that are known; None for everything else."""
+    valid: bool
+
+    @property
+    def invalid(self) -> bool:
+        """Whether the record is said not to be in order (which saying nothing does not)."""
+        return self.validation != "" and not self.valid
+
+    @property
+    def code(self) -> str:
+        """Both words, as far as there are any."""
+        return ".".join(filter(None, (self.status, self.validation)))
+
+
+class _Vocabulary(dict[tuple[str, str], _Words]):
+    """What is known of the words of one call: thousands of records share a few."""
+
+    def __init__(self, capabilities: Capabilities) -> None:
+        super().__init__()
+        self._capabilities = capabilities
+
+    def words(self, answer: JsonObject | None) -> _Words | None:
+        """Look an answer's words up; None where there is no answer."""
+        if answer is None:
+            return None
+        status, validation = answer.get("Status"), answer.get("ValidationResult")
+        return self[
+            status if type(status) is str else _word(status),
+            validation if type(validation) is str else _word(validation),
+        ]
+
+    def __missing__(self, said: tuple[str, str]) -> _Words:
+        status, validation = said
+        valid = validation.casefold() in self._capabilities.valid
+        recognised = None
+        if valid and status.casefold() in self._capabilities.created:
+            recognised = MergeStatus.CREATED
+        elif valid and status.casefold() in self._capabilities.updated:
+            recognised = MergeStatus.UPDATED
+        return self.setdefault(said, _Words(status, validation, recognised, valid))
 
 
 @attrs.frozen
@@ -268,75 +349,73 @@ class _Slice:
     def judge(self, answers: Sequence[JsonObject], counters: _Counters) -> list[MergeResult]:
         """Say what became of each row."""
         matched = _match(self.prepared, answers)
-        recognised = [self._recognise(answer) for answer in matched]
+        said = list(map(_Vocabulary(self.capabilities).words, matched))
+        return self._results(matched, said, self._statuses(matched, said, counters))
+
+    def _statuses(
+        self, matched: Sequence[JsonObject | None], said: Sequence[_Words | None], counters: _Counters
+    ) -> list[MergeStatus]:
+        recognised = [None if words is None else words.recognised for words in said]
         found = _Counters(recognised.count(MergeStatus.CREATED), recognised.count(MergeStatus.UPDATED))
         if not counters.allow(found):
-            return [self._result(answer, MergeStatus.UNKNOWN) for answer in matched]
-        if found == _Counters(0, 0) and all(answer and self._is_valid(answer) for answer in matched):
+            return [MergeStatus.UNKNOWN] * len(said)
+        if found == _Counters(0, 0) and all(words is not None and words.valid for words in said):
             # The counters alone prove that all were written alike, whatever the status is called.
             for status, proof in (
-                (MergeStatus.CREATED, _Counters(len(matched), 0)),
-                (MergeStatus.UPDATED, _Counters(0, len(matched))),
+                (MergeStatus.CREATED, _Counters(len(said), 0)),
+                (MergeStatus.UPDATED, _Counters(0, len(said))),
             ):
                 if counters == proof:
-                    return [self._result(answer, status) for answer in matched]
+                    return [status] * len(said)
         unrecognised = self._certainly_refused if counters == found else self._perhaps_written
         if counters == _Counters(None, None):
             unrecognised = self._by_its_own_words
         return [
-            self._result(answer, status or unrecognised(answer))
-            for answer, status in zip(matched, recognised, strict=True)
+            status or unrecognised(answer, words)
+            for answer, words, status in zip(matched, said, recognised, strict=True)
         ]
 
-    def _is_valid(self, answer: JsonObject) -> bool:
-        return _texts(answer)[1].casefold() in self.capabilities.valid
-
-    def _recognise(self, answer: JsonObject | None) -> MergeStatus | None:
-        """Give the success that an answer states in words that are known; None for everything else."""
-        if answer is None or not self._is_valid(answer):
-            return None
-        status = _texts(answer)[0].casefold()
-        if status in self.capabilities.created:
-            return MergeStatus.CREATED
-        return MergeStatus.UPDATED if status in self.capabilities.updated else None
-
-    def _perhaps_written(self, _: JsonObject | None) -> MergeStatus:
+    def _perhaps_written(self, _: JsonObject | None, __: _Words | None) -> MergeStatus:
         """Judge a record of a call that wrote more than is recognised."""
         return MergeStatus.UNKNOWN
 
-    def _by_its_own_words(self, answer: JsonObject | None) -> MergeStatus:
+    def _by_its_own_words(self, answer: JsonObject | None, words: _Words | None) -> MergeStatus:
         """Judge a record of a call without counters: what is not in order was refused, the rest is in doubt."""
-        return self._certainly_refused(answer) if answer and self._is_invalid(answer) else MergeStatus.UNKNOWN
+        return self._certainly_refused(answer, words) if words and words.invalid else MergeStatus.UNKNOWN
 
-    def _certainly_refused(self, answer: JsonObject | None) -> MergeStatus:
+    def _certainly_refused(self, answer: JsonObject | None, words: _Words | None) -> MergeStatus:
         """Say why a record was not written: left alone for its key, or refused."""
         if self.options.allow_insert and self.options.allow_update:
             return MergeStatus.REFUSED
         left_alone = MergeStatus.EXISTS if self.options.allow_insert else MergeStatus.UNMATCHED
-        if answer is None or not self._is_invalid(answer):
+        if answer is None or words is None or not words.invalid:
             return left_alone
+        texts = (words.status, words.validation, _word(answer.get("Message")))
         patterns = [known for known in self.capabilities.record_patterns if known.kind == left_alone.value]
-        return left_alone if any(known.matches(*_texts(answer)) for known in patterns) else MergeStatus.REFUSED
+        return left_alone if any(known.matches(*texts) for known in patterns) else MergeStatus.REFUSED
 
-    def _is_invalid(self, answer: JsonObject) -> bool:
-        """Tell whether a record is said not to be in order (which saying nothing does not)."""
-        return _texts(answer)[1] != "" and not self._is_valid(answer)
-
-    def _result(self, answer: JsonObject | None, status: MergeStatus) -> MergeResult:
-        if answer is None:
-            return MergeResult(status, code="answer.missing", message="the answer does not mention this row")
-        record = answer.get("Record")
-        stored = rows_from_wire(self.target, [record])[0] if is_object(record) else None
-        own_id = stored.get(self.target.record_id_field or "") if stored is not None else None
-        word, validation, message = _texts(answer)
-        succeeded = status in (MergeStatus.CREATED, MergeStatus.UPDATED)
-        return MergeResult(
-            status,
-            record_id=read_id(answer.get("IdRecord")) or read_id(own_id),
-            code="" if succeeded else ".".join(filter(None, (word, validation))),
-            message=message,
-            stored=stored,
-        )
+    def _results(
+        self,
+        matched: Sequence[JsonObject | None],
+        said: Sequence[_Words | None],
+        statuses: Sequence[MergeStatus],
+    ) -> list[MergeResult]:
+        records = [None if answer is None else answer.get("Record") for answer in matched]
+        stored = iter(rows_from_wire(self.target, filter(is_object, records)))
+        own_id = self.target.record_id_field or ""
+        results: list[MergeResult] = []
+        for answer, words, status, record in zip(matched, said, statuses, records, strict=True):
+            if answer is None or words is None:
+                missing = MergeResult(status, code="answer.missing", message="the answer does not mention this row")
+                results.append(missing)
+                continue
+            row = None if record is None or not is_object(record) else next(stored)
+            record_id = read_id(answer.get("IdRecord"))
+            if record_id is None and row is not None:
+                record_id = read_id(row.get(own_id))
+            code = "" if status in _WRITTEN else words.code
+            results.append(MergeResult(status, record_id, code, _word(answer.get("Message")), row))
+        return results
 
 
 def _match(prepared: Sequence[Prepared], answers: Sequence[JsonObject]) -> list[JsonObject | None]:
@@ -363,10 +442,6 @@ def _echoes(answer: JsonObject, item: Prepared) -> bool:
 def _identity(id_: Mapping[str, Any]) -> str:  # JSON values
     """Give an `ID` in a form in which an echo equals what was sent: numbers may come as texts, case may differ."""
     return dump_json(sorted((name.casefold(), str(value).casefold()) for name, value in id_.items()))
-
-
-def _texts(answer: JsonObject) -> tuple[str, str, str]:
-    return _word(answer.get("Status")), _word(answer.get("ValidationResult")), _word(answer.get("Message"))
 
 
 def _word(value: object) -> str:

@@ -10,7 +10,7 @@ how dates, truth values and numbers are rendered in answers [unknown]; the conve
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final, TypeAlias, TypeGuard
@@ -22,6 +22,7 @@ from di_salesforce.records import Row, Side, Value
 from di_salesforce.wire import HttpResponse
 
 __all__ = [
+    "AS_THEY_ARE",
     "JsonObject",
     "can_be_equal",
     "dump_json",
@@ -38,7 +39,9 @@ WireValue: TypeAlias = int | float | Decimal | str | None
 JsonObject: TypeAlias = dict[str, Any]
 """A JSON object whose members may be any JSON value: this is the wire."""
 
-_AS_THEY_ARE: Final = frozenset({str, int})
+AS_THEY_ARE: Final = frozenset({str, int})
+"""The types of most values, which are sent unchanged (a bool, an enum and a date are not of them)."""
+
 _SCALARS: Final = frozenset({str, int, bool, Decimal, type(None)})
 
 
@@ -51,7 +54,7 @@ def wire_value(value: Value, *, field: str, null_clears: bool = False) -> WireVa
     Raises:
         ConversionError: the value has no form on the wire (an aware date-time, a number that is none, another type).
     """
-    if type(value) in _AS_THEY_ARE:  # most values; a bool, an enum and a date take the longer way
+    if type(value) in AS_THEY_ARE:
         return value  # type: ignore[return-value]  # a text or a whole number
     if isinstance(value, bool):
         return int(value)
@@ -139,17 +142,25 @@ def rows_from_wire(target: Target, records: Iterable[Mapping[str, Any]]) -> list
 
     A system column that has the same bare name as a field gives way to the field.
     """
-    names: dict[str, str] = {}  # thousands of records share a few names
+    shapes: dict[tuple[str, ...], list[str]] = {}  # thousands of records share a few
+    own_id = target.record_id_field
     rows: list[Row] = []
     for record in records:
-        row: dict[str, Value] = {}
-        for wire_name, value in record.items():
-            name = names.get(wire_name) or names.setdefault(wire_name, target.row_name(wire_name))
-            if name not in row or target.owns(wire_name):
-                # No column is known to hold a list or an object; should one come, its JSON text is kept.
-                row[name] = value if type(value) in _SCALARS else dump_json(value)
-        if target.record_id_field in row:
-            row[target.record_id_field] = read_id(row[target.record_id_field]) or row[target.record_id_field]
+        shape = tuple(record)
+        names = shapes.get(shape)
+        if names is None:
+            names = shapes[shape] = [target.row_name(wire_name) for wire_name in shape]
+        values: Collection[Any] = record.values()  # any JSON values
+        if not _SCALARS.issuperset(map(type, values)):
+            # No column is known to hold a list or an object; should one come, its JSON text is kept.
+            values = [value if type(value) in _SCALARS else dump_json(value) for value in values]
+        row: dict[str, Value] = dict(zip(names, values, strict=True))
+        if len(row) < len(names):
+            owned = {name for name, wire_name in zip(names, shape, strict=True) if target.owns(wire_name)}
+            pairs = zip(names, shape, values, strict=True)
+            row = {name: value for name, wire_name, value in pairs if name not in owned or target.owns(wire_name)}
+        if own_id is not None and own_id in row:
+            row[own_id] = read_id(row[own_id]) or row[own_id]
         rows.append(row)
     return rows
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import repeat
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -160,16 +160,28 @@ def query_page(
     request = _get(settings.path(resource), f"query {asked[1]}" if asked else "query", {"q": query.text})
     if batch_size is not None:
         request = attrs.evolve(request, headers={"Sforce-Query-Options": f"batchSize={int(batch_size)}"})
-    return Call(request, reading(request, _page))
+    return Call(request, _page_reader(request))
 
 
 def next_page(path: str) -> Call[Page]:
     """Get the page that an earlier one named."""
     request = _get(path, "query, next page")
-    return Call(request, reading(request, _page))
+    return Call(request, _page_reader(request))
 
 
-def _page(data: Any) -> Page:  # a JSON value
+def _page_reader(request: HttpRequest) -> Callable[[HttpResponse], Page]:
+    def decode(response: HttpResponse) -> Page:
+        return reading(request, lambda data: _page(data, response.content.count(b"{")))(response)
+
+    return decode
+
+
+def _page(data: Any, braces: int) -> Page:  # a JSON value
+    """Read a page of records and take their `attributes` away, which say what the query says already.
+
+    `braces` is how often an object may begin in the page's text.  The page is one, each record is one, and so are a
+    record's attributes: where that is all, nothing is nested, without looking at every value.
+    """
     told = object_of(data)
     total, following = told.get("totalSize"), told.get("nextRecordsUrl")
     if following is not None and not (isinstance(following, str) and following.startswith("/services/data/")):
@@ -177,12 +189,16 @@ def _page(data: Any) -> Page:  # a JSON value
     if following is None and told.get("done") is not True:
         raise ValueError("neither `done` nor `nextRecordsUrl`")
     records = objects_of(told.get("records"))
-    for record in records:
-        record.pop("attributes", None)  # its type and address, which the query says already
-    nested = dict in set(map(type, chain.from_iterable(map(dict[str, Any].values, records))))
+    taken = map(dict[str, Any].pop, records, repeat("attributes"), repeat(None))
+    all_had_them = not set(map(type, taken)) - {dict}
+    nested = not (all_had_them and braces == 1 + 2 * len(records)) and any(map(_is_nested, records))
     for child in child_results(records) if nested else ():
-        _page(child)
+        _page(child, braces)
     return Page(records, total if isinstance(total, int) else len(records), following, nested)
+
+
+def _is_nested(record: dict[str, Any]) -> bool:  # a JSON object
+    return dict in map(type, record.values())
 
 
 def child_results(records: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:  # JSON objects

@@ -74,22 +74,40 @@ def write_collection(
     writing = Writing(operation, identifier(sobject, "sObject"), external_id, all_or_none)
     if operation == "upsert":
         identifier(external_id, "external id")
-    prepared = [_prepare(writing, record) for record in records]
+    given = list(records)  # where they come from fails here if it does, and not half-way
+    results = [_OPEN] * len(given)
     if all_or_none:
-        _check_all_or_none(settings, prepared)
-    sendable = [(place, row) for place, row in enumerate(prepared) if isinstance(row, bytes)]
-    slices = list(_slices(sendable, settings.slice_size))
-    flows = [_write_slice(settings, connection, writing, [row for _, row in part], on_slice) for part in slices]
-    answers: list[list[RowResult] | DISalesforceError] = yield SendAll(flows, at_most=settings.parallel)
+        _check_all_or_none(settings, [_prepare(writing, record) for record in given])
+    sendable = _sendable(writing, given, results)
+    slices: list[list[int]] = []
+
+    def flows() -> Iterator[Flow[list[RowResult]]]:
+        for part in _slices(sendable, settings.slice_size):
+            slices.append([place for place, _ in part])
+            yield _write_slice(settings, connection, writing, [row for _, row in part], on_slice)
+
+    answers: list[list[RowResult] | DISalesforceError] = yield SendAll(flows(), at_most=settings.parallel)
     errors = [answer for answer in answers if isinstance(answer, DISalesforceError)]
     if errors and len(errors) == len(answers):
         raise errors[0]
-    results = [row if isinstance(row, RowResult) else _OPEN for row in prepared]
-    for part, answer in zip(slices, answers, strict=True):
-        outcomes = [_not_sent(answer)] * len(part) if isinstance(answer, DISalesforceError) else answer
-        for (place, _), outcome in zip(part, outcomes, strict=True):
+    for places, answer in zip(slices, answers, strict=True):
+        outcomes = [_not_sent(answer)] * len(places) if isinstance(answer, DISalesforceError) else answer
+        for place, outcome in zip(places, outcomes, strict=True):
             results[place] = outcome
     return results
+
+
+def _sendable(writing: Writing, records: Sequence[Row], results: list[RowResult]) -> Iterator[tuple[int, bytes]]:
+    """Give the records that can be sent with their places, written while others travel; note the rest in `results`."""
+    for place, record in enumerate(records):
+        try:
+            row = _prepare(writing, record)
+        except Exception as error:  # noqa: BLE001 - no row at all; records before it are on their way, and have outcomes
+            row = _unsendable("row.unreadable", f"the record cannot be read ({type(error).__name__})", "")
+        if isinstance(row, RowResult):
+            results[place] = row
+        else:
+            yield place, row
 
 
 def _write_slice(
@@ -191,7 +209,7 @@ def _prepare(writing: Writing, record: Row) -> bytes | RowResult:
 
 
 def _unsendable(code: str, message: str, field: str) -> RowResult:
-    return RowResult(success=False, errors=(RowError(code, message, (field,)),))
+    return RowResult(success=False, errors=(RowError(code, message, (field,) if field else ()),))
 
 
 def _check_all_or_none(settings: Settings, prepared: Sequence[bytes | RowResult]) -> None:

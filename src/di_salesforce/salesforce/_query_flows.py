@@ -40,6 +40,15 @@ class _Open:
 
 
 @attrs.frozen
+class _Mark:
+    """The latest page of pages that come one after another, without its rows: whoever reads them holds no others."""
+
+    next_path: str | None
+    total: int
+    rows: int
+
+
+@attrs.frozen
 class Reading:
     """A query on its way; `done` once nothing is open."""
 
@@ -48,7 +57,7 @@ class Reading:
     batch_size: int | None = None
     split: Split | None = None  # where it is read in ranges of ids
     opened: tuple[_Open, ...] = (_Open(),)
-    last: Page | None = attrs.field(default=None, repr=False)  # the latest page, where they come one after another
+    mark: _Mark | None = None  # where they come one after another: how far that has got
     begun: bool = False
     last_id: str | None = None  # the highest id, once it has been asked for; empty: there is none any more
     page_rows: int = 1
@@ -128,26 +137,27 @@ def _first_call(settings: Settings, reading: Reading, query: Soql) -> Call[Page]
 
 
 def _pages_in_turn(settings: Settings, connection: str, reading: Reading) -> Flow[tuple[list[Page], Reading]]:
-    if reading.last is None:
+    if reading.mark is None:
         pages = [(yield from _page(settings, connection, _first_call(settings, reading, reading.query)))]
     else:
-        pages = yield from _following_pages(settings, connection, reading.last)
-    opened = reading.opened if pages[-1].next_path is not None else ()
-    return pages, attrs.evolve(reading, last=pages[-1], opened=opened)
+        pages = yield from _following_pages(settings, connection, reading.mark)
+    last = pages[-1]
+    opened = reading.opened if last.next_path is not None else ()
+    return pages, attrs.evolve(reading, mark=_Mark(last.next_path, last.total, len(last.records)), opened=opened)
 
 
-def _following_pages(settings: Settings, connection: str, page: Page) -> Flow[list[Page]]:
+def _following_pages(settings: Settings, connection: str, mark: _Mark) -> Flow[list[Page]]:
     """Get the page after one, and with `prefetch` some of those behind it, side by side, as long as they join up.
 
     A page's name ends in the number of its first row, so the names of later pages can be guessed while all pages are of
     one size.  Each page says where the next one begins: where that is not the guess, the rest is thrown away.
     """
-    paths = _likely_paths(page, settings.prefetch)
+    paths = _likely_paths(mark, settings.prefetch)
     answers: list[Page | DISalesforceError] = yield SendAll(
         [_page(settings, connection, calls.next_page(path)) for path in paths], at_most=settings.prefetch
     )
     pages: list[Page] = []
-    expected = page.next_path
+    expected = mark.next_path
     for path, answer in zip(paths, answers, strict=True):
         if path != expected:
             break
@@ -160,12 +170,12 @@ def _following_pages(settings: Settings, connection: str, page: Page) -> Flow[li
     return pages
 
 
-def _likely_paths(page: Page, at_most: int) -> list[str]:
-    path = page.next_path or ""
+def _likely_paths(mark: _Mark, at_most: int) -> list[str]:
+    path = mark.next_path or ""
     found = re.fullmatch(r"(.*-)(\d+)", path)
-    if found is None or not page.records:
+    if found is None or not mark.rows:
         return [path]
-    offsets = range(int(found[2]), max(page.total, int(found[2]) + 1), len(page.records))
+    offsets = range(int(found[2]), max(mark.total, int(found[2]) + 1), mark.rows)
     return [f"{found[1]}{offset}" for offset in offsets[:at_most]]
 
 
