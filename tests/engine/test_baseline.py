@@ -191,3 +191,8 @@ def test_lookups_by_id_and_key() -> None:
         assert baseline.find_key(side, ("k",)) is one.link
         assert baseline.find(side, "nobody") is None and baseline.find_key(side, ("nobody",)) is None
     assert one.state("A:a").seen == (UNSET, UNSET) and len(baseline) == 1
+
+
+def test_a_memory_is_never_false() -> None:
+    """One without a link may still hold open items and tombstones: nobody may take it for none at all."""
+    assert Baseline.empty() and len(Baseline.empty()) == 0

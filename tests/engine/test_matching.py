@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -454,3 +455,41 @@ def test_a_settlement_of_held_rows_is_small() -> None:
 
     settlement: Settlement = settle(ada_twice().plan(), {}, now=NOW)
     assert (len(settlement.open_items), settlement.changed_links) == (2, ())
+
+
+def test_the_stronger_evidence_is_shown_where_two_rows_tell_of_each_other() -> None:
+    """One is found by the first tier by its own row, and by the second by the other's: the pair stands there once."""
+    loop = names(BY_PHONE, BY_NAME)
+    loop.salesforce(ONE, Email="a", First="Ada", Last="L", Phone="1")
+    loop.person(1, EMail="c", first="Ada", last="L", phone=None)
+    loop.person(2, EMail="d", first="Ada", last="L", phone="1")
+    rows = loop.plan().match_rows()
+    assert [(row["dialog_insight_id"], row["tier"], row["agreeing"]) for row in rows] == [
+        ("1", 2, "First:first, Last:last"),
+        ("2", 1, "Phone:phone"),
+    ]
+
+
+def test_two_records_that_the_plan_does_not_ask_about_are_not_linked() -> None:
+    """An answer that joins a record of one question with one of another is refused, and names the row."""
+    loop = ada_twice()
+    loop.salesforce(TWO, Email="bo@work", First="Bo", Last="B", Phone=None)
+    loop.person(2, EMail="bo@home", first="Bo", last="B", phone=None)
+    with pytest.raises(ConfigurationError) as raised:
+        loop.plan().resolve_matches([{"salesforce_id": ONE, "dialog_insight_id": 2, "decision": "link"}])
+    assert [problem.code for problem in raised.value.problems] == ["match.unknown"]
+    assert "does not ask about these two" in str(raised.value)
+
+
+def test_keys_that_are_shown_alike_name_no_row() -> None:
+    """Of two rows of a table whose keys read the same in a cell, an answer that gives that text names neither."""
+    part = FieldMapping("Part", "part", key=True)
+    loop = names(table="Orders", project=DestinationProject("people", id=1, tables={"Orders": 2}))
+    loop.transfer = attrs.evolve(loop.transfer, fields=[*loop.transfer.lines, part])
+    loop.salesforce(ONE, Email="z", Part="z", First="Ada", Last="L", Phone=None)
+    for number, (one, other) in enumerate((("a / b", "c"), ("a", "b / c"))):
+        loop.rows[D][str(number)] = {"EMail": one, "part": other, "first": "Ada", "last": "L", "phone": None}
+    plan = loop.plan()
+    assert {row["dialog_insight_key"] for row in plan.match_rows()} == {"a / b / c"}
+    with pytest.raises(ConfigurationError, match="no such record of Dialog Insight"):
+        plan.resolve_matches([{"salesforce_id": ONE, "dialog_insight_key": "a / b / c", "decision": "link"}])

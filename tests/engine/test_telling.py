@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from di_salesforce import FieldMapping, ObjectTransfer, OptIn, converters
+from di_salesforce._findings import Finding, Severity
 from di_salesforce.engine import (
     Baseline,
     BoundTransfer,
@@ -15,12 +17,14 @@ from di_salesforce.engine import (
     Needs,
     Outcome,
     Plan,
+    Relation,
     Snapshot,
     SyncReport,
     settle,
 )
+from di_salesforce.engine._deciding import accepted
 from di_salesforce.exceptions import ConfigurationError, GuardError
-from di_salesforce.records import Side, Value
+from di_salesforce.records import UNSET, Side, Value
 from di_salesforce.testing._pairs import NOW, LinkedPair, asked, contacts, linked, plan_of, row, told
 from di_salesforce.testing._served import Saving
 from di_salesforce.triggers import ConflictPolicy, Deletes, Direction, Trigger
@@ -285,3 +289,22 @@ def test_a_key_that_does_not_flow_there_makes_no_record() -> None:
     assert [(each.reason, each.causes) for each in plan.rejects] == [
         ("key.not_creatable", (("Email", "key.not_creatable"),))
     ]
+
+
+def test_only_what_was_read_of_a_group_can_be_accepted() -> None:
+    """A conflict may name a line of which one side is not known: accepting the rest leaves that line as it was."""
+    one = linked()
+    one.edit(S, A="y")
+    one.edit(D, a="z")
+    plan = one.world.plan()
+    (conflict,) = plan.conflicts
+    unread = attrs.evolve(conflict.fields[0], line="Email:EMail", dialog_insight=UNSET)
+    link = accepted(attrs.evolve(conflict, fields=(*conflict.fields, unread)), {one.link.id: one.link})
+    assert link.fields["A:a"].rel is Relation.ACCEPTED and link.fields["Email:EMail"] == one.state("Email:EMail")
+
+
+def test_a_table_that_changed_stands_in_the_report() -> None:
+    """A person sees which table moved, and what to do about it."""
+    change = Finding(Severity.WARNING, "drift.retyped", "Contact.A", "the field was text", "look at the line")
+    page = str(SyncReport((), schema_changes=(change,)))
+    assert "Tables that changed since the last run:" in page and str(change) in page and change.remedy in page
