@@ -258,11 +258,9 @@ class DecimalNumber(Lens):
         number = _number(value)
         if self.scale is None:
             return number
-        try:
-            # A context of our own: the caller's thread may have set another precision.
-            return number.quantize(Decimal(1).scaleb(-self.scale), ROUND_HALF_EVEN, Context(prec=2 * _MOST_DIGITS + 2))
-        except InvalidOperation:
-            refuse("value.too_large", "the number has more digits than can be kept exactly")
+        # A context of our own: the caller's thread may have set another precision.  It has room for every digit that a
+        # number may have, before the point and behind it.
+        return number.quantize(Decimal(1).scaleb(-self.scale), ROUND_HALF_EVEN, Context(prec=2 * _MOST_DIGITS + 2))
 
 
 _TRUTH: Final[Mapping[str, bool]] = {"1": True, "true": True, "0": False, "false": False}

@@ -601,3 +601,34 @@ def test_each_reason_of_a_refusal_has_its_sentence() -> None:
     codes = set(re.findall(r'"(value\.[a-z_]+)"', sources))
     assert len(codes) > 8
     assert sorted(codes - set(REASONS)) == []
+
+
+@pytest.mark.parametrize("value", [{"street": "x"}, ["x"], object()])
+def test_what_is_no_single_value_is_refused_by_every_converter(value: Any) -> None:
+    """A service may answer with an object or a list: it is neither compared nor converted, whatever the converter."""
+    for converter in (cv.text(), cv.integer(), cv.decimal(scale=2), cv.boolean(), cv.email()):
+        for side in Side:
+            for attempt in (converter.normal, lambda side, value, c=converter: c.convert(value, to=side)):
+                with pytest.raises(ConversionError) as raised:
+                    attempt(side, value)
+                assert raised.value.code == "value.not_scalar"
+
+
+@pytest.mark.parametrize("scale", [0, 1, 400])
+def test_rounding_costs_no_digit_before_the_point(scale: int) -> None:
+    """The longest number that is taken keeps all of its digits at every scale."""
+    number = Decimal("9" * 399 + ".5")
+    kept = cv.decimal(scale=scale).convert(number, to=Side.DIALOG_INSIGHT)
+    assert kept == (number if scale else Decimal(10) ** 399)
+
+
+def test_a_function_of_ones_own_may_refuse_with_a_code_of_its_own() -> None:
+    """A `ConversionError` that it raises is told as it is; any other error gets our code."""
+
+    def refusing(value: Value) -> Value:
+        raise ConversionError("only half is there", code="ours.half")
+
+    converter = cv.pair(refusing, refusing)
+    with pytest.raises(ConversionError) as raised:
+        converter.convert("x", to=Side.SALESFORCE)
+    assert raised.value.code == "ours.half"

@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from di_salesforce import FieldMapping, ObjectTransfer, converters
-from di_salesforce.engine import Baseline, Context, Plan, Snapshot, reconcile, settle
+from di_salesforce.engine import Baseline, BoundTransfer, Context, Plan, Snapshot, reconcile, settle
 from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.records import Side
 
@@ -198,3 +199,46 @@ def test_nothing_in_a_row_stops_a_run(data: st.DataObject, key: Any, value: Any)
     assert sorted(set(named)) == sorted(row["Id"] for row in salesforce)
     assert Plan.from_dict(plan.to_dict()) == plan
     settle(plan, {}, now=NOW)
+
+
+def test_a_row_is_named_by_its_id_else_by_its_key_else_by_all_that_is_mapped() -> None:
+    """So that lists of rows of any quality can be told apart, before anything is decided."""
+    contacts = BoundTransfer.of(TRANSFER, Context())
+    assert contacts.row_name(D, {"idContact": 5, "EMail": "a"}) == "5"
+    orders = BoundTransfer.of(attrs.evolve(TRANSFER, table="Orders"), Context())
+    named = [orders.row_name(D, {"EMail": key, "a": value}) for key, value in (("K@x.ca", 1), ("k@x.ca ", 2), ("j", 2))]
+    assert named[0] == named[1] != named[2]
+    blank = [orders.row_name(D, {"EMail": None, "a": value}) for value in (1, 1, 2)]
+    assert blank[0] == blank[1] != blank[2] and len({*named, *blank}) == 4
+
+
+@pytest.mark.parametrize("blank", ["  ", "\t"])
+@pytest.mark.parametrize("side", Side)
+def test_a_key_of_nothing_but_blanks_is_no_key(side: Side, blank: str) -> None:
+    """What the key's converter leaves nothing of is missing, on either side: nobody is paired or created by it."""
+    field, id_field = {S: ("Email", "Id"), D: ("EMail", "idContact")}[side]
+    rows = {S: [], D: []} | {side: [{id_field: "1", field: blank, "A": "x", "a": "x"}]}
+    plan = reconcile(
+        TRANSFER,
+        salesforce=Snapshot.complete(rows[S]),
+        dialog_insight=Snapshot.complete(rows[D]),
+        baseline=Baseline.empty(),
+        now=NOW,
+    )
+    assert [(action.kind, action.reason) for action in plan.actions] == [("reject", "key.missing")]
+
+
+def test_a_text_of_a_class_of_ones_own_is_a_text() -> None:
+    """Rows may come from a library with its own text type: it is compared and written like any other."""
+
+    class Text(str):
+        __slots__ = ()
+
+    plan = reconcile(
+        TRANSFER,
+        salesforce=Snapshot.complete([{"Id": "1", "Email": Text("k"), "A": Text("x")}]),
+        dialog_insight=Snapshot.complete([{"idContact": 1, "EMail": "k", "a": "x"}]),
+        baseline=Baseline.empty(),
+        now=NOW,
+    )
+    assert [(action.kind, action.reason) for action in plan.actions] == [("link", "link.key")]

@@ -6,14 +6,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import attrs
 import pytest
 
 from di_salesforce import FieldMapping, ObjectTransfer, OptIn, converters
-from di_salesforce.engine import GATES, Context, Plan
+from di_salesforce.engine import GATES, Context, EngineCapabilities, Plan
 from di_salesforce.engine._decision import SideClass
 from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.records import Side
-from di_salesforce.testing._pairs import LinkedPair
+from di_salesforce.testing._pairs import LinkedPair, told
 from di_salesforce.triggers import ConflictPolicy, Direction, Trigger
 
 S, D = Side.SALESFORCE, Side.DIALOG_INSIGHT
@@ -165,3 +166,12 @@ def test_a_person_cannot_turn_a_direction_around() -> None:
     one.edit(D, a="y")
     with pytest.raises(ConfigurationError, match="accept"):
         one.world.plan().resolve("k", keep=D)
+
+
+def test_a_key_that_would_be_blank_there_is_held() -> None:
+    """Even where the service takes changed keys: nobody else could tell the record by nothing."""
+    can = EngineCapabilities(writes_key=frozenset(Side))
+    one = pair()
+    one.world.context = attrs.evolve(one.world.context, capabilities=can)
+    one.edit(S, Key=None)
+    assert told(one.world.plan()) == [("conflict", "conflict.key_changed")]

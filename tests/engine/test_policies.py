@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from di_salesforce import FieldMapping, ObjectTransfer, OptIn, converters
+from di_salesforce import FieldMapping, ObjectTransfer, OptIn, OptInDate, converters
 from di_salesforce.engine._decision import Decision, FieldLine, Flow, SideClass, _line
 from di_salesforce.engine._memory import Relation
 from di_salesforce.protocols import FieldCase
@@ -91,3 +92,26 @@ def test_a_line_of_the_table_reads_as_it_is_written() -> None:
         rel=frozenset({Relation.AGREED}),
         flow=frozenset({Flow.OUT}),
     )
+
+
+DATE = FieldMapping("News_Date__c", OptInDate("news"), converter=converters.datetime())
+STATUS = FieldMapping("News__c", OptIn("news"), converter=converters.boolean())
+
+
+def test_the_date_of_a_consent_alone_is_no_consent_and_flows_as_its_field_does() -> None:
+    """Where only the date is mapped nobody refused or agreed: the date of Dialog Insight, its only source, is taken."""
+    world = World(ObjectTransfer("t", sobject="T", fields=[KEY, DATE]))
+    world.add(S, {"Key": "k", "News_Date__c": datetime(2026, 1, 1, tzinfo=UTC)})
+    world.add(D, {"key": "k", "optin_news_date": "2026.02.01 00:00:00"})
+    assert told(world.plan()) == [("link", "link.key"), ("update", "update.first_match")]
+    world.settle_down()
+    assert world.agrees()
+
+
+def test_the_stricter_status_wins_wherever_its_line_stands() -> None:
+    """The date stands before the status in the declaration: it is the status that is compared."""
+    world = World(ObjectTransfer("t", sobject="T", fields=[KEY, DATE, STATUS]))
+    old, new = datetime(2026, 1, 1, tzinfo=UTC), "2026.02.01 00:00:00"
+    world.add(S, {"Key": "k", "News__c": False, "News_Date__c": old})
+    world.add(D, {"key": "k", "optin_news": "1", "optin_news_date": new})
+    assert told(world.plan()) == [("link", "link.key"), ("conflict", "conflict.consent")]

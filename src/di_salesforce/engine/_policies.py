@@ -119,9 +119,7 @@ def _restrictive(case: GroupCase) -> Side | None:
 
 def _newest(case: GroupCase) -> Side | None:
     """Give the side whose date is the later one; nobody wins where one is missing or cannot be compared."""
-    line = next((line for line in case.lines if tells_when(line.mapping)), None)
-    if line is None:
-        return None
+    line = next(line for line in case.lines if tells_when(line.mapping))  # no group without one may declare NEWEST
     salesforce, dialog_insight = case.both(line)
     # Both as Salesforce would write them: it has no local times, of which two may have the same name.
     there = line.convert(dialog_insight, to=Side.SALESFORCE)
