@@ -23,10 +23,11 @@ from hypothesis.stateful import (
 )
 
 from di_salesforce import Integration
-from di_salesforce.engine import Applied, BoundTransfer, Context, Coverage, Life, Plan
+from di_salesforce.engine import Applied, Baseline, BoundTransfer, Context, Coverage, Life, Plan
 from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.mapping import FieldMapping
 from di_salesforce.records import Row, Side, is_blank
+from di_salesforce.testing._invariants import Looks
 from di_salesforce.testing.several import SeveralWorlds
 from di_salesforce.testing.strategies import fates, integrations, rows_of, several_worlds, transfers
 from di_salesforce.testing.world import Fate, World
@@ -229,6 +230,13 @@ class LivingWorld(RuleBasedStateMachine):
         latest = self.applied[world.transfer.name][-3:]
         if latest:
             self._finish(data, world, world.undo(latest, deletes=deletes))
+
+    @rule()
+    def lose_the_memory(self) -> None:
+        """The store is gone, once nothing is under way any more that it could not know of."""
+        self.worlds.clock.tick(3600)
+        for name in self.names:
+            self.worlds[name].restore((Baseline.empty(), Looks()))
 
     @rule(data=st.data(), distrust=st.booleans())
     def restore_a_backup(self, data: st.DataObject, distrust: bool) -> None:
