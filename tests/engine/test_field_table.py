@@ -12,7 +12,7 @@ from di_salesforce import FieldMapping, ObjectTransfer, OptIn, OptInDate, conver
 from di_salesforce.engine import FIELD_TABLE, Baseline, Context, Plan, Relation, Snapshot, reconcile, settle
 from di_salesforce.engine._decision import Facts, SideClass, decide
 from di_salesforce.records import UNSET, Side
-from di_salesforce.testing._pairs import LinkedPair
+from di_salesforce.testing._pairs import LinkedPair, asked, told
 from di_salesforce.testing._served import Saving
 from di_salesforce.triggers import ConflictPolicy, Direction, Trigger
 
@@ -442,3 +442,16 @@ def test_status_and_date_of_an_opt_in_are_one_group() -> None:
     one.edit(D, dtOptin_n="2026.05.01 08:00:00")
     conflict = only(one.world.plan())
     assert conflict.reason == "conflict.consent" and len(conflict.fields) == 2
+
+
+def test_what_even_the_look_up_lacks_and_nobody_changed_is_left_alone() -> None:
+    """A row was asked for because of one field and came without another: that one is neither written nor rejected."""
+    lines = [FieldMapping("Key", "key", key=True), FieldMapping("A", "a"), FieldMapping("B", "b")]
+    transfer = ObjectTransfer("t", sobject="T", fields=lines)
+    one = LinkedPair.of(transfer, {"Key": "k", "A": "x", "B": "x"}, {"key": "k", "a": "x", "b": "x"})
+    one.edit(S, A="y")
+    plan = one.look(dialog_insight=Snapshot.sample([]))
+    assert asked(plan) == [(D, one.names[D], None)]
+    short = {name: value for name, value in one.row(D).items() if name != "b"}
+    plan = plan.supplied(dialog_insight=[short])
+    assert told(plan) == [("update", "update.changed")] and not plan.needs

@@ -14,6 +14,7 @@ from di_salesforce.engine import (
     Life,
     Outcome,
     Snapshot,
+    reconcile,
     settle,
 )
 from di_salesforce.exceptions import ConfigurationError
@@ -298,3 +299,93 @@ def test_a_conversion_stays_within_one_table(table: str, source: str, code: str)
     with pytest.raises(ConfigurationError) as raised:
         Integration([one, two])
     assert code in {problem.code for problem in raised.value.problems}
+
+
+# ----------------------------------------------------------------------------------------- what is not passed on
+
+
+def test_a_merge_without_a_refusal_writes_nothing() -> None:
+    """Both people consent: the winner's consent is not touched."""
+    loop = two_linked(NEWS)
+    assert loop.run(loop.merge(ONE, TWO)) == [("unlink", "unlink.merged")]
+    assert loop.rows[S][TWO]["News__c"] is True
+
+
+def test_a_refusal_is_passed_on_once_the_winner_was_read() -> None:
+    """The merge is told without the winner's row: the row is asked for, and the refusal is written to it."""
+    loop = two_linked(NEWS)
+    loop.person(1, optin_news=False)
+    del loop.rows[S][ONE]
+    told = Snapshot.sample([], merged={ONE: TWO})
+    assert (S, TWO) in [(side, need.record_id) for side, need in loop.plan(told, answers=False).needs]
+    assert ("update", "update.merged") in loop.run(told)
+    assert loop.rows[S][TWO]["News__c"] is False
+
+
+def test_a_refusal_waits_while_the_winner_comes_without_its_consent() -> None:
+    """Even the look-up lacks the field: nothing is written, the refusal stays open, and it is written once it is seen."""
+    loop = two_linked(NEWS)
+    loop.person(1, optin_news=False)
+    del loop.rows[S][ONE]
+    plan = loop.plan(Snapshot.sample([], merged={ONE: TWO}), answers=False)
+    short = {name: value for name, value in loop.rows[S][TWO].items() if name != "News__c"}
+    plan = plan.supplied(salesforce=[short])
+    assert not plan.writes and not plan.needs
+    loop.carry_out(plan)
+    assert ("update", "update.merged") in loop.run()
+
+
+def test_a_converted_lead_moves_only_between_records_that_take_part() -> None:
+    """The contact's transfer leaves the person out by its filter: the link stays where it is."""
+    leads, contacts = leads_and_contacts(converted_from="leads", dialog_insight_filter=lambda row: row["a"] != "1")
+    convert(leads, contacts)
+    assert "link.converted" not in {reason for _, reason in contacts.run()}
+    assert contacts.links() == set()
+
+
+def test_a_person_that_was_not_read_is_asked_for() -> None:
+    """The contact is seen and the person is not: nothing moves before that."""
+    leads, contacts = leads_and_contacts(converted_from="leads")
+    convert(leads, contacts)
+    plan = reconcile(
+        contacts.transfer,
+        salesforce=Snapshot.complete(contacts.rows[S].values()),
+        dialog_insight=Snapshot.changes([]),
+        baseline=contacts.baseline,
+        now=contacts.now,
+        context=contacts.context,
+    )
+    assert (D, "1") in [(side, need.record_id) for side, need in plan.needs]
+    assert "link" not in {action.kind for action in plan.actions}
+    plan = plan.supplied(salesforce=[contacts.rows[S][ONE]], dialog_insight=[contacts.rows[D]["1"]])
+    assert [(action.kind, action.reason) for action in plan.actions if action.kind == "link"] == [
+        ("link", "link.converted")
+    ]
+
+
+def test_a_converted_lead_moves_without_a_key() -> None:
+    """The contact has no address: it is known by its id and the lead's link, and nothing else is taken for it."""
+    leads, contacts = leads_and_contacts(converted_from="leads")
+    convert(leads, contacts, Email=None)
+    assert ("link", "link.converted") in contacts.run()
+    assert contacts.links() == {(ONE, "1")}
+
+
+def test_what_the_lead_never_remembered_meets_for_the_first_time() -> None:
+    """A line of the contact that the lead has not, or of which its value has no form there, carries no base."""
+    text = FieldMapping("Points__c", "a")
+    number = FieldMapping("Points__c", "a", converter=converters.integer())
+    other = FieldMapping("B", "b")
+    leads = Loop(text, name="leads", project=TABLE)
+    contacts = Loop(number, other, name="contacts", project=TABLE, converted_from="leads")
+    leads.salesforce(LEAD, Email="ada", Points__c="many")
+    leads.salesforce("00Q000000000002AAA", Email="bo", Points__c="5")
+    leads.person(1, EMail="ada", a="many", b="x")
+    leads.person(2, EMail="bo", a="5", b="x")
+    contacts.rows[D] = leads.rows[D]
+    leads.run()
+    convert(leads, contacts, B="y")
+    told = contacts.run()
+    assert ("link", "link.converted") in told and ("conflict", "conflict.first_match") in told
+    (link,) = contacts.baseline.links
+    assert link.fields["B:b"].base is None and link.fields["Email:EMail"].base == ("ada", "ada")

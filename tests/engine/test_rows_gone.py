@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import attrs
 import pytest
 
 from di_salesforce import converters
@@ -415,3 +416,22 @@ def test_the_row_that_was_read_twice_counts_once() -> None:
         assert not plan.writes and (S, one.names[S], None) in asked(plan)
     same = [{"Id": one.names[S], "Email": "k", "A": "p"}] * 2
     assert told(one.look(Snapshot.changes(same, as_of=one.world.now))) == [("conflict", "conflict.both_changed")]
+
+
+def test_a_link_of_which_one_side_is_nameless_lets_nothing_flow() -> None:
+    """A damaged memory names neither an id nor a key of one record: nothing is written for it, and nobody is made anew."""
+    one = linked(deletes=Deletes.DELETE)
+    nameless = attrs.evolve(one.link, dialog_insight_id=None, dialog_insight_key=None)
+    links = [nameless, *(link for link in one.world.baseline.links if link.id != one.link.id)]
+    one.edit(S, A="y")
+    plan = plan_of(one.world.snapshot(S), one.world.snapshot(D), Baseline(links, (), (), ()), now=one.world.now)
+    assert not plan.writes
+
+
+def test_a_record_without_a_key_that_is_gone_was_not_made_anew() -> None:
+    """A person linked it by hand, so that its counterpart has no key by which another record could be its successor."""
+    one = linked(deletes=Deletes.DELETE, triggers=Trigger.NONE)
+    one.edit(S, Email=None)
+    one.world.one_pass()
+    one.remove(D)
+    assert told(one.world.one_pass()) == [("delete", "delete.proven")] or link_of(one) is not None

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from di_salesforce import FieldMapping, ObjectTransfer, converters
-from di_salesforce.engine import Baseline, FieldState, LinkRecord, Plan, Snapshot, _sift, reconcile
-from di_salesforce.engine._packed import PackedFields, pack, same, tight, unpack
+from di_salesforce.engine import Baseline, FieldState, LinkRecord, Plan, Snapshot, _sift, reconcile, settle
+from di_salesforce.engine._packed import LazyFields, PackedFields, pack, same, tight, unpack
 from di_salesforce.exceptions import DISalesforceError
 from di_salesforce.records import UNSET, Row, Side, Value
 from di_salesforce.testing.strategies import change_something, coverages, fates, live_one_round, transfers, worlds
@@ -216,3 +216,44 @@ def test_what_is_packed_is_a_mapping_of_states() -> None:
     assert isinstance(tight(other), PackedFields) and "A" not in (tight(other).loose or {})
     assert packed != {"A": states["A"]} and packed != 1
     assert (repr(packed), repr(tight({}))) == ("<PackedFields: 3>", "<PackedFields: 0>")
+
+
+def test_a_row_that_was_read_twice_with_different_keys_is_asked_for() -> None:
+    """Which of the two keys is the record's nobody knows: nothing is paired or created by either."""
+    plan = compared([ROW_S], [ROW_D, {**ROW_D, "key": "z"}], link(1, "k", "a", 1))
+    assert plan.writes == () and [(side, need.record_id) for side, need in plan.needs] == [(D, "1")]
+    alone = compared([], [ROW_D, {**ROW_D, "key": "z"}])
+    assert alone.writes == () and [(side, need.record_id) for side, need in alone.needs] == [(D, "1")]
+
+
+def test_a_key_of_several_parts_is_passed_over_like_any_other() -> None:
+    """Equal rows at rest give no action; one whose second part moved is looked at."""
+    transfer = attrs.evolve(TRANSFER, fields=[*TRANSFER.fields, FieldMapping("K2", "k2", key=True)])
+    rows = [{**ROW_S, "K2": "p"}], [{**ROW_D, "k2": "p"}]
+    first = reconcile(
+        transfer,
+        salesforce=Snapshot.complete(rows[0]),
+        dialog_insight=Snapshot.complete(rows[1]),
+        baseline=Baseline.empty(),
+        now=START,
+    )
+    memory = Baseline.empty().updated(settle(first, {}, now=START))
+    for k2, kinds in (("p", []), ("q", ["conflict"])):
+        plan = reconcile(
+            transfer,
+            salesforce=Snapshot.complete([{**rows[0][0], "K2": k2}]),
+            dialog_insight=Snapshot.complete(rows[1]),
+            baseline=memory,
+            now=START + timedelta(hours=1),
+        )
+        assert [action.kind for action in plan.actions] == kinds
+
+
+def test_what_is_worked_out_late_is_a_mapping_too() -> None:
+    """The states of a record that is to be created are there for whoever asks, and only then."""
+    asked: list[int] = []
+    lazy = LazyFields(lambda: asked.append(1) or {"A": FieldState(version="v")})
+    assert repr(lazy) == "<LazyFields>" and not asked
+    assert len(lazy) == 1 and list(lazy) == ["A"] and lazy["A"].version == "v" and asked == [1]
+    packed = tight({"A": FieldState(base=(1, 1), version="v")})
+    assert list(packed.values()) == [FieldState(base=(1, 1), version="v")]

@@ -357,3 +357,38 @@ def test_an_edit_after_an_undo_whose_answer_was_lost_is_an_edit() -> None:
     one.world.rest()
     one.edit(D, a="edited")
     assert [write.side for write in one.world.one_pass().writes] == [S]
+
+
+def test_a_group_whose_undo_lost_its_answer_is_settled_as_one_value() -> None:
+    """Where it shows to have been carried out, only the lines that it moved count as taken back; then all is quiet."""
+    lines = [FieldMapping("Email", "EMail", key=True)]
+    lines += [FieldMapping(name.upper(), name, group="g", conflict=ConflictPolicy.HOLD) for name in "ab"]
+    transfer = ObjectTransfer("t", sobject="T", fields=lines)
+    one = LinkedPair.of(transfer, {"Email": "k", "A": 1, "B": 1}, {"EMail": "k", "a": 1, "b": 1})
+    one.edit(S, A=2)
+    applied = one_pass(one.world)
+    one.world.apply(one.world.undo(applied), lambda write: Fate.LANDED)
+    one.world.rest()
+    for _ in range(2):
+        one.world.one_pass()
+    assert (one.row(S)["A"], one.row(D)["a"]) == (2, 1)
+    assert (one.state("A:a").rel, one.state("B:b").rel) == (Relation.ACCEPTED, Relation.AGREED)
+    assert one.world.one_pass().actions == ()
+
+
+def test_a_delete_that_an_older_memory_does_not_know_of_is_told() -> None:
+    """The memory is from before the delete, so that the link still stands: a delete is not taken back all the same."""
+    one = linked(deletes=Deletes.DELETE)
+    before = one.world.remember()
+    one.remove(D)
+    applied = one_pass(one.world)
+    one.world.restore(before)
+    assert told(one.world.undo(applied)) == [("skip", "undo.deleted")]
+
+
+def test_a_field_that_the_look_up_lacks_is_not_written() -> None:
+    """What stands there now is not known, so that nothing is known to be taken back."""
+    one, applied = written()
+    plan = undo(one.world.transfer, applied, baseline=one.world.baseline, now=one.world.now, context=one.world.context)
+    short = {name: value for name, value in one.row(D).items() if name != "a"}
+    assert told(plan.supplied(salesforce=[one.row(S)], dialog_insight=[short])) == [("skip", "undo.not_read")]
