@@ -323,7 +323,7 @@ def test_a_refusal_is_passed_on_once_the_winner_was_read() -> None:
 
 
 def test_a_refusal_waits_while_the_winner_comes_without_its_consent() -> None:
-    """Even the look-up lacks the field: nothing is written, the refusal stays open, and it is written once it is seen."""
+    """Even the look-up lacks the field: nothing is written, the refusal stays open, and is written once it is seen."""
     loop = two_linked(NEWS)
     loop.person(1, optin_news=False)
     del loop.rows[S][ONE]

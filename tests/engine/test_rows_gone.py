@@ -419,7 +419,7 @@ def test_the_row_that_was_read_twice_counts_once() -> None:
 
 
 def test_a_link_of_which_one_side_is_nameless_lets_nothing_flow() -> None:
-    """A damaged memory names neither an id nor a key of one record: nothing is written for it, and nobody is made anew."""
+    """A damaged memory names neither an id nor a key of one record: nothing is written, and nobody is made anew."""
     one = linked(deletes=Deletes.DELETE)
     nameless = attrs.evolve(one.link, dialog_insight_id=None, dialog_insight_key=None)
     links = [nameless, *(link for link in one.world.baseline.links if link.id != one.link.id)]

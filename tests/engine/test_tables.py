@@ -113,5 +113,3 @@ def test_what_is_asked_about_a_match_is_a_table() -> None:
     loop.person(1, EMail="j", a="x")
     rows = loop.plan().match_rows()
     assert rows.to_table() == list(rows) and len(rows) == 1
-
-

@@ -27,6 +27,7 @@ from di_salesforce.exceptions import ConfigurationError, GuardError
 from di_salesforce.records import UNSET, Side, Value
 from di_salesforce.testing._pairs import NOW, LinkedPair, asked, contacts, linked, plan_of, row, told
 from di_salesforce.testing._served import Saving
+from di_salesforce.testing.world import World
 from di_salesforce.triggers import ConflictPolicy, Deletes, Direction, Trigger
 
 S, D = Side.SALESFORCE, Side.DIALOG_INSIGHT
@@ -308,3 +309,58 @@ def test_a_table_that_changed_stands_in_the_report() -> None:
     change = Finding(Severity.WARNING, "drift.retyped", "Contact.A", "the field was text", "look at the line")
     page = str(SyncReport((), schema_changes=(change,)))
     assert "Tables that changed since the last run:" in page and str(change) in page and change.remedy in page
+
+
+# ------------------------------------------------------------------------------------------------------------ counts
+
+
+def counts(plan: Plan) -> dict[str, int]:
+    return {name: count for name, count in plan.parts[0].counts.items() if not name.startswith("line_") and count}
+
+
+def lines_decided(plan: Plan) -> int:
+    return sum(count for name, count in plan.parts[0].counts.items() if name.startswith("line_"))
+
+
+def test_each_pair_and_each_line_is_counted_once() -> None:
+    """At the first meeting every line that agrees is noted; then pairs agree, and each of their lines is line 3."""
+    world = World(contacts())
+    for number in range(3):
+        world.add(S, {"Email": f"k{number}", "A": "x"})
+        world.add(D, {"EMail": f"k{number}", "a": "x"})
+    first = world.one_pass()
+    assert counts(first) == {"agreed": 3, "noted": 6} and lines_decided(first) == 6
+    second = world.one_pass()
+    assert counts(second) == {"agreed": 3}
+    for name in list(world.rows(S))[:2]:
+        world.edit(S, name, {"A": "y"})
+    for name in list(world.rows(D))[:2]:
+        world.edit(D, name, {"a": "y"})
+    assert counts(world.one_pass()) == {"agreed": 3, "noted": 2}, "both sides were given the same"
+
+
+def test_pairs_that_are_known_to_differ_are_counted_apart() -> None:
+    """Quiet is what neither moved and does not agree, once for each pair."""
+    world = World(contacts(), {S: Saving(), D: Saving(truncate=1)})
+    for number in range(3):
+        world.add(S, {"Email": str(number), "A": "long" if number else "x"})
+    world.one_pass()
+    plan = world.one_pass()
+    assert counts(plan) == {"agreed": 1, "quiet": 2} and not plan.actions
+
+
+def test_several_fields_of_one_record_are_one_write() -> None:
+    """Each by its own rule: the write says that they are several, and each change says which."""
+    lines = [
+        FieldMapping("Key", "key", key=True),
+        FieldMapping("A", "a", conflict=ConflictPolicy.SALESFORCE_WINS),
+        FieldMapping("B", "b"),
+    ]
+    one = LinkedPair.of(
+        ObjectTransfer("t", sobject="T", fields=lines), {"Key": "k", "A": 1, "B": 1}, {"key": "k", "a": 1, "b": 1}
+    )
+    one.edit(S, A=2, B=2)
+    one.edit(D, a=3)
+    (write,) = one.world.plan().writes
+    assert write.reason == "update.several"
+    assert {change.line: change.rule for change in write.changes} == {"A:a": "update.policy", "B:b": "update.changed"}

@@ -287,7 +287,7 @@ def _propose(pair: Pair, group: str, case: GroupCase, keep: Side, rule: str, bef
             _conflict(pair, group, case, answer.reason, before)
         case Verdict.SKIP | Verdict.WAIT:
             _skip(pair, group, case, answer.reason, keep.other)
-        case Verdict.REJECT:
+        case Verdict.REJECT:  # the last kind
             _reject(pair, group, answer.reason, keep, answer.causes)
 
 

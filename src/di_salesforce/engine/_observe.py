@@ -327,13 +327,12 @@ class SideView:
         ref, evidence = self._row(name), self.evidence.get(name)
         coverage = self.snapshot.coverage
         is_covered = coverage is not Coverage.SAMPLE
-        if evidence is not None or ref is not None:
-            if too_old:
-                return _TOO_OLD
-            if evidence is not None:
-                return Observation(evidence, as_of=self.as_of, is_covered=is_covered)
-            if ref is not None:
-                return self._here(ref, link, gap_free=coverage is Coverage.CHANGES, is_covered=is_covered)
+        if too_old and (evidence is not None or ref is not None):
+            return _TOO_OLD
+        if evidence is not None:
+            return Observation(evidence, as_of=self.as_of, is_covered=is_covered)
+        if ref is not None:
+            return self._here(ref, link, gap_free=coverage is Coverage.CHANGES, is_covered=is_covered)
         if too_old or coverage is Coverage.SAMPLE:
             return _NOT_READ
         if coverage is Coverage.COMPLETE:

@@ -408,7 +408,7 @@ def packed_fields(
     """Pack values that all have a known type; both sides' bytes are kept once where they are the same."""
     one, two = pack(salesforce), pack(dialog_insight)
     if one is None or two is None:
-        raise TypeError("a value of no known type was to be packed")  # `_fits` keeps them out
+        raise AssertionError("a value of no known type was to be packed")  # `_fits` keeps them out
     return PackedFields(Shape.of(names, traits), one, one if one == two else two, loose or None)
 
 

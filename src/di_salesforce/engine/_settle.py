@@ -224,7 +224,7 @@ def _set_aside(ledger: _Ledger, part: Part, action: Action) -> None:
             _open(ledger, part, action, "outcome.not_tried", "")
         case Skip() | Conflict() | Reject():
             _keep_open(ledger, part, action)
-        case Link() | Unlink():
+        case Link() | Unlink():  # the last kind
             link = ledger.links.pop(action.link or "")
             ledger.dropped.discard(link.id)
             # A new pair is found again from its Salesforce row; of a known one both rows are read again.
@@ -260,7 +260,7 @@ def _settle_action(ledger: _Ledger, plan: Plan, part: Part, action: Action, outc
         case Skip() | Conflict() | Reject():
             _keep_open(ledger, part, action)
             _tell(ledger, action, "")
-        case Link():
+        case Link():  # the last kind
             _tell(ledger, action, "")
 
 
@@ -335,7 +335,7 @@ def _tell(ledger: _Ledger, action: Action, outcome: str, told: Outcome | None = 
             fields = tuple(field.line for field in action.fields)
         case Reject():
             fields = tuple(name for name, _ in action.causes)
-        case Link() | Unlink():
+        case Link() | Unlink():  # the last kind
             pass
     ledger.lines.append(
         ReportLine(

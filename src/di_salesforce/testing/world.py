@@ -44,6 +44,7 @@ from di_salesforce.testing._invariants import (
 )
 from di_salesforce.testing._mirror import mirror, mirror_context
 from di_salesforce.testing._served import Fate, Ids, Records, Saving, ServedSide, WorldClock
+from di_salesforce.testing._told import check_told
 
 __all__ = ["Fate", "Ids", "Records", "Saving", "World", "WorldClock", "agree", "contact_id", "mirror", "salesforce_ids"]
 
@@ -287,6 +288,7 @@ class World:
         if plan.needs:
             raise AssertionError(f"a plan still has {plan.needs} after {_MOST_LOOKUPS} rounds of look-ups")
         check_plan(self, plan, looks, as_of)
+        check_told(self, plan)
         self._pending = looks
         return plan
 

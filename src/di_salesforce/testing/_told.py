@@ -1,0 +1,158 @@
+"""What every action of a plan must say, whoever decided it and why; a breach is an `AssertionError` that names it.
+
+A plan is read by people, filtered, saved, answered and carried out by what its actions say of themselves: which record,
+which line, which side, and what stands there now.  Written apart from the engine: nothing of its decisions may be
+imported here, only the table of its reasons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from di_salesforce.engine import REASONS, Action, Conflict, Create, Link, Reject, Skip, Unlink, Update
+from di_salesforce.records import Side, UnsetType, is_blank
+from di_salesforce.triggers import Trigger
+
+if TYPE_CHECKING:
+    from di_salesforce.engine import Change, LinkRecord, Plan, Proposal
+    from di_salesforce.mapping import ObjectTransfer
+    from di_salesforce.records import Value
+    from di_salesforce.testing.world import World
+
+__all__ = ["check_told"]
+
+_UPDATES = {Side.SALESFORCE: Trigger.SALESFORCE_UPDATED, Side.DIALOG_INSIGHT: Trigger.DIALOG_INSIGHT_UPDATED}
+
+
+def check_told(world: World, plan: Plan) -> None:
+    """Check that each action of a plan is told whole: by a known reason, of a named record, with all that it must say.
+
+    Raises:
+        AssertionError: An action says less than it must, or what contradicts the transfer or the link.
+    """
+    links = {**{link.id: link for link in world.baseline.links}, **plan.parts[0].links} if plan.parts else {}
+    named: set[str] = set()
+    for action in plan.actions:
+        if action.id in named:
+            raise AssertionError(f"two actions have the id {action.id}")
+        named.add(action.id)
+        for flaw in _flaws(world.transfer, action, links):
+            raise AssertionError(f"{action!r}: {flaw}")
+
+
+def _flaws(transfer: ObjectTransfer, action: Action, links: Mapping[str, LinkRecord]) -> Iterable[str]:
+    if action.reason not in REASONS:
+        yield f"{action.reason} is no reason of the table"
+    if action.transfer != transfer.name:
+        yield f"it is told of the transfer {action.transfer}"
+    link = links.get(action.link or "")
+    if link is not None and not isinstance(action, (Create, Link, Unlink)):
+        yield from _of_the_link(action, link)
+    match action:
+        case Update():
+            yield from _flaws_of_an_update(transfer, action, link)
+        case Skip():
+            yield from _flaws_of_a_skip(transfer, action)
+        case Conflict():
+            yield from _flaws_of_a_conflict(transfer, action)
+        case Reject():
+            yield from _flaws_of_a_reject(transfer, action, link)
+        case _:
+            pass
+
+
+def _of_the_link(action: Action, link: LinkRecord) -> Iterable[str]:
+    if (action.salesforce_id, action.dialog_insight_id) != (link.salesforce_id, link.dialog_insight_id):
+        yield "its two ids are not those of its link"
+    if action.subject != f"link:{link.id}":
+        yield f"it is filed under {action.subject}"
+
+
+def _flaws_of_an_update(transfer: ObjectTransfer, update: Update, link: LinkRecord | None) -> Iterable[str]:
+    if link is None or update.record_id != link.record_id(update.side):
+        yield "it names another record than its link"
+    if dict(update.values) != {change.field: change.after for change in update.changes}:
+        yield "what it writes is not what its changes say"
+    if dict(update.based_on) != _before(update.changes):
+        yield "what it is based on is not what its changes say"
+    rules = {change.rule for change in update.changes}
+    if update.reason != (rules.pop() if len(rules) == 1 else "update.several"):
+        yield f"its reason is {update.reason}, and its changes have other rules"
+    yield from _flaws_of_changes(transfer, update.side, update.changes, update.address)
+
+
+def _before(changes: Iterable[Change]) -> dict[str, Value]:
+    return {change.field: change.before for change in changes if not isinstance(change.before, UnsetType)}
+
+
+def _flaws_of_changes(
+    transfer: ObjectTransfer, side: Side, changes: tuple[Change, ...], address: Mapping[str, Value]
+) -> Iterable[str]:
+    """Hold what is written of one record against the declaration: its key addresses it, each line has its field."""
+    fields = {line.name: line.field(side) for line in transfer.lines}
+    if not changes:
+        yield "it changes nothing"
+    if [change.field for change in changes] != [fields.get(change.line) for change in changes]:
+        yield "a change names another field than its line"
+    if unknown := {change.rule for change in changes} - set(REASONS):
+        yield f"{unknown} are no rules of the table"
+    keys = {line.field(side) for line in transfer.key_lines}
+    if not set(address) <= keys:
+        yield "its address is not the record's key"
+    if transfer.id_field(side) is None and (set(address) != keys or all(map(is_blank, address.values()))):
+        yield "a row without an id is not addressed by its whole key"
+
+
+def _flaws_of_a_skip(transfer: ObjectTransfer, skip: Skip) -> Iterable[str]:
+    if skip.link is None or not skip.fields or skip.reason.startswith("undo."):
+        return  # about a row, or about a record as a whole, or about fields of which some may not be mapped any more
+    if skip.group and not set(skip.fields) <= {line.name for line in transfer.groups.get(skip.group, ())}:
+        yield f"its fields are not of the group {skip.group}"
+    if skip.reason in ("trigger.off", "direction.one_way", "merge.refusal") and skip.side is None:
+        yield "it does not say which side is not written"
+    if skip.reason == "trigger.off" and skip.side is not None and _UPDATES[skip.side.other] in transfer.allowed:
+        yield "the trigger that it names is on"
+    if skip.reason in ("trigger.off", "direction.one_way", "reference.waiting") and not (
+        skip.group and skip.fingerprint
+    ):
+        yield "it does not say what it was decided from"
+
+
+def _flaws_of_a_conflict(transfer: ObjectTransfer, conflict: Conflict) -> Iterable[str]:
+    if not conflict.fields:
+        return  # a record is held as a whole
+    if [field.line for field in conflict.fields] != [line.name for line in transfer.groups.get(conflict.group, ())]:
+        yield f"its fields are not those of the group {conflict.group}"
+    if not conflict.fingerprint:
+        yield "it does not say what it was decided from"
+    if [proposal.keep for proposal in conflict.proposals] != list(Side):
+        yield "it does not propose both sides"
+    for proposal in conflict.proposals:
+        yield from _flaws_of_a_proposal(transfer, proposal)
+
+
+def _flaws_of_a_proposal(transfer: ObjectTransfer, proposal: Proposal) -> Iterable[str]:
+    if bool(proposal.refusal) is bool(proposal.changes) or bool(proposal.refusal) is not bool(proposal.verdict):
+        yield "a choice is either possible, with its changes, or refused, with a verdict"
+    if proposal.refusal:
+        if proposal.refusal not in REASONS and "." not in proposal.refusal:
+            yield f"{proposal.refusal} is no reason"
+        return
+    if _UPDATES[proposal.keep] not in transfer.allowed:
+        yield f"a choice would pass the trigger of {proposal.keep.label}"
+    if {change.rule for change in proposal.changes} != {"update.person"}:
+        yield "what a person chooses has another rule"
+    yield from _flaws_of_changes(transfer, proposal.keep.other, proposal.changes, proposal.address)
+
+
+def _flaws_of_a_reject(transfer: ObjectTransfer, reject: Reject, link: LinkRecord | None) -> Iterable[str]:
+    if not reject.group:
+        return  # about a row
+    if link is not None and reject.record_id != link.record_id(reject.side):
+        yield "it names another record than its link"
+    fields = {line.field(side) for line in transfer.groups.get(reject.group, ()) for side in Side}
+    if not {field for field, _ in reject.causes} <= fields:
+        yield f"its causes are not of the group {reject.group}"
+    if not reject.causes or not reject.fingerprint:
+        yield "it does not say why"
