@@ -189,6 +189,32 @@ def test_full_read_and_look_up(fake: FakeDialogInsight, contacts: Records) -> No
     assert len(fake.requests_since(before)) == 3
 
 
+FAILS_THE_CALL = Switches(unknown_field="fail_call")
+
+
+def test_a_merge_that_is_refused_as_a_whole_is_halved_down_to_the_bad_row() -> None:
+    """One row with a field that nobody knows refuses its whole call: it alone stays refused, the others are written."""
+    rows: list[Row] = [{"EMail": f"p{n}@test.example", "City": "Metz"} for n in range(20)]
+    rows[13] = {"EMail": "p13@test.example", "Nowhere": "x"}
+    with account(FAILS_THE_CALL) as fake, connect(fake) as client:
+        results = client.project(PROJECT).contacts.merge(rows, key="EMail", options=INSERT_ONLY)
+    refused = [place for place, result in enumerate(results) if result.status is MergeStatus.REFUSED]
+    assert refused == [13]
+    assert sum(result.status is MergeStatus.CREATED for result in results) == 19
+    assert len(fake.contacts(PROJECT)) == 19
+    levels = 5  # of halves, until one of twenty stands alone
+    assert len([call for call in fake.requests if call.method == "Merge"]) <= 1 + 2 * levels
+
+
+def test_a_merge_of_nothing_but_bad_rows_is_given_up_soon() -> None:
+    """Where every half is refused, the calls are bounded, and the reason is told."""
+    rows: list[Row] = [{"EMail": f"p{n}@test.example", "Nowhere": "x"} for n in range(200)]
+    with account(FAILS_THE_CALL) as fake, connect(fake) as client, pytest.raises(InvalidRequestError):
+        client.project(PROJECT).contacts.merge(rows, key="EMail", options=INSERT_ONLY)
+    assert len([call for call in fake.requests if call.method == "Merge"]) <= 64
+    assert fake.contacts(PROJECT) == []
+
+
 def test_merge_slices_by_the_ceiling(fake: FakeDialogInsight) -> None:
     """More rows than one call takes are sent in several, and every row gets its own contact's result."""
     rows = [{"EMail": f"{number}@test.example"} for number in range(25)]

@@ -7,7 +7,7 @@ a law over many runs stays quick.  `sockets=True` puts real HTTP in between.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Any, Final, Self
@@ -23,6 +23,7 @@ from di_salesforce.clients import (
     SalesforceClient,
 )
 from di_salesforce.dialog_insight import Capabilities
+from di_salesforce.exceptions import DISalesforceError
 from di_salesforce.mapping import DestinationProject, FieldMapping, Integration, ObjectTransfer
 from di_salesforce.retry import RetryPolicy
 from di_salesforce.salesforce import AccessToken
@@ -30,6 +31,7 @@ from di_salesforce.stores import MemoryStore, Store
 from di_salesforce.synchronizer import AsyncSynchronizer, Synchronizer
 from di_salesforce.testing import FakeDialogInsight, FakeSalesforce, HttpStatus, Project, ProjectField, Switches
 from di_salesforce.testing import sandbox as declared
+from di_salesforce.testing._deaths import Doomed, Killed, Mortal
 from di_salesforce.testing._loopback import SimRequest, SimResponse, parse_request
 from di_salesforce.triggers import Trigger
 
@@ -121,6 +123,7 @@ class World:
     sockets: bool = False
     reads_all: bool = True  # whether Dialog Insight may be asked for every row
     retry: RetryPolicy = attrs.field(factory=lambda: RetryPolicy(attempts=1))
+    bulk_from: int | None = 10_000  # the client's default
     _open: ExitStack = attrs.field(factory=ExitStack)
     _open_async: list[httpx.AsyncClient] = attrs.field(factory=list[httpx.AsyncClient])
 
@@ -217,9 +220,27 @@ class World:
             integration or self.integration,
             store=store or self.store,
             clock=self.clock,
-            salesforce=AsyncSalesforceClient(auth=self._token(), http_client=salesforce, retry=self.retry),
+            salesforce=AsyncSalesforceClient(
+                auth=self._token(), http_client=salesforce, retry=self.retry, bulk_from=self.bulk_from
+            ),
             dialog_insight=AsyncDialogInsightClient(http_client=dialog_insight, **self._key()),
         )
+
+    def drive(self, last: int | None, error: DISalesforceError | None = None, **options: Any) -> list[str]:
+        """Run until the step, and give the names of the steps carried out; the lease stays with the dead."""
+        store = Mortal(self.store)
+        sync = self.sync(store=store, **options)
+        doomed = Doomed(sync._connections, store, self.clock, last, error)
+        sync._runner = doomed
+        with suppress(Killed, DISalesforceError):
+            sync.run(first_run=True)
+        return doomed.names
+
+    def finish(self) -> None:
+        """Come back later, as the next nights' jobs do, with new processes; the dead one's lease has ended by then."""
+        for _ in range(2):
+            self.clock.sleep(3600)
+            self.sync().run(first_run=True)
 
     async def close_async(self) -> None:
         """Close the clients of the async synchronizers."""
@@ -230,7 +251,9 @@ class World:
         """Give both clients, as arguments of a `Synchronizer`; the world closes them."""
         salesforce, dialog_insight = self._http(httpx.Client)
         made = {
-            "salesforce": SalesforceClient(auth=self._token(), http_client=salesforce, retry=self.retry),
+            "salesforce": SalesforceClient(
+                auth=self._token(), http_client=salesforce, retry=self.retry, bulk_from=self.bulk_from
+            ),
             "dialog_insight": DialogInsightClient(http_client=dialog_insight, **self._key()),
         }
         for each in (salesforce, dialog_insight, *made.values()):

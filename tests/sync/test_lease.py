@@ -120,7 +120,7 @@ def test_pieces_hold_all_of_a_plan_once(make_world: Callable[..., World]) -> Non
     plan = world.sync().plan()
     assert {action.kind for action in plan.actions} == {"create", "update", "conflict"}
     for size in (1, 2, 100):
-        parts, rest = pieces(plan, size)
+        parts, rest = pieces(plan, lambda _kinds, _count, size=size: size)
         assert rest.writes == ()
         together = [action.id for piece in (*parts, rest) for action in piece.actions]
         assert sorted(together) == sorted(action.id for action in plan.actions)

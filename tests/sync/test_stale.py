@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import attrs
+
 from di_salesforce.records import Side
 from di_salesforce.testing import Meanwhile
 
@@ -237,3 +239,22 @@ def test_the_before_image_is_what_the_server_held(settled: World) -> None:
         row = held[write.side][str(write.record_id)]
         assert {name: row[name] for name in write.based_on} == dict(write.based_on)
         assert set(write.based_on) == set(write.values)
+
+
+def test_a_plan_that_grows_old_while_it_is_carried_out_is_looked_at_again(settled: World) -> None:
+    """The first write takes two minutes, and the second record is edited meanwhile: that edit is not overwritten."""
+    names = ["ann", "bob"]
+    for name in names:
+        settled.salesforce.edit("Contact", settled.contact_id(f"{name}@example.com"), FirstName="Planned")
+
+    def meanwhile() -> None:
+        settled.clock.time += timedelta(minutes=2)
+        settled.dialog_insight.edit_contact(PROJECT, settled.person_id("bob@example.com"), FirstName="Meanwhile")
+
+    sync = settled.sync()
+    sync._setup = attrs.evolve(sync._setup, piece=1)
+    settled.dialog_insight.inject(Meanwhile(meanwhile), method="Merge")
+    report = sync.run()
+    assert [line.key for line in report.written] == ["ann@example.com"]
+    assert [line.key for line in report.of(outcome="stale")] == ["bob@example.com"]
+    assert ("bob@example.com", "Meanwhile", "Roy", 10.0) in settled.truth()[1]

@@ -24,6 +24,7 @@ from di_salesforce.exceptions import (
     AuthenticationError,
     ConfigurationError,
     DISalesforceError,
+    InvalidRequestError,
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
@@ -50,6 +51,9 @@ T = TypeVar("T")
 
 # Look-ups handed to the runner together: a key that is refused at the first of ten thousand does not cost them all.
 _BATCH: Final = 64
+
+# Calls for one slice that is refused as a whole: enough to find two bad rows among some hundreds, little for all.
+_MOST_CALLS: Final = 32
 
 # Failures that every further slice would meet as well.
 _HOPELESS: Final = (
@@ -228,11 +232,33 @@ def _sendable(prepared: Iterable[Prepared | MergeResult], results: list[MergeRes
 def _merge_slice(
     settings: Settings, connection: str, target: Target, rows: Sequence[Prepared], options: MergeOptions
 ) -> Flow[list[MergeResult] | _Failed]:
-    call = merge_call(target, rows, options, capabilities=settings.capabilities)
-    try:
-        return (yield from _perform(settings, connection, call))
-    except DISalesforceError as error:
-        return _Failed(error, may_have_applied(error, call.request))
+    """Write one slice; where it is refused as a whole for what is in it, halve it until the rows at fault stand alone.
+
+    Which mistakes of one row refuse the whole call is not known.
+    """
+    results: dict[int, MergeResult] = {}
+    first: _Failed | None = None
+    parts, calls, answered = [range(len(rows))], 0, False
+    while parts:
+        part, calls = parts.pop(), calls + 1
+        call = merge_call(target, [rows[place] for place in part], options, capabilities=settings.capabilities)
+        try:
+            told = yield from _perform(settings, connection, call)
+            answered = True
+        except DISalesforceError as error:
+            failed = _Failed(error, may_have_applied(error, call.request))
+            first = first or failed
+            refused = isinstance(error, InvalidRequestError) and not failed.in_doubt
+            if refused and len(part) > 1 and calls < _MOST_CALLS:
+                middle = len(part) // 2
+                parts += [part[middle:], part[:middle]]  # the last is taken first, so the order of the rows is kept
+                continue
+            answered = answered or failed.in_doubt
+            told = [failed.result()] * len(part)
+        results |= dict(zip(part, told, strict=True))
+    if first is not None and not answered:
+        return first
+    return [results[place] for place in range(len(rows))]
 
 
 def _raise_if_hopeless(outcome: list[MergeResult] | _Failed) -> None:

@@ -77,6 +77,7 @@ def _lines(lines: Iterable[ReportLine]) -> tuple[ReportLine, ...]:
 
 
 _UNUSUAL: Final = ("a bulk query", "replication was asked for")  # readings that a page tells of; all are in `feeds`
+_BULK: Final = ": bulk:"  # the usual way, collections, is no news
 _SHOWN: Final = 12  # lines of each kind that a printed report names; the rest are counted
 
 
@@ -93,6 +94,7 @@ class SyncReport(Tabular):
     calls: Mapping[str, int] = attrs.field(factory=dict[str, int])
     schema_changes: tuple[Finding, ...] = ()  # how the tables changed since the last run; none of them stopped it
     feeds: tuple[str, ...] = ()  # how each side was read, what that covers and why, one sentence for each reading
+    ways: tuple[str, ...] = ()  # how what was written to Salesforce travelled, and why
 
     @classmethod
     def joined(cls, reports: Iterable[SyncReport]) -> Self:
@@ -118,6 +120,7 @@ class SyncReport(Tabular):
             calls=dict(calls),
             schema_changes=tuple(dict.fromkeys(change for report in listed for change in report.schema_changes)),
             feeds=tuple(dict.fromkeys(feed for report in listed for feed in report.feeds)),
+            ways=tuple(dict.fromkeys(way for report in listed for way in report.ways)),
         )
 
     def of(self, *, kind: str | None = None, outcome: str | None = None) -> Listing[ReportLine]:
@@ -192,6 +195,7 @@ class SyncReport(Tabular):
             "calls": dict(self.calls),
             "schema_changes": [change.to_dict() for change in self.schema_changes],
             "feeds": list(self.feeds),
+            "ways": list(self.ways),
             "counts": dict(self.counts),
             "lines": self.to_dicts(),
         }
@@ -233,6 +237,7 @@ class SyncReport(Tabular):
             if len(lines) > _SHOWN:
                 page.append(f"  ... and {len(lines) - _SHOWN:,} more")
         page += [f"How it was read: {feed}" for feed in self.feeds if any(word in feed for word in _UNUSUAL)]
+        page += [f"How it travelled: {way}" for way in self.ways if _BULK in way]
         if self.schema_changes:
             page.append("Tables that changed since the last run:")
             page += [f"  {change}: {change.remedy}" for change in self.schema_changes]

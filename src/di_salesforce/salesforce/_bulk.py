@@ -201,11 +201,13 @@ Keyed: TypeAlias = dict[str, RowResult]
 class BulkResults:
     """What came of a job's rows, by the text of their key cell; rows that are not in it were not carried out.
 
-    That holds once `job.finished`; before, nothing is known of the others.
+    That holds once `job.finished`; before, nothing is known of the others.  `closed` is false for a job that was never
+    closed, so that nothing of it was carried out or will be.
     """
 
     job: BulkJob
     rows: Mapping[str, RowResult] = attrs.field(repr=False)
+    closed: bool = True
 
 
 _ERROR: Final = re.compile(r"([A-Z][A-Z0-9_]*):(.*):([^:]*?) ?--", re.DOTALL)  # `CODE:message:fields --` [R]

@@ -6,7 +6,7 @@ out before it is closed, so everything up to there may be begun anew; what was c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Final, TypeAlias, TypeVar
@@ -33,19 +33,35 @@ from di_salesforce.salesforce._settings import Operation, RowError, RowResult, S
 from di_salesforce.salesforce._soql import Soql, identifier
 from di_salesforce.wire import Call, Flow, SendAll, Sleep
 
-__all__ = ["OnJob", "bulk_ingest", "bulk_page", "bulk_results", "finished_query", "start_query"]
+__all__ = ["OnJob", "Watch", "bulk_ingest", "bulk_page", "bulk_results", "finished_query", "result_of", "start_query"]
 
 T = TypeVar("T")
 
 OnJob: TypeAlias = Callable[[BulkJob], None]
 """Told of every job as soon as it is made, so that its id can be kept for after a crash."""
 
+
+@attrs.frozen
+class Watch:
+    """What somebody does who must find jobs again after a crash; with it they go one after the other.
+
+    Args:
+        made: remembers a job and the key cells of its rows, before anything of them can be carried out.
+        goes_on: asked between two looks at a job; where the answer is False the job is ended, and what it did is read.
+    """
+
+    made: Callable[[BulkJob, Sequence[str]], Flow[None]]
+    goes_on: Callable[[], Flow[bool]]
+
+
 _NOT_TIED: Final = RowResult(
     success=False, unknown=True, errors=(RowError("answer.missing", "the job's results do not mention this row"),)
 )
 
 
-def _wait(settings: Settings, connection: str, job: BulkJob, bulk: Bulk, kind: str) -> Flow[BulkJob]:
+def _wait(
+    settings: Settings, connection: str, job: BulkJob, bulk: Bulk, kind: str, watch: Watch | None = None
+) -> Flow[BulkJob]:
     """Look at a job until it has ended, or until patience has; the pauses grow by half each time."""
     pause, waited = bulk.first_look, 0.0
     while True:
@@ -54,6 +70,8 @@ def _wait(settings: Settings, connection: str, job: BulkJob, bulk: Bulk, kind: s
         job = yield from with_retry(calls.look_at(settings, job.id, kind=kind), connection, settings.retry)
         pause = min(max(pause, 0.01) * 1.5, bulk.longest_pause)  # 0.01: a first look at once does not make a busy loop
         if job.finished or waited + pause > bulk.patience:
+            return job
+        if watch is not None and not (yield from watch.goes_on()):
             return job
 
 
@@ -117,6 +135,7 @@ def bulk_ingest(
     bulk: Bulk = Bulk(),  # noqa: B008 - a frozen value
     together: str = "",
     on_job: OnJob | None = None,
+    watch: Watch | None = None,
 ) -> Flow[list[RowResult]]:
     """Write any number of records through bulk jobs; one result for each, in order.
 
@@ -132,12 +151,15 @@ def bulk_ingest(
         together: a lookup; rows that share it go into the same job, since jobs run side by side and would lock the
             parent against each other [D].  Needs all rows at once.
         on_job: told of each job.
+        watch: remembers each job, and may end it; a job that it does not see the end of is ended too.
 
     Raises:
         ConfigurationError: no key.
         ApiError, TransportError: no job was accepted, and nothing can have been applied.
     """
     work = _Ingest(operation, identifier(sobject, "sObject"), _key_column(operation, sobject, key))
+    if watch is not None:
+        settings = attrs.evolve(settings, parallel=1)  # what it remembers with takes one thing at a time
     pairs: Iterable[tuple[int, Row]] = enumerate(rows)
     if together:
         pairs = sorted(pairs, key=lambda pair: str(pair[1].get(together)))
@@ -150,9 +172,9 @@ def bulk_ingest(
         together=together,
         refuse=work.refuse_value,
     )
-    started = yield from _start_all(settings, connection, work, cut, bulk, on_job)
+    started = yield from _start_all(settings, connection, work, cut, bulk, on_job, watch)
     found: list[tuple[BulkJob, Keyed] | DISalesforceError] = yield SendAll(
-        [_collect(settings, connection, job, work.key, bulk) for _, job in started], at_most=settings.parallel
+        [_collect(settings, connection, job, work.key, bulk, watch) for _, job in started], at_most=settings.parallel
     )
     for (piece, job), outcome in zip(started, found, strict=True):
         if isinstance(outcome, DISalesforceError):
@@ -178,6 +200,7 @@ def _start_all(
     cut: Iterator[Piece],
     bulk: Bulk,
     on_job: OnJob | None,
+    watch: Watch | None,
 ) -> Flow[list[tuple[Piece, BulkJob]]]:
     """Upload and close one job for each piece, a few at once; give them without their bytes."""
     started: list[tuple[Piece, BulkJob]] = []
@@ -187,7 +210,7 @@ def _start_all(
         if refusal is not None:
             answers = [refusal] * len(wave)
         else:
-            flows = [_start(settings, connection, work, piece.content, bulk, on_job) for piece in wave]
+            flows = [_start(settings, connection, work, piece, bulk, on_job, watch) for piece in wave]
             answers = yield SendAll(flows, at_most=settings.parallel)
             errors = [answer for answer in answers if isinstance(answer, DISalesforceError)]
             refusal = errors[0] if len(errors) == len(answers) else None
@@ -202,7 +225,13 @@ def _start_all(
 
 
 def _start(
-    settings: Settings, connection: str, work: _Ingest, content: bytes, bulk: Bulk, on_job: OnJob | None
+    settings: Settings,
+    connection: str,
+    work: _Ingest,
+    piece: Piece,
+    bulk: Bulk,
+    on_job: OnJob | None,
+    watch: Watch | None,
 ) -> Flow[BulkJob]:
     """Make a job, give it its rows and close it; after a lost answer to the upload, anew with another job."""
     external_id = work.key if work.operation == "upsert" else ""
@@ -212,7 +241,9 @@ def _start(
         job = yield from with_retry(create, connection, settings.retry)
         if on_job is not None:
             on_job(job)
-        send = calls.upload(settings, job, content)
+        if watch is not None:
+            yield from watch.made(job, piece.keys)
+        send = calls.upload(settings, job, piece.content)
         try:
             yield from with_retry(send, connection, settings.retry)
         except (TransportError, ServerError, UnexpectedResponseError) as error:
@@ -262,9 +293,14 @@ def _nothing_applied(error: DISalesforceError, job: BulkJob) -> DISalesforceErro
     return TransportError(sentence, side=Side.SALESFORCE, may_have_applied=False)
 
 
-def _collect(settings: Settings, connection: str, job: BulkJob, key: str, bulk: Bulk) -> Flow[tuple[BulkJob, Keyed]]:
+def _collect(
+    settings: Settings, connection: str, job: BulkJob, key: str, bulk: Bulk, watch: Watch | None = None
+) -> Flow[tuple[BulkJob, Keyed]]:
     """Wait for a job and read its results, by key."""
-    job = yield from _wait(settings, connection, job, bulk, "ingest")
+    job = yield from _wait(settings, connection, job, bulk, "ingest", watch)
+    if not job.finished and watch is not None:
+        yield from _quietly(calls.close_job(settings, job.id, "Aborted"), settings, connection)
+        job = yield from with_retry(calls.look_at(settings, job.id), connection, settings.retry)
     if not job.finished or (job.state == "Failed" and not job.processed):
         return job, {}
     wanted = [calls.successful_rows]
@@ -285,6 +321,7 @@ def bulk_results(
     *,
     key: str,
     bulk: Bulk = Bulk(),  # noqa: B008 - a frozen value
+    watch: Watch | None = None,
 ) -> Flow[BulkResults]:
     """Take up a job by its id, as after a crash: wait for it and read its results.
 
@@ -293,8 +330,11 @@ def bulk_results(
     job = yield from with_retry(calls.look_at(settings, job_id), connection, settings.retry)
     if job.state == "Open":
         yield from with_retry(calls.close_job(settings, job.id, "Aborted"), connection, settings.retry)
-        return BulkResults(attrs.evolve(job, state="Aborted"), {})
-    job, rows = yield from _collect(settings, connection, job, key, bulk)
+        # Whoever left it open may have closed it in between: then something of it may have been carried out.
+        job = yield from with_retry(calls.look_at(settings, job_id), connection, settings.retry)
+        if job.state == "Aborted" and not job.processed:
+            return BulkResults(job, {}, closed=False)
+    job, rows = yield from _collect(settings, connection, job, key, bulk, watch)
     return BulkResults(job, rows)
 
 
@@ -307,6 +347,13 @@ def _failure(error: DISalesforceError) -> RowResult:
         return RowResult(False, unknown=True, errors=(RowError("answer.lost", str(error)),))
     code = error.code if isinstance(error, ApiError) and error.code else "request.failed"
     return RowResult(False, errors=(RowError(code, str(error)),))
+
+
+def result_of(found: BulkResults, cell: str) -> RowResult:
+    """Say what is known of one row of a job that was taken up again, by the text of its key cell."""
+    if not found.closed:
+        return RowResult(False, errors=(RowError("row.unprocessed", "its job was never closed"),))
+    return found.rows.get(cell) or _missing(found.job)
 
 
 def _unknown(code: str, job: BulkJob, why: str) -> RowResult:

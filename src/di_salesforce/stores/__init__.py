@@ -4,14 +4,23 @@ What may not go in here: deciding.  `Store` says what a store must do; `MemorySt
 `PostgresStore` do it.
 """
 
+from di_salesforce.stores._journal import Intent, IntentJob
 from di_salesforce.stores._memory import MemoryStore
 from di_salesforce.stores._postgres import PostgresStore
-from di_salesforce.stores._protocol import AppliedWrite, Intent, Lease, Owner, RunRecord, Store, StoreContents
+from di_salesforce.stores._protocol import (
+    AppliedWrite,
+    Lease,
+    Owner,
+    RunRecord,
+    Store,
+    StoreContents,
+)
 from di_salesforce.stores._sqlite import SQLiteStore
 
 __all__ = [
     "AppliedWrite",
     "Intent",
+    "IntentJob",
     "Lease",
     "MemoryStore",
     "Owner",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from operator import itemgetter
@@ -26,8 +26,9 @@ from di_salesforce.engine import (
 )
 from di_salesforce.records import Side
 from di_salesforce.schema import TableSchema
+from di_salesforce.stores._journal import Intent, IntentJob, unknown_intent
 from di_salesforce.stores._portable import Hint, Kept, KeptSchema, PortableStore, SmallValue, refuse_unless_empty
-from di_salesforce.stores._protocol import AppliedWrite, Intent, Lease, Owner, RunRecord, unknown_intent
+from di_salesforce.stores._protocol import AppliedWrite, Lease, Owner, RunRecord
 
 __all__ = ["MemoryStore"]
 
@@ -146,13 +147,20 @@ class MemoryStore(PortableStore):
             Lease.check(self._lease, holder)
             self._intents[intent.id] = intent
 
-    def note(self, intent_id: str, outcomes: Mapping[str, Outcome], *, holder: str | None = None) -> None:
-        """Record what came of writes of an open intent, besides what is recorded already."""
+    def note(
+        self,
+        intent_id: str,
+        outcomes: Mapping[str, Outcome],
+        *,
+        jobs: Sequence[IntentJob] = (),
+        holder: str | None = None,
+    ) -> None:
+        """Record what came of writes of an open intent, and jobs made for them, besides what is recorded already."""
         with self._lock:
             Lease.check(self._lease, holder)
             if intent_id not in self._intents:
                 raise unknown_intent(intent_id)
-            self._intents[intent_id] = self._intents[intent_id].noting(outcomes)
+            self._intents[intent_id] = self._intents[intent_id].noting(outcomes, jobs)
 
     def intents(self) -> tuple[Intent, ...]:
         """Give the intents that nothing has settled yet, oldest first."""

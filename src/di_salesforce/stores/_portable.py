@@ -26,7 +26,8 @@ from di_salesforce.engine._memory import FORMAT as ROW_FORMAT
 from di_salesforce.exceptions import ConfigurationError, StoreError
 from di_salesforce.records import Side
 from di_salesforce.schema import TableSchema
-from di_salesforce.stores._protocol import AppliedWrite, Intent, Owner, RunRecord, StoreContents
+from di_salesforce.stores._journal import Intent
+from di_salesforce.stores._protocol import AppliedWrite, Owner, RunRecord, StoreContents
 
 __all__ = ["Hint", "Kept", "KeptSchema", "PortableStore", "SmallValue", "from_lines", "refuse_unless_empty", "to_lines"]
 

@@ -14,14 +14,15 @@ from typing import Any, Final, Protocol, Self
 
 import attrs
 
-from di_salesforce.engine import Applied, Baseline, OpenItem, Outcome, OutcomeKind, Settlement
+from di_salesforce.engine import Applied, Baseline, OpenItem, Outcome, Settlement
 from di_salesforce.engine._actions import Key, key_parts
 from di_salesforce.engine._reasons import sentence
-from di_salesforce.exceptions import AlreadyRunningError, ConfigurationError, ForeignStoreError
+from di_salesforce.exceptions import AlreadyRunningError, ForeignStoreError
 from di_salesforce.records import UNSET, Side, record_id_18
 from di_salesforce.schema import TableSchema
+from di_salesforce.stores._journal import Intent, IntentJob
 
-__all__ = ["AppliedWrite", "Intent", "Lease", "Owner", "RunRecord", "Store", "StoreContents"]
+__all__ = ["AppliedWrite", "Lease", "Owner", "RunRecord", "Store", "StoreContents"]
 
 
 def _projects(projects: Sequence[int]) -> tuple[int, ...]:
@@ -117,63 +118,6 @@ class RunRecord:
         )
 
 
-_INTENT_FORMAT: Final = 1
-
-
-@attrs.frozen(repr=False)
-class Intent:
-    """Writes that are about to be sent, recorded first; it stays open until what came of them is settled.
-
-    Args:
-        id: its name, of the run and its place in it.
-        run_id: the run that sends them.
-        transfer: whose writes they are.
-        at: when it was recorded.
-        plan: the piece of the plan, as `Plan.to_dict` gives it.
-        outcomes: what is known of the writes so far, by action id; a write without one may or may not have been done.
-    """
-
-    id: str
-    run_id: str
-    transfer: str
-    at: datetime
-    plan: Mapping[str, Any]  # JSON-safe data
-    outcomes: Mapping[str, Outcome] = attrs.field(factory=dict[str, Outcome])
-
-    def noting(self, outcomes: Mapping[str, Outcome]) -> Intent:
-        """Give the intent with further outcomes."""
-        return attrs.evolve(self, outcomes={**self.outcomes, **outcomes})
-
-    def __repr__(self) -> str:
-        return f"<Intent {self.id} of {self.transfer}>"
-
-    def to_dict(self) -> dict[str, Any]:  # JSON-safe data
-        """Give the intent as plain data."""
-        return {
-            "format": _INTENT_FORMAT,
-            "id": self.id,
-            "run_id": self.run_id,
-            "transfer": self.transfer,
-            "at": self.at.isoformat(),
-            "plan": self.plan,
-            "outcomes": outcomes_to_plain(self.outcomes),
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:  # plain data of a store
-        """Read what `to_dict` gave."""
-        if data["format"] > _INTENT_FORMAT:
-            raise ValueError(f"an intent of format {data['format']}; this version reads up to {_INTENT_FORMAT}")
-        return cls(
-            data["id"],
-            data["run_id"],
-            data["transfer"],
-            datetime.fromisoformat(data["at"]),
-            data["plan"],
-            outcomes_from_plain(data["outcomes"]),
-        )
-
-
 _APPLIED_FORMAT: Final = 1
 
 
@@ -242,19 +186,6 @@ def record_name(record_id: object) -> str:
     """Give a record id as the text under which history is kept; a Salesforce id in either length."""
     text = str(record_id).strip()
     return record_id_18(text) or text
-
-
-def outcomes_to_plain(outcomes: Mapping[str, Outcome]) -> dict[str, Any]:  # JSON-safe data
-    """Give outcomes as plain data; rows that a service told us are left out, and read again where they are needed."""
-    return {action: [o.kind.value, o.record_id, o.code, o.message, list(o.fields)] for action, o in outcomes.items()}
-
-
-def outcomes_from_plain(data: Mapping[str, Any]) -> dict[str, Outcome]:  # plain data of a store
-    """Read what `outcomes_to_plain` gave."""
-    return {
-        action: Outcome(OutcomeKind(kind), record_id, None, code, message, tuple(fields))
-        for action, (kind, record_id, code, message, fields) in data.items()
-    }
 
 
 @attrs.frozen
@@ -378,8 +309,15 @@ class Store(Protocol):
         """Record what is about to be written, before it is."""
         ...
 
-    def note(self, intent_id: str, outcomes: Mapping[str, Outcome], *, holder: str | None = None) -> None:
-        """Record what came of writes of an open intent, besides what is recorded already."""
+    def note(
+        self,
+        intent_id: str,
+        outcomes: Mapping[str, Outcome],
+        *,
+        jobs: Sequence[IntentJob] = (),
+        holder: str | None = None,
+    ) -> None:
+        """Record what came of writes of an open intent, and jobs made for them, besides what is recorded already."""
         ...
 
     def intents(self) -> tuple[Intent, ...]:
@@ -439,8 +377,3 @@ class Store(Protocol):
     def close(self) -> None:
         """Let go of files and connections."""
         ...
-
-
-def unknown_intent(intent_id: str) -> ConfigurationError:
-    """Make the error for outcomes of an intent that is not open."""
-    return ConfigurationError(f"there is no open intent {intent_id!r}: it was settled, or never recorded")

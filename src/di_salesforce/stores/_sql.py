@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from types import TracebackType
@@ -18,16 +18,9 @@ from di_salesforce.engine import Baseline, CoverageRecord, OpenItem, Outcome, Se
 from di_salesforce.exceptions import ConfigurationError, StoreError
 from di_salesforce.records import Side
 from di_salesforce.schema import TableSchema
+from di_salesforce.stores._journal import Intent, IntentJob, unknown_intent
 from di_salesforce.stores._portable import Kept, PortableStore, refuse_unless_empty
-from di_salesforce.stores._protocol import (
-    AppliedWrite,
-    Intent,
-    Lease,
-    Owner,
-    RunRecord,
-    outcomes_to_plain,
-    unknown_intent,
-)
+from di_salesforce.stores._protocol import AppliedWrite, Lease, Owner, RunRecord
 from di_salesforce.stores._sql_rows import (
     Statements,
     everything_of,
@@ -35,6 +28,7 @@ from di_salesforce.stores._sql_rows import (
     link_row,
     open_intents,
     put_applied,
+    put_noted,
     put_run,
     row_id,
     schema_name,
@@ -247,14 +241,20 @@ class SqlStore(PortableStore):
             self._check_lease(db, holder)
             db.execute(PUT_INTENT, (intent.id, to_json(intent.to_dict())))
 
-    def note(self, intent_id: str, outcomes: Mapping[str, Outcome], *, holder: str | None = None) -> None:
-        """Record what came of writes of an open intent, besides what is recorded already."""
+    def note(
+        self,
+        intent_id: str,
+        outcomes: Mapping[str, Outcome],
+        *,
+        jobs: Sequence[IntentJob] = (),
+        holder: str | None = None,
+    ) -> None:
+        """Record what came of writes of an open intent, and jobs made for them, besides what is recorded already."""
         with self._transaction("write") as db:
             self._check_lease(db, holder)
             if not list(db.execute("SELECT 1 FROM journal WHERE id = ?", (intent_id,))):
                 raise unknown_intent(intent_id)
-            body = to_json(outcomes_to_plain(outcomes))
-            db.execute("INSERT INTO noted (intent, body) VALUES (?, ?)", (intent_id, body))
+            put_noted(db, intent_id, outcomes, jobs)
 
     def intents(self) -> tuple[Intent, ...]:
         """Give the intents that nothing has settled yet, oldest first."""

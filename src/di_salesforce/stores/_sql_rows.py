@@ -7,21 +7,16 @@ What may not go in here: transactions and what a store is asked for (`_sql.py`),
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from typing import Any, Final, Protocol, cast
 
-from di_salesforce.engine import CoverageRecord, LinkRecord, OpenItem, Tombstone
+from di_salesforce.engine import CoverageRecord, LinkRecord, OpenItem, Outcome, Tombstone
 from di_salesforce.records import Side
 from di_salesforce.schema import TableSchema
+from di_salesforce.stores._journal import Intent, IntentJob, outcomes_from_plain, outcomes_to_plain
 from di_salesforce.stores._portable import Hint, Kept, KeptSchema, SmallValue
-from di_salesforce.stores._protocol import (
-    AppliedWrite,
-    Intent,
-    Owner,
-    RunRecord,
-    outcomes_from_plain,
-)
+from di_salesforce.stores._protocol import AppliedWrite, Owner, RunRecord
 from di_salesforce.stores._sql_tables import PUT_INTENT, PUT_LINK, PUT_META, PUT_ROW
 
 __all__ = [
@@ -31,6 +26,7 @@ __all__ = [
     "link_row",
     "open_intents",
     "put_applied",
+    "put_noted",
     "put_run",
     "row_id",
     "schema_name",
@@ -97,8 +93,19 @@ def open_intents(db: Statements) -> Iterator[Intent]:
     bodies = [json.loads(body) for (body,) in db.execute("SELECT body FROM journal ORDER BY number")]
     found = {intent.id: intent for intent in map(Intent.from_dict, bodies)}
     for intent_id, body in db.execute("SELECT intent, body FROM noted ORDER BY number"):
-        found[intent_id] = found[intent_id].noting(outcomes_from_plain(json.loads(body)))
+        noted: Any = json.loads(body)  # outcomes by action id, or a list of jobs
+        if body.startswith("["):
+            found[intent_id] = found[intent_id].noting({}, map(IntentJob.from_plain, noted))
+        else:
+            found[intent_id] = found[intent_id].noting(outcomes_from_plain(noted))
     yield from found.values()
+
+
+def put_noted(db: Statements, intent_id: str, outcomes: Mapping[str, Outcome], jobs: Sequence[IntentJob]) -> None:
+    """Add what is known of an open intent."""
+    for noted in (outcomes_to_plain(outcomes), [job.to_plain() for job in jobs]):
+        if noted:
+            db.execute("INSERT INTO noted (intent, body) VALUES (?, ?)", (intent_id, to_json(noted)))
 
 
 # ------------------------------------------------------------------------------------------------ everything at once

@@ -6,6 +6,7 @@ before it is remembered; what a run that was killed left open is settled by the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 import attrs
@@ -26,9 +27,13 @@ from di_salesforce.exceptions import ConfigurationError, DISalesforceError
 from di_salesforce.mapping import ObjectTransfer
 from di_salesforce.protocols import Progress
 from di_salesforce.records import Side
-from di_salesforce.stores import Intent
+from di_salesforce.salesforce import RowResult
+from di_salesforce.stores import Intent, IntentJob
+from di_salesforce.synchronizing._bulk_writing import Journal, written_by_jobs
+from di_salesforce.synchronizing._locks import parents_of
 from di_salesforce.synchronizing._pieces import groups, pieces
 from di_salesforce.synchronizing._planning import transfer_context
+from di_salesforce.synchronizing._salesforce_writing import Written, outcomes_of, piece_size
 from di_salesforce.synchronizing._setup import Setup, memory
 from di_salesforce.synchronizing._standing import without_exhausted
 from di_salesforce.synchronizing._under_way import UnderWay
@@ -72,7 +77,6 @@ def _check_applicable(setup: Setup, plan: Plan) -> None:
 def _apply_part(
     setup: Setup, transfer: ObjectTransfer, plan: Plan, part: Part, run: UnderWay, progress: Progress
 ) -> Flow[SyncReport]:
-    started = yield from time_now()
     run.begin(transfer.name)
     baseline = yield from work("read the memory", partial(memory, setup.store, part.transfer))
     context = yield from transfer_context(setup, transfer, baseline, {})
@@ -80,8 +84,8 @@ def _apply_part(
     plan = plan.bound_to(BoundTransfer.of(transfer, context))
     plan, outrun = yield from work("look for later runs", partial(_without_outrun, plan, part, baseline))
     plan, exhausted = yield from without_exhausted(setup.store, plan, setup.most_tries)
-    sending = _Sending(setup, transfer, run, progress, len(plan.writes), setup.is_fresh(plan, started))
-    parts, rest = pieces(plan, setup.piece)
+    sending = _Sending(setup, transfer, run, progress, len(plan.writes))
+    parts, rest = pieces(plan, partial(piece_size, setup, transfer))
     reports: list[SyncReport] = []
     for piece in parts:
         sending.cut_short = sending.cut_short or run.why_stop()
@@ -94,6 +98,7 @@ def _apply_part(
         cut_short=sending.cut_short,
         transfers=(transfer.name,),
         rounds=1,
+        ways=tuple(sending.ways),
     )
 
 
@@ -106,9 +111,18 @@ class _Sending:
     run: UnderWay
     progress: Progress
     total: int
-    trusted: bool  # made just now: its records need not be looked at again before they are written
     done: int = 0
     cut_short: str = ""
+    ways: dict[str, None] = attrs.field(factory=dict[str, None])  # a set that keeps its order
+
+    def journal(self, intent_id: str) -> Journal:
+        """Give what keeps the jobs of an intent, and the lease while they go on."""
+
+        def remember(job: IntentJob) -> Flow[None]:
+            note = partial(self.setup.store.note, intent_id, {}, jobs=[job], holder=self.run.hold.holder)
+            yield from work("remember the job", note)
+
+        return Journal(remember, self.run.goes_on)
 
 
 def _carry_out(sending: _Sending, piece: Plan) -> Flow[SyncReport]:
@@ -118,35 +132,51 @@ def _carry_out(sending: _Sending, piece: Plan) -> Flow[SyncReport]:
     now = yield from time_now()
     intent = Intent(run.next_intent(), run.run_id, transfer.name, now, piece.to_dict())
     yield from work("record the intent", partial(store.intend, intent, holder=holder))
-    yield from run.hold.keep()
     outcomes: dict[str, Outcome] = {}
+    parents = parents_of(piece, transfer)
+    left_open = ""
     for kind, side, actions in groups(piece.writes):
+        yield from run.hold.keep()
         phase = f"{kind} {transfer.name} in {side.label}"
         sending.progress(phase, sending.done, sending.total)
         try:
-            told = yield from _write(sending, side, actions)
+            told = yield from _write(sending, piece, side, actions, parents, sending.journal(intent.id))
         except DISalesforceError as error:
             # Nothing of this group was applied: its writes stay untried, and so do all after it.
             sending.cut_short = f"{phase}: {error}"
             break
-        yield from work("note the outcomes", partial(store.note, intent.id, told, holder=holder))
-        outcomes |= yield from verified(sending.setup, transfer, side, told)
+        yield from work("note the outcomes", partial(store.note, intent.id, told.outcomes, holder=holder))
+        outcomes |= yield from verified(sending.setup, transfer, side, told.outcomes)
+        if told.way:
+            sending.ways[f"{phase}: {told.way}"] = None
         sending.done += len(actions)
         sending.progress(phase, sending.done, sending.total)
+        if told.left_open:
+            sending.cut_short, left_open = f"{phase}: {told.left_open}", told.left_open
+            break
     now = yield from time_now()
+    if left_open:
+        # The journal keeps the piece, like that of a run that was killed: whoever comes next asks its jobs first.
+        doubt = {action.id: Outcome.unknown() for action in piece.writes if action.id not in outcomes}
+        return settle(piece, {**outcomes, **doubt}, now=now).report
     settlement = settle(piece, outcomes, now=now)
     yield from run.save(settlement, settlement.report, [intent.id])
     return settlement.report
 
 
-def _write(sending: _Sending, side: Side, actions: list[Write]) -> Flow[dict[str, Outcome]]:
-    """Write one group; a plan that is not fresh is checked against the service first."""
+def _write(
+    sending: _Sending, piece: Plan, side: Side, actions: list[Write], parents: Mapping[str, str], journal: Journal
+) -> Flow[Written]:
+    """Write one group; where the plan is not fresh by now, it is checked against the service first."""
     moved: frozenset[str] = frozenset()
-    if not sending.trusted:
+    now = yield from time_now()
+    if not sending.setup.is_fresh(piece, now):
         moved = yield from moved_since(sending.setup, sending.transfer, side, actions)
     left = [action for action in actions if action.id not in moved]
-    outcomes = (yield from write(sending.setup, sending.transfer, side, left)) if left else {}
-    return {**outcomes, **{action_id: Outcome.stale() for action_id in moved}}
+    told = Written({})
+    if left:
+        told = yield from write(sending.setup, sending.transfer, side, left, parents, journal)
+    return attrs.evolve(told, outcomes={**told.outcomes, **{action_id: Outcome.stale() for action_id in moved}})
 
 
 def _leave(run: UnderWay, piece: Plan) -> Flow[SyncReport]:
@@ -232,8 +262,31 @@ def recover(setup: Setup, run: UnderWay) -> Flow[None]:
         plan, _ = yield from work(
             "look for later runs", partial(_without_outrun, attrs.evolve(plan, now=intent.at), part, baseline)
         )
-        outcomes = {action.id: intent.outcomes.get(action.id, Outcome.unknown()) for action in plan.writes}
+        outcomes = yield from _known_of(setup, run, intent, plan)
         now = yield from time_now()
         settlement = settle(plan, outcomes, now=now)
         run.begin(intent.transfer)
         yield from run.save(settlement, settlement.report, [intent.id])
+
+
+def _known_of(setup: Setup, run: UnderWay, intent: Intent, plan: Plan) -> Flow[dict[str, Outcome]]:
+    """Gather what became of the writes of a dead run: from its journal, and from the bulk jobs that it names.
+
+    What was written so long ago is not read back: a value that differs by now is an edit.
+    """
+    known = dict(intent.outcomes)
+    asked = [action for action in plan.writes if action.id not in known]
+    told: dict[str, RowResult] = {}
+    if intent.jobs and asked:
+        told = yield from written_by_jobs(setup, intent, asked, Journal(_nothing_new, run.goes_on))
+        known |= outcomes_of(asked, told)
+    return {
+        action.id: known.get(action.id, Outcome.unknown())
+        for action in plan.writes
+        # What a job is known not to have come to was not tried.
+        if action.id in known or action.id not in told
+    }
+
+
+def _nothing_new(_job: IntentJob) -> Flow[None]:
+    yield from ()

@@ -7,6 +7,7 @@ request that is repeated, costs more.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 import attrs
@@ -17,6 +18,7 @@ from di_salesforce.records import Side
 from di_salesforce.salesforce import Limit
 from di_salesforce.salesforce import _flows as salesforce_flows
 from di_salesforce.synchronizing._pieces import groups, pieces
+from di_salesforce.synchronizing._salesforce_writing import piece_size, way_of
 from di_salesforce.synchronizing._setup import SALESFORCE, Setup
 from di_salesforce.wire import Flow
 
@@ -24,6 +26,8 @@ __all__ = ["Cost", "RunBudget", "cost", "live_limit"]
 
 # How many ids fit into one query's address, roughly: what was written is read back by id.
 _READ_BACK: Final = 400
+# A bulk job is made, given its rows, closed, looked at three times or so, and read.
+_JOB: Final = 8
 
 
 @attrs.frozen(kw_only=True)
@@ -117,12 +121,13 @@ def cost(setup: Setup, plan: Plan) -> Flow[Cost]:
             Side.SALESFORCE: setup.salesforce.slice_size,
             Side.DIALOG_INSIGHT: setup.settings(transfer).capabilities.max_records_per_merge,
         }
-        for piece in pieces(plan.only_transfer(part.transfer), setup.piece)[0]:
+        for piece in pieces(plan.only_transfer(part.transfer), partial(piece_size, setup, transfer))[0]:
             for kind, side, actions in groups(piece.writes):
                 count = len(actions)
                 alone = side is Side.DIALOG_INSIGHT and isinstance(actions[0], Delete)  # one call each
+                in_bulk = side is Side.SALESFORCE and way_of(setup, transfer, kind, count).way == "bulk"
                 records[side] += count
-                calls[side] += count if alone else -(-count // slice_size[side])
+                calls[side] += count if alone else _JOB if in_bulk else -(-count // slice_size[side])
                 if side is Side.SALESFORCE and kind != "delete":
                     calls[side] += -(-count // _READ_BACK)
     limit = yield from live_limit(setup)

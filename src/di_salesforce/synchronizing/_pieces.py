@@ -7,7 +7,7 @@ what it did; what is not about a written record, and how far the plan's reading 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import attrs
 
@@ -16,7 +16,7 @@ from di_salesforce.engine._actions import Action
 from di_salesforce.engine._needs import Needs
 from di_salesforce.records import Side
 
-__all__ = ["groups", "pieces"]
+__all__ = ["SizeOf", "groups", "pieces"]
 
 T = TypeVar("T")
 
@@ -34,9 +34,13 @@ def groups(writes: Sequence[Write]) -> list[tuple[str, Side, list[Write]]]:
     return [group for group in found if group[2]]
 
 
-def pieces(plan: Plan, size: int) -> tuple[list[Plan], Plan]:
-    """Split one transfer's plan into pieces with at most `size` records that are written, and the rest."""
-    places = _places(plan.writes, size)
+SizeOf: TypeAlias = Callable[[Sequence[tuple[str, Side]], int], int]
+"""Says how many records of those that are written alike (kinds and sides, and how many there are) make a piece."""
+
+
+def pieces(plan: Plan, size_of: SizeOf) -> tuple[list[Plan], Plan]:
+    """Split one transfer's plan into pieces of so many records that are written, and the rest."""
+    places = _places(plan.writes, size_of)
     count = max(places.values(), default=-1) + 1
     [part] = plan.parts
     by_link = {action.link: places[_unit(action)] for action in plan.writes if action.link is not None}
@@ -78,7 +82,7 @@ def _unit(action: Write) -> str:
     return action.link or action.subject
 
 
-def _places(writes: Sequence[Write], size: int) -> Mapping[str, int]:
+def _places(writes: Sequence[Write], size_of: SizeOf) -> Mapping[str, int]:
     """Give each written record the number of its piece; records that are written alike stand together."""
     alike: dict[str, list[tuple[int, int]]] = {}
     for action in writes:
@@ -86,10 +90,10 @@ def _places(writes: Sequence[Write], size: int) -> Mapping[str, int]:
     by_kind: dict[tuple[tuple[int, int], ...], list[str]] = {}
     for unit, kinds in alike.items():
         by_kind.setdefault(tuple(sorted(kinds)), []).append(unit)
-    ordered = [units for _, units in sorted(by_kind.items())]
     found: dict[str, int] = {}
     number = 0
-    for units in ordered:
+    for alike_by, units in sorted(by_kind.items()):
+        size = size_of([(_KINDS[kind], _SIDES[side]) for kind, side in alike_by], len(units))
         for start in range(0, len(units), size):
             found |= dict.fromkeys(units[start : start + size], number)
             number += 1

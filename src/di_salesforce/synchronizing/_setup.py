@@ -24,6 +24,7 @@ from di_salesforce.exceptions import (
 )
 from di_salesforce.mapping import CONTACT_TABLE, DestinationProject, Integration, ObjectTransfer
 from di_salesforce.records import Side
+from di_salesforce.salesforce import Bulk
 from di_salesforce.salesforce import Settings as SalesforceSettings
 from di_salesforce.salesforce import _flows as salesforce_flows
 from di_salesforce.schema import TableSchema
@@ -87,6 +88,9 @@ class Setup:
     )
     most_tries: int = 5  # refusals after which a write is set aside for good
     piece: int = 2_000  # records that are recorded, written and settled together
+    bulk_piece: int = 50_000  # the same where they go in bulk: at least so many in each piece, and below twice as many
+    bulk: Bulk = Bulk(patience=3_600.0)  # noqa: RUF009 - a frozen value; a job that takes longer than an hour is ended
+    lock_pauses: tuple[float, ...] = (1.0, 4.0, 15.0)  # seconds before each further try of rows that were locked
     lookups_at_most: int = 20  # rounds of look-ups for one plan: each can ask for what the last one brought up
 
     def is_fresh(self, plan: Plan, now: datetime) -> bool:

@@ -74,6 +74,11 @@ class UnderWay:
         self._intents += 1
         return f"{self.run_id}/{self._intents:06}"
 
+    def goes_on(self) -> Flow[bool]:
+        """Prolong the lease in time, and tell whether the run goes on."""
+        yield from self.hold.keep()
+        return not self.why_stop()
+
     def begin(self, transfer: str) -> None:
         """Note that a plan of a transfer is carried out."""
         if transfer not in self.transfers:

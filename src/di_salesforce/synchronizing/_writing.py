@@ -17,10 +17,10 @@ from di_salesforce.engine import Create, Delete, Outcome, OutcomeKind, Write
 from di_salesforce.exceptions import DISalesforceError
 from di_salesforce.mapping import ObjectTransfer
 from di_salesforce.records import Row, Side, Value, record_id_18
-from di_salesforce.salesforce import Operation, RowResult
-from di_salesforce.salesforce import _flows as salesforce_flows
+from di_salesforce.synchronizing._bulk_writing import Journal
 from di_salesforce.synchronizing._reading import find_by_id, find_by_key
-from di_salesforce.synchronizing._setup import SALESFORCE, Setup
+from di_salesforce.synchronizing._salesforce_writing import Written, write_salesforce
+from di_salesforce.synchronizing._setup import Setup
 from di_salesforce.wire import Flow
 
 __all__ = ["moved_since", "verified", "write"]
@@ -29,42 +29,18 @@ _CREATE_ONLY: Final = MergeOptions(allow_insert=True, allow_update=False)
 _UPDATE_ONLY: Final = MergeOptions(allow_insert=False, allow_update=True)
 
 
-def write(setup: Setup, transfer: ObjectTransfer, side: Side, actions: Sequence[Write]) -> Flow[dict[str, Outcome]]:
+def write(
+    setup: Setup,
+    transfer: ObjectTransfer,
+    side: Side,
+    actions: Sequence[Write],
+    parents: Mapping[str, str],
+    journal: Journal,
+) -> Flow[Written]:
     """Carry out writes of one kind on one side; raises only where nothing of it can have been applied."""
     if side is Side.SALESFORCE:
-        return (yield from _write_salesforce(setup, transfer, actions))
-    return (yield from _write_dialog_insight(setup, transfer, actions))
-
-
-def _write_salesforce(setup: Setup, transfer: ObjectTransfer, actions: Sequence[Write]) -> Flow[dict[str, Outcome]]:
-    operation: Operation = actions[0].kind
-    records = [{**_named(action), **action.values} for action in actions]
-    results = yield from salesforce_flows.write_collection(
-        setup.salesforce, SALESFORCE, operation, transfer.sobject, records
-    )
-    ids = {
-        action.id: result.record_id or action.record_id
-        for action, result in zip(actions, results, strict=True)
-        if result.success
-    }
-    return {
-        action.id: _salesforce_outcome(result, ids.get(action.id))
-        for action, result in zip(actions, results, strict=True)
-        if not _is_passing(result)
-    }
-
-
-# Refusals that say nothing about the record: the write counts as not tried, and the next run tries it again.
-_PASSING: Final = frozenset({"UNABLE_TO_LOCK_ROW", "REQUEST_LIMIT_EXCEEDED", "SERVER_UNAVAILABLE", "request.failed"})
-
-
-def _is_passing(result: RowResult) -> bool:
-    return not result.unknown and any(error.code in _PASSING for error in result.errors)
-
-
-def _named(action: Write) -> Row:
-    """Name the record of a write: a create has no id yet."""
-    return {} if isinstance(action, Create) else {"Id": action.record_id}
+        return (yield from write_salesforce(setup, transfer, actions, parents, journal))
+    return Written((yield from _write_dialog_insight(setup, transfer, actions)))
 
 
 def verified(
@@ -85,23 +61,6 @@ def verified(
         action_id: attrs.evolve(outcome, stored=stored.get(outcome.record_id or "", outcome.stored))
         for action_id, outcome in outcomes.items()
     }
-
-
-# Codes that say that the record is not (or no longer) there: it moved since the plan was made.
-_GONE: Final = frozenset({"ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY", "NOT_FOUND"})
-
-
-def _salesforce_outcome(result: RowResult, record_id: str | None) -> Outcome:
-    if result.unknown:
-        return Outcome.unknown()
-    if result.success:
-        return Outcome.done(record_id)
-    error = result.errors[0] if result.errors else None
-    if error is not None and error.code in _GONE and not error.fields:
-        return Outcome.stale()
-    causes = "; ".join(each.message for each in result.errors if each.message)
-    fields = tuple(dict.fromkeys(name for each in result.errors for name in each.fields))
-    return Outcome.refused(error.code if error else "refused", causes, fields)
 
 
 def _write_dialog_insight(setup: Setup, transfer: ObjectTransfer, actions: Sequence[Write]) -> Flow[dict[str, Outcome]]:

@@ -19,7 +19,7 @@ import pytest
 
 from di_salesforce.engine import Baseline, Outcome
 from di_salesforce.exceptions import AlreadyRunningError, ConfigurationError
-from di_salesforce.stores import AppliedWrite, Store
+from di_salesforce.stores import AppliedWrite, IntentJob, Store
 from di_salesforce.stores._protocol import name_of
 from di_salesforce.testing import _store_rows as rows
 
@@ -97,6 +97,19 @@ class RunLaws(ABC):
         assert [intent.id for intent in store.intents()] == ["run/2"]
         store.save(rows.settlement(), settles=[second.id])
         assert store.intents() == ()
+
+    def test_jobs_of_an_intent_are_found_again(self, store: Store, tmp_path: Path) -> None:
+        """A bulk job is kept with the writes that it carries, in the order of their making, until all settle."""
+        first, second, third = (IntentJob(f"750{n}", "É_Ref__c", ["a", f"b{n}"]) for n in range(3))
+        store.intend(rows.intent("run/1"))
+        store.note("run/1", {}, jobs=[first])
+        store.note("run/1", {"a": Outcome.stale()}, jobs=[second, third])
+        store = self._again(store, tmp_path)
+        [found] = store.intents()
+        assert found.jobs == (first, second, third)
+        assert list(found.outcomes) == ["a"]
+        store.save(rows.settlement(), settles=["run/1"])
+        assert self._again(store, tmp_path).intents() == ()
 
     def test_outcomes_of_nothing_are_refused(self, store: Store) -> None:
         """An outcome belongs to an intent that is open: another one is a mistake, and leaves no trace."""
