@@ -110,6 +110,12 @@ _COMMANDS: Final[Mapping[str, tuple[Callable[[Arguments], int], str]]] = {
 }
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m di_salesforce",
@@ -132,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
         if name == "plan":
             command.add_argument("--save", metavar="PLAN", help="write the plan to this file; it holds people's data")
         if name == "run":
-            command.add_argument("--max-writes", type=int, metavar="N", help="stop before more writes than this")
+            command.add_argument("--max-writes", type=_count, metavar="N", help="stop before more writes than this")
             command.add_argument("--first-run", action="store_true", help="allow a store that remembers nothing")
     return parser
 

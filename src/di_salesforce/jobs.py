@@ -29,6 +29,7 @@ from di_salesforce.clients import DialogInsightClient, SalesforceClient
 from di_salesforce.dialog_insight import Capabilities
 from di_salesforce.exceptions import ConfigurationError, Problem
 from di_salesforce.mapping import Integration
+from di_salesforce.salesforce._auth import NO_LOG_IN
 from di_salesforce.stores import SQLiteStore
 from di_salesforce.synchronizer import Synchronizer
 
@@ -160,7 +161,9 @@ def _with_names(prefix: str, usual: str, environ: Mapping[str, str], make: Calla
             Problem(problem.path.replace(usual, prefix), problem.message.replace(usual, prefix), problem.code)
             for problem in error.problems
         ]
-        raise ConfigurationError(problems, what="environment variables") from None
+        raise ConfigurationError(
+            problems, what=NO_LOG_IN if usual == _SALESFORCE else "environment variables"
+        ) from None
 
 
 def _is_table(value: object) -> TypeGuard[dict[str, Any]]:  # of a file

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -54,13 +55,16 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def command(environ: dict[str, str], *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def command(
+    environ: dict[str, str], *arguments: str | Path, folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """Start the command line as a person does, with nothing of the test's own environment that could log in."""
     bare = {
         name: value for name, value in os.environ.items() if not name.startswith(("SALESFORCE_", "DIALOG_INSIGHT_"))
     }
     return subprocess.run(
         [sys.executable, "-W", "error", "-m", "di_salesforce", *map(str, arguments)],
+        cwd=folder,
         env={**bare, "PYTHONIOENCODING": "utf-8", **environ},
         capture_output=True,
         encoding="utf-8",
@@ -106,7 +110,7 @@ def test_log_ins_come_from_the_environment_only(file: Path, environ: dict[str, s
     with pytest.raises(ConfigurationError, match="OUR_DI_KEY") as error, Job.from_file(file).connect(environ):
         pass
     assert "OUR_DI_ID_KEY:" not in str(error.value)
-    with pytest.raises(ConfigurationError, match="OUR_SF_"), Job.from_file(file).connect({}):
+    with pytest.raises(ConfigurationError, match=r"one is enough\)(.|\n)*OUR_SF_"), Job.from_file(file).connect({}):
         pass
 
 
@@ -137,9 +141,37 @@ def test_the_commands_do_a_whole_migration(file: Path, environ: dict[str, str]) 
     assert json.loads(command(environ, "status", file, "--json").stdout)["last_good"]
 
 
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "use-the-command-line.md"
+
+
+def test_the_page_about_the_commands_works_as_it_says(tmp_path: Path) -> None:
+    """The file and each command of the page, in their order, on the services that it says to try them on."""
+    page = PAGE.read_text(encoding="utf-8")
+    [declared] = re.findall(r"write_text\(\'\'\'\n(.*?)\'\'\'", page, re.DOTALL)
+    (tmp_path / "people.toml").write_text(declared, encoding="utf-8")
+    commands = re.findall(r"^python -m di_salesforce (.*)$", page, re.MULTILINE)
+    assert [line.split()[0] for line in commands] == ["check", "plan", "apply", "run", "status"]
+    digest = ""
+    with Sandbox(read_seed(shipped_seed())) as services:  # its own: other tests write
+        environ = {
+            "SALESFORCE_INSTANCE_URL": services.salesforce.url,
+            "SALESFORCE_ACCESS_TOKEN": services.salesforce.access_token(),
+            "DIALOG_INSIGHT_HOST": services.dialog_insight.url,
+            "DIALOG_INSIGHT_ID_KEY": str(services.dialog_insight.id_key),
+            "DIALOG_INSIGHT_KEY": services.dialog_insight.key,
+        }
+        for line in commands:
+            done = command(environ, *line.replace("DIGEST", digest).split(), folder=tmp_path)
+            # The example's people have some that a service refuses, which `apply` tells by its status.
+            assert (done.returncode, done.stderr) == (1 if line.startswith("apply") else 0, ""), line
+            digest = done.stdout.splitlines()[-1].removeprefix("digest: ")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["people.db", "people.toml", "plan.json"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (("run", "{file}", "--max-writes", "-3"), "'-3' is no whole number"),
         (("check", "nowhere.toml"), "cannot be read"),
         (("apply", "{file}", "nowhere.json"), "cannot be read"),
         (("apply", "{file}", "{file}"), "is no saved plan"),

@@ -270,6 +270,9 @@ def _audience(given: Mapping[str, str]) -> str:
     return "test.salesforce.com" if sandbox else _LOG_IN_HOST
 
 
+NO_LOG_IN: Final = "no complete Salesforce log-in in the environment (one is enough)"
+
+
 def auth_from_env(environ: Mapping[str, str]) -> Auth:
     """Read a way to log in from environment variables; empty ones count as absent.
 
@@ -294,5 +297,5 @@ def auth_from_env(environ: Mapping[str, str]) -> Auth:
             Problem("", f"{' + '.join(form.needs)}: missing {', '.join(n for n in form.needs if n not in present)}")
             for form in _ENV_FORMS
         ],
-        what="no complete Salesforce log-in in the environment",
+        what=NO_LOG_IN,
     )
