@@ -10,11 +10,13 @@ import attrs
 import pytest
 
 from di_salesforce.dialog_insight import WebhookEvent
-from di_salesforce.engine import Snapshot
+from di_salesforce.engine import Coverage, Snapshot
 from di_salesforce.exceptions import ConfigurationError, DISalesforceError
 from di_salesforce.mapping import FieldMapping, Integration
 from di_salesforce.records import Side
-from di_salesforce.testing import HttpStatus, Meanwhile
+from di_salesforce.synchronizer import Feeds
+from di_salesforce.testing import Field, HttpStatus, Meanwhile
+from di_salesforce.testing import sandbox as declared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -183,6 +185,125 @@ def test_a_parent_that_changed_brings_its_children(world: World, people_transfer
     assert [line.key for line in report.written] == ["ann@example.com"]
     [row] = [row for row in world.dialog_insight.contacts(PROJECT) if row["EMail"] == "ann@example.com"]
     assert row["Level"] == "After"
+
+
+@pytest.mark.parametrize("changes", ["modified_since", "replication"])
+def test_a_later_transfer_reads_what_an_earlier_one_wrote(three: World, changes: Any) -> None:
+    """An edit in the acquisition project reaches the communications project in one run, by feeds of changes alone."""
+    three.dialog_insight.load_contacts(
+        declared.ACQUISITION_ID, [{"EMail": "noe@example.com", "FirstName": "Noé", "LastName": "Roy"}]
+    )
+    assert three.sync().run(first_run=True).ok
+    three.clock.sleep(2 * OVERLAP)
+    [person] = three.dialog_insight.contacts(declared.ACQUISITION_ID)
+    number = int(str(person["idContact"]))
+    three.dialog_insight.edit_contact(declared.ACQUISITION_ID, number, FirstName="Noah")
+    sync = three.sync(full_every=DAY, feeds=Feeds(changes=changes))
+    sync.notify([WebhookEvent("contact_modified", id_project=declared.ACQUISITION_ID, id_contact=number)])
+    assert sync.run().ok
+    assert [row["FirstName"] for row in three.salesforce.rows("Contact")] == ["Noah"]
+    assert [row["FirstName"] for row in three.dialog_insight.contacts(declared.COMMUNICATIONS_ID)] == ["Noah"]
+    assert {feed.covers for feed in sync.status().feeds["contacts"]} == {Coverage.CHANGES, Coverage.SAMPLE}
+
+
+def test_records_of_one_stamp_are_all_carried(world: World) -> None:
+    """Records of a bulk load have one stamp, and pages end between them: none is left behind or comes twice."""
+    for number in range(12):
+        world.pair(f"p{number}@example.com")
+    assert following(world).run(first_run=True).ok
+    world.clock.sleep(2 * OVERLAP)
+    ids = [world.contact_id(f"p{number}@example.com") for number in range(12)]
+    for record_id in ids:
+        world.salesforce.edit("Contact", record_id, LastName="Lee")
+    assert len({row["SystemModstamp"] for row in world.salesforce.rows("Contact")}) == 1
+    world.salesforce.page_size = 5
+    sync = following(world)
+    assert len(sync.run().written) == 12
+    assert sync.run().written == ()
+
+
+def test_the_cursor_passes_what_is_stored_open(followed: World) -> None:
+    """A run that is stopped before it writes moves the cursor past the change; the next run asks for it."""
+    before = cursor(followed)
+    followed.salesforce.edit("Contact", followed.contact_id("p1@example.com"), LastName="Lee")
+    sync = following(followed)
+    plan = sync.plan()
+    sync.stop()
+    report = sync.apply(plan)
+    assert report.cut_short
+    assert report.written == ()
+    assert cursor(followed)["moment"] > before["moment"]
+    followed.clock.sleep(10 * OVERLAP)
+    assert [line.key for line in following(followed).run().written] == ["p1@example.com"]
+
+
+def test_a_refused_record_is_passed_and_not_forgotten(followed: World) -> None:
+    """The cursor passes a record that the other side refused; it is stored open, and flows once it is requeued."""
+    followed.salesforce.edit("Contact", followed.contact_id("p1@example.com"), LastName="x" * 21)  # 20 fit there
+    followed.salesforce.edit("Contact", followed.contact_id("p2@example.com"), LastName="Lee")
+    sync = following(followed)
+    assert len(sync.run().written) == 1
+    followed.clock.sleep(10 * OVERLAP)
+    followed.salesforce.edit("Contact", followed.contact_id("p3@example.com"), LastName="Roi")
+    assert [line.key for line in sync.run().written] == ["p3@example.com"]
+    assert sync.status().set_aside or sync.status().waiting
+    followed.salesforce.edit("Contact", followed.contact_id("p1@example.com"), LastName="Short")
+    assert [line.key for line in sync.run().written] == ["p1@example.com"]
+
+
+# ----------------------------------------------------------------------------------------------------- formulas
+
+
+def go_past_all(world: World, sync: Synchronizer) -> None:
+    """Let a change of somebody else move the cursor, so that all others lie behind its overlap."""
+    world.clock.sleep(2 * OVERLAP)
+    world.contact("later@example.com")
+    assert [line.key for line in sync.run().written] == ["later@example.com"]
+    world.clock.sleep(2 * OVERLAP)
+
+
+def test_a_formula_over_a_parent_is_read_again_when_the_parent_moved(
+    world: World, people_transfer: Callable[..., Any]
+) -> None:
+    """The record's own stamp stands still; its parent's tells."""
+    names = dict[str, str]()
+    world.salesforce.add_field(
+        "Contact", Field("Company__c", formula=lambda row: names.get(str(row.get("AccountId")), ""))
+    )
+    integration = Integration(
+        [people_transfer(fields=[*people_transfer().fields, FieldMapping("Company__c", "Level")])]
+    )
+    [account] = world.salesforce.load("Account", [{"Name": "Before"}])
+    names[account] = "Before"
+    contact, person = world.pair("ann@example.com")
+    world.salesforce.edit("Contact", contact, AccountId=account)
+    world.dialog_insight.edit_contact(PROJECT, person, Level="Before")
+    world.pair("bob@example.com")
+    sync = world.sync(integration, full_every=DAY)
+    assert sync.run(first_run=True).written == ()
+    go_past_all(world, sync)
+    names[account] = "After"
+    assert sync.run().written == ()  # nothing in Salesforce has a new stamp
+    world.salesforce.edit("Account", account, Name="After")
+    assert [line.key for line in sync.run().written] == ["ann@example.com"]
+
+
+def test_a_formula_over_time_is_found_by_the_slow_sweep(world: World, people_transfer: Callable[..., Any]) -> None:
+    """What moves without any stamp, such as a formula over today, is found by the next full read."""
+    age = ["41"]
+    world.salesforce.add_field(
+        "Contact", Field("Age__c", formula=lambda row: age[0] if row["Email"] == "ann@example.com" else "0")
+    )
+    integration = Integration([people_transfer(fields=[*people_transfer().fields, FieldMapping("Age__c", "Level")])])
+    _, person = world.pair("ann@example.com")
+    world.dialog_insight.edit_contact(PROJECT, person, Level="41")
+    sync = world.sync(integration, full_every=DAY)
+    assert sync.run(first_run=True).written == ()
+    go_past_all(world, sync)
+    age[0] = "42"
+    assert sync.run().written == ()
+    world.clock.sleep(DAY.total_seconds())
+    assert [line.key for line in sync.run().written] == ["ann@example.com"]
 
 
 # ------------------------------------------------------------------------------------------------------- hints
