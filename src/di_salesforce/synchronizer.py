@@ -24,7 +24,9 @@ from di_salesforce.synchronizing._comparing import Comparison
 from di_salesforce.synchronizing._costing import Cost, RunBudget
 from di_salesforce.synchronizing._feed_choice import FeedKind, Feeds, FeedUsed
 from di_salesforce.synchronizing._looking import AsyncLooking, Looking
-from di_salesforce.synchronizing._shared import FRESH_FOR, LEASE, MOST_TRIES, new_holder
+from di_salesforce.synchronizing._running import Asked
+from di_salesforce.synchronizing._setup import silent
+from di_salesforce.synchronizing._shared import FRESH_FOR, LEASE, MOST_TRIES, given_rows, new_holder
 from di_salesforce.synchronizing._standing import FailedRow, Status
 from di_salesforce.synchronizing._under_way import UnderWay
 from di_salesforce.wire import Flow
@@ -167,8 +169,7 @@ class Synchronizer(Looking):
             EmptySideError: A side that holds linked records answered with none.
             ApiError, TransportError: A service refused, or did not answer.
         """
-        given = {Side.SALESFORCE: salesforce, Side.DIALOG_INSIGHT: dialog_insight}
-        return self._runner.run(self._plan(transfers, keys, progress, given))
+        return self._runner.run(self._plan(transfers, keys, progress, given_rows(salesforce, dialog_insight)))
 
     def apply(self, plan: Plan, progress: Progress | None = None) -> SyncReport:
         """Carry out exactly this plan, read back what the services kept, and remember it.
@@ -196,6 +197,8 @@ class Synchronizer(Looking):
         keys: Sequence[Key] | None = None,
         max_writes: int | None = None,
         first_run: bool = False,
+        salesforce: Snapshot | None = None,
+        dialog_insight: Snapshot | None = None,
         progress: Progress | None = None,
     ) -> SyncReport:
         """Plan and apply the transfers in their order, and again where one saw another's writes, until all is quiet.
@@ -205,6 +208,9 @@ class Synchronizer(Looking):
             keys: Only records with these keys.
             max_writes: Stop, before writing, a transfer that would go past so many writes in all.
             first_run: Allow a store that remembers nothing.
+            salesforce: Rows of your own in place of a reading, of one transfer: an export, say, as
+                `Snapshot.complete(rows, as_of=...)`.  Where they are older than what is remembered, that stays.
+            dialog_insight: Likewise.
             progress: Told of the phases: name, done, total.
 
         Returns:
@@ -217,7 +223,9 @@ class Synchronizer(Looking):
             EmptySideError: A side that holds linked records answered with none.
             ApiError, TransportError: A service could not be read.
         """
-        return self._leased(lambda run: self._run(run, transfers, keys, max_writes, progress, first_run=first_run))
+        given = given_rows(salesforce, dialog_insight)
+        asked = Asked(keys, given, max_writes, first_run=first_run, progress=progress or silent)
+        return self._leased(lambda run: self._run(run, transfers, asked))
 
     def compare(self, *transfers: str, progress: Progress | None = None) -> Comparison:
         """Read both sides afresh and say what agrees, what differs and why; writes nothing.
@@ -365,8 +373,7 @@ class AsyncSynchronizer(AsyncLooking):
         dialog_insight: Snapshot | None = None,
         progress: Progress | None = None,
     ) -> Plan:
-        given = {Side.SALESFORCE: salesforce, Side.DIALOG_INSIGHT: dialog_insight}
-        return await self._runner.run(self._plan(transfers, keys, progress, given))
+        return await self._runner.run(self._plan(transfers, keys, progress, given_rows(salesforce, dialog_insight)))
 
     async def apply(self, plan: Plan, progress: Progress | None = None) -> SyncReport:
         return await self._leased(lambda run: self._apply(run, plan, progress))
@@ -377,11 +384,13 @@ class AsyncSynchronizer(AsyncLooking):
         keys: Sequence[Key] | None = None,
         max_writes: int | None = None,
         first_run: bool = False,
+        salesforce: Snapshot | None = None,
+        dialog_insight: Snapshot | None = None,
         progress: Progress | None = None,
     ) -> SyncReport:
-        return await self._leased(
-            lambda run: self._run(run, transfers, keys, max_writes, progress, first_run=first_run)
-        )
+        given = given_rows(salesforce, dialog_insight)
+        asked = Asked(keys, given, max_writes, first_run=first_run, progress=progress or silent)
+        return await self._leased(lambda run: self._run(run, transfers, asked))
 
     async def compare(self, *transfers: str, progress: Progress | None = None) -> Comparison:
         return await self._runner.run(self._compare(transfers, progress))

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
+from di_salesforce.csvfiles import read_csv
 from di_salesforce.dialog_insight import WebhookEvent
 from di_salesforce.engine import Coverage, Snapshot
 from di_salesforce.exceptions import ConfigurationError, DISalesforceError
 from di_salesforce.mapping import FieldMapping, Integration
 from di_salesforce.records import Side
-from di_salesforce.synchronizer import Feeds
+from di_salesforce.synchronizer import FeedKind, Feeds
 from di_salesforce.testing import Field, HttpStatus, Meanwhile
 from di_salesforce.testing import sandbox as declared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.sync.conftest import World
 
@@ -377,10 +379,42 @@ def test_an_export_can_stand_for_a_side(world: World) -> None:
     assert sum("Get" in get and "ProjectInfo" not in get for get in gets) <= 2
 
 
+def test_a_run_takes_an_export_for_a_side(world: World, tmp_path: Path) -> None:
+    """A CSV export of Dialog Insight stands for its side in all rounds of a run, and undoes nothing."""
+    world.reads_all = False
+    for number in range(3):
+        world.pair(f"p{number}@example.com", points=number)
+    file = tmp_path / "contacts.csv"
+    lines = [
+        f"{row['idContact']};{row['EMail']};Ada;Roy;{row['Points']}" for row in world.dialog_insight.contacts(PROJECT)
+    ]
+    file.write_text("\n".join(["idContact;EMail;FirstName;LastName;Points", *lines]), encoding="utf-8")
+    taken = world.clock()
+    world.clock.sleep(60)
+    world.contact("new@example.com")
+    export = Snapshot.complete(read_csv(file), as_of=taken)
+    report = world.sync().run("people", dialog_insight=export, first_run=True)
+    assert [line.key for line in report.written] == ["new@example.com"]
+    assert used_there(world) == (FeedKind.GIVEN, Coverage.COMPLETE)
+    assert len(world.truth()[1]) == 4
+    world.salesforce.edit("Contact", world.contact_id("p1@example.com"), LastName="Lee")
+    assert [line.key for line in world.sync().run().written] == ["p1@example.com"]
+    again = world.sync().run("people", dialog_insight=export)
+    assert again.written == ()
+    assert [row[2] for side in world.truth() for row in side if row[0] == "p1@example.com"] == ["Lee", "Lee"]
+
+
+def used_there(world: World) -> tuple[FeedKind, Coverage]:
+    [feed] = [each for each in world.sync().status().feeds["people"] if each.side is Side.DIALOG_INSIGHT]
+    return feed.kind, feed.covers
+
+
 def test_rows_of_ones_own_are_of_one_transfer(three: World) -> None:
     """An export belongs to one table: the transfer is named."""
     with pytest.raises(ConfigurationError, match="name it"):
         three.sync().plan(dialog_insight=Snapshot.complete([]))
+    with pytest.raises(ConfigurationError, match="name it"):
+        three.sync().run(dialog_insight=Snapshot.complete([]), first_run=True)
 
 
 def test_a_thousand_changes_cost_five_calls_each(world: World) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
 
 from di_salesforce.exceptions import AlreadyRunningError, ConfigurationError
-from di_salesforce.stores import MemoryStore
+from di_salesforce.stores import MemoryStore, SQLiteStore
 from di_salesforce.synchronizing._pieces import pieces
 from di_salesforce.testing import Meanwhile
 
@@ -19,6 +23,30 @@ if TYPE_CHECKING:
     from tests.sync.conftest import World
 
 MINUTE = 60.0
+
+# As the how-to "Run it nightly" has it, in pieces of two records.
+RUN = """
+import attrs, signal, sys
+sys.path.insert(0, sys.argv[1])
+from tests.sync.conftest import make_people_transfer
+from di_salesforce import DialogInsightClient, Integration, SalesforceClient, SQLiteStore, Synchronizer
+from di_salesforce.dialog_insight import Capabilities
+from di_salesforce.salesforce import AccessToken
+
+_, _, url, token, host, id_key, key, path = sys.argv
+with (
+    SalesforceClient(auth=AccessToken(url, token)) as salesforce,
+    DialogInsightClient(id_key=id_key, key=key, host=host, capabilities=Capabilities(clauseless_get=True)) as di,
+    Synchronizer(
+        Integration([make_people_transfer()]), salesforce=salesforce, dialog_insight=di, store=SQLiteStore(path)
+    ) as sync,
+):
+    sync._setup = attrs.evolve(sync._setup, piece=2)
+    signal.signal(signal.SIGTERM, lambda *_: sync.stop())
+    report = sync.run(first_run=True)
+    print(report.cut_short)
+    sys.exit(0 if report.ok else 1)
+"""
 
 
 class Slow(MemoryStore):
@@ -104,6 +132,41 @@ def test_a_run_that_is_asked_to_stop_ends_clean(world: World) -> None:
     assert record.finished is not None
     assert len(sync.run().written) == 2
     assert [len(side) for side in world.truth()] == [4, 4]
+
+
+def test_a_run_that_is_asked_to_stop_gives_up_its_reading(world: World) -> None:
+    """No further page is asked for, nothing is written, and the next run begins anew."""
+    for number in range(9):
+        world.contact(f"p{number}@example.com")
+    world.salesforce.page_size = 3
+    sync = world.sync()
+    world.salesforce.inject(Meanwhile(sync.stop), path="*/query/*")
+    report = sync.run(first_run=True)
+    assert report.cut_short == "stopped as asked"
+    assert not report.ok
+    assert sum("query" in request.route for request in world.salesforce.requests) == 2
+    assert world.write_calls == (0, 0)
+    assert len(sync.run(first_run=True).written) == 9
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of that kind do not reach a process on Windows")
+def test_a_signal_ends_a_process_clean(make_world: Callable[..., World], tmp_path: Path) -> None:
+    """A real process that is told to end while a write is under way settles it, says so, and leaves the rest."""
+    world = make_world(sockets=True)
+    for number in range(6):
+        world.contact(f"p{number}@example.com")
+    token, fake = world.salesforce.access_token(), world.dialog_insight
+    path, root = tmp_path / "memory.db", str(Path(__file__).parents[2])
+    arguments = [root, world.salesforce.url, token, fake.url, str(fake.id_key), str(fake.key), str(path)]
+    with subprocess.Popen([sys.executable, "-c", RUN, *arguments], stdout=subprocess.PIPE, text=True) as process:
+        fake.inject(Meanwhile(lambda: process.send_signal(signal.SIGTERM)), method="Merge", after=1)
+        told, _ = process.communicate()
+    assert (process.returncode, told.strip()) == (1, "stopped as asked")
+    with SQLiteStore(path) as store:
+        assert store.intents() == ()
+        assert len(store.baseline("people")) == 4
+        assert world.sync(store=store).run().ok
+    assert [len(side) for side in world.truth()] == [6, 6]
 
 
 def test_pieces_hold_all_of_a_plan_once(make_world: Callable[..., World]) -> None:

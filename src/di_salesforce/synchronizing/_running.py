@@ -6,6 +6,7 @@ What may not go in here: requests of one service, deciding, carrying a plan out 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -13,18 +14,18 @@ import attrs
 
 from di_salesforce.engine import Baseline, Plan, Snapshot, SyncReport, settle
 from di_salesforce.engine._actions import Key
-from di_salesforce.exceptions import ConfigurationError, FirstRunError
+from di_salesforce.exceptions import ConfigurationError, DISalesforceError, FirstRunError
 from di_salesforce.mapping import ObjectTransfer
 from di_salesforce.protocols import Progress
 from di_salesforce.records import Side
 from di_salesforce.synchronizing._applying import apply
 from di_salesforce.synchronizing._planning import plan_transfer
-from di_salesforce.synchronizing._setup import Setup
+from di_salesforce.synchronizing._setup import Setup, silent
 from di_salesforce.synchronizing._standing import note_feeds
 from di_salesforce.synchronizing._under_way import UnderWay
 from di_salesforce.wire import Flow, time_now, work
 
-__all__ = ["plan", "run"]
+__all__ = ["Asked", "plan", "run"]
 
 # A field that two systems keep rewriting is held after three rounds, and a tree of records that refer to each other
 # links one generation a round: deeper than this is no tree that people keep.
@@ -40,8 +41,7 @@ def plan(
     given: Mapping[Side, Snapshot],
 ) -> Flow[Plan]:
     """Plan over several transfers what can be seen now, not what the plan's own writes will cause."""
-    if given and len(transfers) != 1:
-        raise ConfigurationError("rows of one's own are of one transfer: name it")
+    _check_given(transfers, given)
     plans: list[Plan] = []
     links: dict[str, Baseline] = {}
     for transfer in transfers:
@@ -58,6 +58,27 @@ def plan(
     return Plan.joined(plans)
 
 
+def _check_given(transfers: Sequence[ObjectTransfer], given: Mapping[Side, Snapshot]) -> None:
+    if given and len(transfers) != 1:
+        raise ConfigurationError("rows of one's own are of one transfer: name it")
+
+
+@attrs.frozen(repr=False)
+class Asked:
+    """What a run was asked for: some keys only, rows of one's own in place of a reading, a limit of writes."""
+
+    keys: Sequence[Key] | None = None
+    given: Mapping[Side, Snapshot] = attrs.field(factory=dict[Side, Snapshot])
+    max_writes: int | None = None
+    first_run: bool = False
+    progress: Progress = silent
+
+    def observed(self, now: datetime) -> Asked:
+        """Date the rows that were given: what a later round of the run reads or writes is newer than they are."""
+        given = {side: attrs.evolve(rows, as_of=rows.as_of or now) for side, rows in self.given.items()}
+        return attrs.evolve(self, given=given)
+
+
 @attrs.define
 class _Rounds:
     """A run while it goes on."""
@@ -67,26 +88,19 @@ class _Rounds:
     cut_short: str = ""
 
 
-def run(
-    setup: Setup,
-    transfers: Sequence[ObjectTransfer],
-    under_way: UnderWay,
-    *,
-    keys: Sequence[Key] | None,
-    max_writes: int | None,
-    first_run: bool,
-    progress: Progress,
-) -> Flow[SyncReport]:
+def run(setup: Setup, transfers: Sequence[ObjectTransfer], under_way: UnderWay, asked: Asked) -> Flow[SyncReport]:
     """Plan and apply the transfers in their order, again for those that see others' writes, until all is quiet."""
-    if not first_run:
+    _check_given(transfers, asked.given)
+    if not asked.first_run:
         yield from _check_not_first(setup)
+    asked = asked.observed((yield from time_now()))
     rounds = _Rounds()
     waiting = list(transfers)
     for _ in range(_MOST_ROUNDS):
         again: list[ObjectTransfer] = []
         for transfer in waiting:
             rounds.cut_short = under_way.why_stop()
-            report = yield from _run_one(setup, transfer, rounds, under_way, keys, max_writes, progress)
+            report = yield from _run_one(setup, transfer, rounds, under_way, asked)
             if rounds.cut_short:
                 return attrs.evolve(SyncReport.joined(rounds.reports), cut_short=rounds.cut_short)
             if report.written:
@@ -102,20 +116,34 @@ def run(
     )
 
 
+class _StoppedError(DISalesforceError):
+    """A reading is given up, since the run is to end: nothing of it has been written."""
+
+
+def _until_stopped(progress: Progress, under_way: UnderWay) -> Progress:
+    """Give up a reading at its next step once the run is to end; reading a million records takes long."""
+
+    def told(phase: str, done: int, total: int) -> None:
+        if why := under_way.why_stop():
+            raise _StoppedError(why)
+        progress(phase, done, total)
+
+    return told
+
+
 def _run_one(
-    setup: Setup,
-    transfer: ObjectTransfer,
-    rounds: _Rounds,
-    under_way: UnderWay,
-    keys: Sequence[Key] | None,
-    max_writes: int | None,
-    progress: Progress,
+    setup: Setup, transfer: ObjectTransfer, rounds: _Rounds, under_way: UnderWay, asked: Asked
 ) -> Flow[SyncReport]:
     if not transfer.active or rounds.cut_short:
         return SyncReport(transfers=(transfer.name,))
     yield from under_way.hold.keep()
-    found = yield from plan_transfer(setup, transfer, progress=progress, keys=keys)
-    planned = found.plan
+    progress = _until_stopped(asked.progress, under_way)
+    try:
+        found = yield from plan_transfer(setup, transfer, progress=progress, keys=asked.keys, given=asked.given)
+    except _StoppedError as stopped:
+        rounds.cut_short = str(stopped)
+        return SyncReport(transfers=(transfer.name,))
+    planned, max_writes = found.plan, asked.max_writes
     if max_writes is not None and rounds.written + len(planned.writes) > max_writes:
         rounds.cut_short = (
             f"{transfer.name} would make {len(planned.writes):,} writes after {rounds.written:,}; "
@@ -123,7 +151,7 @@ def _run_one(
         )
         return SyncReport(transfers=(transfer.name,))
     yield from note_feeds(setup.store, found.used)
-    report = yield from apply(setup, planned, under_way, progress=progress)
+    report = yield from apply(setup, planned, under_way, progress=asked.progress)
     report = attrs.evolve(report, feeds=tuple(map(str, found.used)))
     if found.heard and not report.cut_short:
         yield from work("drop the hints", partial(setup.store.heard, transfer.name, found.heard))

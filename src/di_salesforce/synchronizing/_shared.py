@@ -40,6 +40,7 @@ from di_salesforce.synchronizing._drifting import drifted, keep, stop_at
 from di_salesforce.synchronizing._erasing import forget
 from di_salesforce.synchronizing._feed_choice import Feeds
 from di_salesforce.synchronizing._feeds import full_every_side, hints_of
+from di_salesforce.synchronizing._running import Asked
 from di_salesforce.synchronizing._setup import (
     SALESFORCE,
     Setup,
@@ -53,7 +54,7 @@ from di_salesforce.synchronizing._standing import FailedRow, Status
 from di_salesforce.synchronizing._under_way import Hold, UnderWay
 from di_salesforce.wire import Flow, time_now, work
 
-__all__ = ["FRESH_FOR", "LEASE", "MOST_TRIES", "SynchronizerBase", "new_holder"]
+__all__ = ["FRESH_FOR", "LEASE", "MOST_TRIES", "SynchronizerBase", "given_rows", "new_holder"]
 
 LEASE: Final = timedelta(minutes=30)
 """How long a run may hold a store before another may take it over, if the first has died without giving it back."""
@@ -113,6 +114,12 @@ def _clients_by_project(integration: Integration, given: Any) -> dict[str, Any]:
     if absent := [name for name in names if name not in given]:
         raise ConfigurationError(f"no Dialog Insight client is given for project {', '.join(map(repr, absent))}")
     return {name: given[name] for name in names}  # pyright: ignore[reportUnknownVariableType]  # clients of either kind
+
+
+def given_rows(salesforce: Snapshot | None, dialog_insight: Snapshot | None) -> dict[Side, Snapshot]:
+    """Give the rows of one's own by side."""
+    given = {Side.SALESFORCE: salesforce, Side.DIALOG_INSIGHT: dialog_insight}
+    return {side: rows for side, rows in given.items() if rows is not None}
 
 
 class SynchronizerBase:
@@ -228,7 +235,7 @@ class SynchronizerBase:
         names: Sequence[str],
         keys: Sequence[Key] | None,
         progress: Progress | None,
-        given: Mapping[Side, Snapshot | None],
+        given: Mapping[Side, Snapshot],
     ) -> Flow[Plan]:
         setup = yield from self._usable()
         return (
@@ -237,7 +244,7 @@ class SynchronizerBase:
                 chosen(setup.integration, names),
                 keys=keys,
                 progress=progress or silent,
-                given={side: snapshot for side, snapshot in given.items() if snapshot is not None},
+                given=given,
             )
         )
 
@@ -287,24 +294,11 @@ class SynchronizerBase:
         self,
         under_way: UnderWay,
         names: Sequence[str],
-        keys: Sequence[Key] | None,
-        max_writes: int | None,
-        progress: Progress | None,
-        *,
-        first_run: bool,
+        asked: Asked,
     ) -> Flow[SyncReport]:
         setup = yield from self._usable()
         transfers = chosen(setup.integration, names)
-        flow = running.run(
-            setup,
-            transfers,
-            under_way,
-            keys=keys,
-            max_writes=max_writes,
-            first_run=first_run,
-            progress=progress or silent,
-        )
-        return (yield from self._watched(setup, transfers, flow))
+        return (yield from self._watched(setup, transfers, running.run(setup, transfers, under_way, asked)))
 
     def _watched(self, setup: Setup, transfers: Sequence[ObjectTransfer], flow: Flow[SyncReport]) -> Flow[SyncReport]:
         """Stop before anything happens where a table changed dangerously; keep what they look like once all is done."""
