@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import subprocess
 import sys
@@ -193,3 +194,19 @@ def test_pieces_hold_all_of_a_plan_once(make_world: Callable[..., World]) -> Non
             assert len({action.link for action in piece.writes}) <= size
             others = [action.link for other in parts if other is not piece for action in other.actions]
             assert not {action.link for action in piece.actions} & set(others)
+
+
+def test_an_awaited_run_gives_up_its_reading_too(world: World) -> None:
+    """The awaited synchronizer stops like the blocking one."""
+    for number in range(9):
+        world.contact(f"p{number}@example.com")
+    world.salesforce.page_size = 3
+
+    async def story() -> None:
+        sync = world.async_sync()
+        world.salesforce.inject(Meanwhile(sync.stop), path="*/query/*")
+        assert (await sync.run(first_run=True)).cut_short == "stopped as asked"
+        assert len((await sync.run(first_run=True)).written) == 9
+        await world.close_async()
+
+    asyncio.run(story())

@@ -102,7 +102,8 @@ class FeedUsed:
 
     def __str__(self) -> str:
         why = f": {self.reason}" if self.reason else ""
-        return f"{self.transfer}, {self.side.label}: {_CALLED[self.kind]} ({self.records:,} record{'s' * (self.records != 1)}){why}"
+        many = f"{self.records:,} record{'s' * (self.records != 1)}"
+        return f"{self.transfer}, {self.side.label}: {_CALLED[self.kind]} ({many}){why}"
 
     def to_dict(self) -> dict[str, Any]:  # JSON-safe data
         """Give it as plain data."""

@@ -14,7 +14,7 @@ import attrs
 
 from di_salesforce.engine import Baseline, Plan, Snapshot, SyncReport, settle
 from di_salesforce.engine._actions import Key
-from di_salesforce.exceptions import ConfigurationError, DISalesforceError, FirstRunError
+from di_salesforce.exceptions import ConfigurationError, FirstRunError
 from di_salesforce.mapping import ObjectTransfer
 from di_salesforce.protocols import Progress
 from di_salesforce.records import Side
@@ -116,8 +116,8 @@ def run(setup: Setup, transfers: Sequence[ObjectTransfer], under_way: UnderWay, 
     )
 
 
-class _StoppedError(DISalesforceError):
-    """A reading is given up, since the run is to end: nothing of it has been written."""
+class _StoppedError(Exception):
+    """A reading is given up, since the run is to end; no error of a service, which a flow might put up with."""
 
 
 def _until_stopped(progress: Progress, under_way: UnderWay) -> Progress:
