@@ -256,10 +256,7 @@ def write_fingerprint(write: Write) -> str:
 
 def action_to_dict(action: Action) -> dict[str, Any]:  # JSON-safe data
     """Give an action as exact plain data."""
-    return {
-        "kind": action.kind,
-        **{field.name: _dump(getattr(action, field.name)) for field in attrs.fields(type(action))},
-    }
+    return {"kind": action.kind, **_members(action)}
 
 
 def action_from_dict(data: Mapping[str, Any]) -> Action:  # plain data of a plan
@@ -282,11 +279,29 @@ def _is_list(value: object) -> TypeGuard[list[Any]]:  # of JSON values
     return isinstance(value, list)
 
 
+def _members(value: Any) -> dict[str, Any]:  # an action or a part of one, whose members are any of what `_dump` takes
+    return {
+        name: member if (member := getattr(value, name)).__class__ in _PLAIN else _dump(member)
+        for name in _NAMES[type(value)]
+    }
+
+
+_NAMES: Final[Mapping[type, tuple[str, ...]]] = {
+    kind: tuple(field.name for field in attrs.fields(kind))
+    for kind in (*_KINDS.values(), Change, ConflictField, Proposal)
+}
+
+# Most members, and most values of fields: JSON has the same.
+_PLAIN: Final = frozenset({str, int, bool, type(None)})
+
+
 def _dump(value: Any) -> Any:  # any member of an action
+    if value.__class__ in _PLAIN:
+        return value
     if isinstance(value, Side):
         return value.value
     if isinstance(value, (Change, ConflictField, Proposal)):
-        return {field.name: _dump(getattr(value, field.name)) for field in attrs.fields(type(value))}
+        return _members(value)
     if _is_tuple(value):
         return [_dump(part) for part in value]
     if isinstance(value, Mapping):
@@ -313,7 +328,7 @@ def _values(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def change_to_plain(change: Change) -> dict[str, Any]:  # JSON-safe data
     """Give a change as exact plain data."""
-    return {field.name: _dump(getattr(change, field.name)) for field in attrs.fields(Change)}
+    return _members(change)
 
 
 def change_from_plain(data: Mapping[str, Any]) -> Change:

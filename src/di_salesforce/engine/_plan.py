@@ -122,11 +122,7 @@ class Plan(Tabular):
     @property
     def digest(self) -> str:
         """Name what the plan would do: equal plans have equal digests, whenever, in whatever order they were made."""
-        told = (
-            {name: value for name, value in action_to_dict(action).items() if name not in _LEFT_OUT}
-            for action in self.actions
-        )
-        return _seal(sorted(map(_exact, told)))
+        return _digest(map(action_to_dict, self.actions))
 
     def counts(self) -> Mapping[str, int]:
         """Count the actions by transfer, kind and reason, and the pairs that agree."""
@@ -353,12 +349,13 @@ class Plan(Tabular):
 
         `digest` names what the plan would do, `seal` every letter of the document.
         """
+        actions = [action_to_dict(action) for action in self.actions]
         document = {
             "kind": "plan",
             "format": FORMAT,
-            "digest": self.digest,
+            "digest": _digest(actions),
             "now": self.now.isoformat() if self.now else None,
-            "actions": [action_to_dict(action) for action in self.actions],
+            "actions": actions,
             "set_aside": [action_to_dict(action) for action in self.set_aside],
             "parts": [part.to_dict() for part in self.parts],
             "needs": self.needs.to_dict(),
@@ -436,6 +433,11 @@ class Plan(Tabular):
 
 # `now`, `as_of` and action ids say when and how a plan was made, not what it would do.
 _LEFT_OUT: Final = frozenset({"id"})
+
+
+def _digest(actions: Iterable[Mapping[str, Any]]) -> str:  # plain data
+    told = ({name: value for name, value in action.items() if name not in _LEFT_OUT} for action in actions)
+    return _seal(sorted(map(_exact, told)))
 
 
 def _exact(document: object) -> str:
