@@ -431,12 +431,9 @@ class Plan(Tabular):
         return self.summary()
 
 
-# `now`, `as_of` and action ids say when and how a plan was made, not what it would do.
-_LEFT_OUT: Final = frozenset({"id"})
-
-
 def _digest(actions: Iterable[Mapping[str, Any]]) -> str:  # plain data
-    told = ({name: value for name, value in action.items() if name not in _LEFT_OUT} for action in actions)
+    # `now`, `as_of` and action ids say when and how a plan was made, not what it would do.
+    told = ({name: value for name, value in action.items() if name != "id"} for action in actions)
     return _seal(sorted(map(_exact, told)))
 
 
