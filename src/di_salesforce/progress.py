@@ -58,8 +58,9 @@ def _in_notebook() -> bool:
 def progress_bar() -> ProgressBar:
     """Give a callback for `progress=` that draws bars in a terminal or a notebook, and is silent anywhere else.
 
-    Use it for `Synchronizer.plan`, `.apply`, `.run` and `.compare`; in a `with` it also finishes the bars of work that
-    was stopped.  A job whose output goes to a file or a mail draws nothing, and needs no extra.
+    Use it for `Synchronizer.plan`, `.apply`, `.run` and `.compare`, and for the long calls of both clients (`query`,
+    `upsert_many`, `bulk_ingest`, `merge`, ...); in a `with` it also finishes the bars of work that was stopped.  A job
+    whose output goes to a file or a mail draws nothing, and needs no extra.
 
     Returns:
         The callback; `close()` it, or use it in a `with`.

@@ -15,13 +15,33 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import chain, islice
-from typing import Any, Final, Protocol, TypeAlias, TypeVar, assert_never
+from typing import Any, Final, TypeVar, assert_never
 
-import attrs
-
+from di_salesforce._surroundings import (
+    AsyncConnection,
+    Clock,
+    Connection,
+    Exchange,
+    Observer,
+    awaited_clock,
+    blocking_clock,
+)
 from di_salesforce.exceptions import ConfigurationError, DISalesforceError
 from di_salesforce.pacing import Pace, Turns
-from di_salesforce.wire import Flow, HttpRequest, HttpResponse, Local, Now, Renew, Send, SendAll, Sleep, Step, Ticks
+from di_salesforce.wire import (
+    Flow,
+    HttpRequest,
+    HttpResponse,
+    Local,
+    Now,
+    Renew,
+    Send,
+    SendAll,
+    Sleep,
+    Step,
+    Tell,
+    Ticks,
+)
 
 __all__ = [
     "AsyncConnection",
@@ -42,77 +62,6 @@ T = TypeVar("T")
 _log: Final = logging.getLogger("di_salesforce")
 
 
-class Connection(Protocol):
-    """What carries one service's requests out, blocking; must bear several threads at once."""
-
-    def send(self, request: HttpRequest, /) -> HttpResponse:
-        """Send a request with the credential in it, logging in first where that is needed; raises our errors only."""
-        ...
-
-    def renew(self, stale: int, /) -> bool:
-        """Log in again unless the session is no longer number `stale`; False where there is nothing to log in with."""
-        ...
-
-
-class AsyncConnection(Protocol):
-    """The same for asyncio."""
-
-    async def send(self, request: HttpRequest, /) -> HttpResponse:
-        """Send a request with the credential in it, logging in first where that is needed; raises our errors only."""
-        ...
-
-    async def renew(self, stale: int, /) -> bool:
-        """Log in again unless the session is no longer number `stale`; False where there is nothing to log in with."""
-        ...
-
-
-@attrs.frozen
-class Exchange:
-    """What an observer is told of: one request, its answer or its error, and how long it took in seconds."""
-
-    connection: str
-    request: HttpRequest
-    response: HttpResponse | None
-    error: Exception | None
-    seconds: float
-
-
-Observer: TypeAlias = Callable[[Exchange], None]
-"""Called after every exchange, from whichever thread carried it out; an observer that fails is logged, no more."""
-
-
-class Clock(Protocol):
-    """A time of its own for a whole synchronizer: for tests and simulations, where hours pass at once."""
-
-    def now(self) -> datetime:
-        """Give the time, aware and in UTC."""
-        ...
-
-    def ticks(self) -> float:
-        """Give seconds that only go forward, whatever is done to the time."""
-        ...
-
-    def sleep(self, seconds: float) -> None:
-        """Let so many seconds pass; an async synchronizer calls it too, so it should not block."""
-        ...
-
-
-def blocking_clock(clock: Clock | None) -> dict[str, Any]:  # arguments of `SyncRunner`
-    """Give a clock as arguments of the blocking runner; None: this machine's."""
-    return {} if clock is None else {"sleep": clock.sleep, "clock": clock.now, "ticks": clock.ticks}
-
-
-def awaited_clock(clock: Clock | None) -> dict[str, Any]:  # arguments of `AsyncRunner`
-    """Give a clock as arguments of the runner for asyncio; None: this machine's."""
-    if clock is None:
-        return {}
-
-    async def sleep(seconds: float) -> None:
-        clock.sleep(seconds)
-
-    return {"sleep": sleep, "clock": clock.now, "ticks": clock.ticks}
-
-
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -125,6 +74,13 @@ def _observe(observer: Observer | None, exchange: Exchange) -> None:
             observer(exchange)
         except Exception:  # noqa: BLE001 - the exchange has taken place: an observer's fault must not hide its outcome
             _log.exception("an observer failed")
+
+
+def _tell(call: Callable[[], None]) -> None:
+    try:
+        call()
+    except Exception:  # noqa: BLE001 - what was done is done: who watches it must not hide its outcome
+        _log.exception("a progress callback failed")
 
 
 def _named(connections: Mapping[str, T], name: str) -> T:
@@ -237,6 +193,7 @@ class SyncRunner:
         self._clock = clock
         self._ticks = ticks
         self._observer = observer
+        self._telling = threading.RLock()  # a callback may use the client
 
     def run(self, flow: Flow[T]) -> T:
         """Carry a flow out to its end and give its result; raises what the flow raises."""
@@ -277,6 +234,10 @@ class SyncRunner:
                 return _named(self._connections, connection).renew(stale)
             case Local(function):
                 return function()
+            case Tell(call):
+                with self._telling:
+                    _tell(call)
+                return None
             case _:
                 assert_never(step)
 
@@ -401,6 +362,9 @@ class AsyncRunner:
                 return await _named(self._connections, connection).renew(stale)
             case Local(function):
                 return await _in_thread(function)
+            case Tell(call):
+                _tell(call)
+                return None
             case _:
                 assert_never(step)
 

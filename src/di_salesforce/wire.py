@@ -30,6 +30,7 @@ __all__ = [
     "SendAll",
     "Sleep",
     "Step",
+    "Tell",
     "Ticks",
     "pause",
     "ticks",
@@ -152,7 +153,14 @@ class Local:
     name: str
 
 
-Step: TypeAlias = Send | SendAll | Sleep | Now | Ticks | Renew | Local
+@attrs.frozen
+class Tell:
+    """Step: call back somebody who only watches, one at a time; what fails there is logged and changes nothing."""
+
+    call: Callable[[], None]
+
+
+Step: TypeAlias = Send | SendAll | Sleep | Now | Ticks | Renew | Local | Tell
 Flow: TypeAlias = Generator[Step, Any, T]
 """Work of several steps: a generator that yields steps, is sent their answers, and returns a `T`."""
 

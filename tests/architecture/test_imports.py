@@ -68,7 +68,7 @@ ROOMS = {
     ),
     "engine": Room(("engine",), rooms=PURE, outside=VALUES),
     "protocol": Room(
-        ("wire", "retry", "session", "pacing", "_json_text"),
+        ("wire", "retry", "session", "pacing", "_telling", "_json_text"),
         rooms=PURE,
         outside=(*VALUES, "cattrs"),
         on_use=("msgspec",),
@@ -96,7 +96,7 @@ ROOMS = {
         effects=("os", "pathlib", "sqlite3", "threading"),
     ),
     "runners": Room(
-        ("runners",),
+        ("runners", "_surroundings"),
         rooms=(*PURE, "protocol", "transports"),
         outside=VALUES,
         effects=("asyncio", "concurrent", "threading", "time"),

@@ -34,6 +34,7 @@ from di_salesforce.dialog_insight._discovering_tables import discover_table
 from di_salesforce.dialog_insight._verifying import verify
 from di_salesforce.exceptions import ConfigurationError, Problem
 from di_salesforce.pacing import Pace
+from di_salesforce.protocols import Progress
 from di_salesforce.records import Row, Side, Value
 from di_salesforce.retry import RetryPolicy
 from di_salesforce.runners import Connection, Observer, PacedConnection, SyncRunner
@@ -103,7 +104,13 @@ class Records:
         """
         return self._client.run(flows.get_rows(*self._client.context, self.target, equal))
 
-    def find(self, field: str | Sequence[str], values: Iterable[Value | tuple[Value, ...]]) -> list[Row]:
+    def find(
+        self,
+        field: str | Sequence[str],
+        values: Iterable[Value | tuple[Value, ...]],
+        *,
+        progress: Progress | None = None,
+    ) -> list[Row]:
         """Read the records that have one of these values: one call for each value, several at once.
 
         Args:
@@ -111,6 +118,7 @@ class Records:
             values: values, or tuples of values; repeated ones are asked for once.  Of several fields the service is
                 asked for the first alone, unless `Capabilities(clause_lists=True)`; a row whose rendering leaves open
                 whether the others fit is kept.
+            progress: told how many look-ups are done.
 
         Returns:
             The rows found, each once, in the order of the values; how the service compares texts is unknown.
@@ -119,10 +127,15 @@ class Records:
             ConfigurationError: a blank value; nothing was sent.
             ApiError, TransportError: the service refused, or did not answer.
         """
-        return self._client.run(flows.find_rows(*self._client.context, self.target, field, values))
+        return self._client.run(flows.find_rows(*self._client.context, self.target, field, values, progress=progress))
 
     def merge(
-        self, rows: Sequence[Row], *, key: str | Sequence[str], options: MergeOptions = UPSERT
+        self,
+        rows: Sequence[Row],
+        *,
+        key: str | Sequence[str],
+        options: MergeOptions = UPSERT,
+        progress: Progress | None = None,
     ) -> list[MergeResult]:
         """Create and update records, and say of each what became of it.
 
@@ -133,6 +146,7 @@ class Records:
             rows: dicts with names as in the rows that are read; each holds the key.
             key: the field, or the fields, that name a record; `idContact` for contacts that exist.
             options: what may be done; by default known keys are updated and unknown ones created.
+            progress: told how many rows have an outcome.
 
         Returns:
             One result per row, in order.  A row that cannot be sent is a refusal of its own; where the answer to a
@@ -143,7 +157,9 @@ class Records:
             ConfigurationError: the key cannot work with the options; nothing was sent.
             ApiError, TransportError: nothing was written, and no row is in doubt.
         """
-        return self._client.run(flows.merge_rows(*self._client.context, self.target, rows, key=key, options=options))
+        return self._client.run(
+            flows.merge_rows(*self._client.context, self.target, rows, key=key, options=options, progress=progress)
+        )
 
     def delete(self, /, *, max_rows: int = 1, **equal: Value) -> int:
         """Delete the records whose field has a value, for good; a contact goes with its history and relational rows.
@@ -293,6 +309,7 @@ class DialogInsightClient:
         *,
         confirm: Confirm,
         probe: Probe = Probe(),  # noqa: B008 - a frozen value
+        progress: Progress | None = None,
     ) -> Discovery:
         """Find out on a test project what Dialog Insight's documents do not say; never use a project of real people.
 
@@ -304,6 +321,7 @@ class DialogInsightClient:
             id_project: a project for tests, in which nobody else writes at that time.
             confirm: given each contact before it is written; False: write nothing, and find out what can be.
             probe: the key, what a contact must have, which field stands for which type, the spellings to try.
+            progress: told how many questions have been gone into.
 
         Returns:
             The capabilities, to be stored with `to_dict()` and given to the next client, and a report: print it.
@@ -312,7 +330,7 @@ class DialogInsightClient:
             ConfigurationError: the project has not the fields that the probe names, or requires others.
             ApiError, TransportError: the project could not be read; nothing was written.
         """
-        return self.run(discover(*self.context, id_project, confirm=confirm, probe=probe))
+        return self.run(discover(*self.context, id_project, confirm=confirm, probe=probe, progress=progress))
 
     def discover_table(
         self,
@@ -322,6 +340,7 @@ class DialogInsightClient:
         key: str | Sequence[str],
         confirm: ConfirmRow,
         clean_up: bool = True,
+        progress: Progress | None = None,
     ) -> Discovery:
         """Find out with one throw-away row how a relational table is read, how its fields are cleared, and more.
 
@@ -335,6 +354,7 @@ class DialogInsightClient:
                 by which the row is found and deleted.
             confirm: given the row's key before it is written; False: write nothing, and find out what can be.
             clean_up: delete the row in the end.
+            progress: told how many questions have been gone into.
 
         Returns:
             A report: print it.  Its capabilities are the client's without what this table does not do: what they claim
@@ -344,7 +364,9 @@ class DialogInsightClient:
             ConfigurationError: the key is not whole, or the value of its first field is in use; nothing was written.
             ApiError, TransportError: the table could not be read; nothing was written.
         """
-        flow = discover_table(*self.context, id_table, row, key=key, confirm=confirm, clean_up=clean_up)
+        flow = discover_table(
+            *self.context, id_table, row, key=key, confirm=confirm, clean_up=clean_up, progress=progress
+        )
         return self.run(flow)
 
     def projects(self) -> list[ProjectSummary]:

@@ -32,6 +32,7 @@ from di_salesforce.dialog_insight._discovering import discover
 from di_salesforce.dialog_insight._discovering_tables import discover_table
 from di_salesforce.dialog_insight._verifying import verify
 from di_salesforce.pacing import Pace
+from di_salesforce.protocols import Progress
 from di_salesforce.records import Row, Side, Value
 from di_salesforce.retry import RetryPolicy
 from di_salesforce.runners import AsyncConnection, AsyncPacedConnection, AsyncRunner, Observer
@@ -79,7 +80,13 @@ class AsyncRecords:
         """
         return await self._client.run(flows.get_rows(*self._client.context, self.target, equal))
 
-    async def find(self, field: str | Sequence[str], values: Iterable[Value | tuple[Value, ...]]) -> list[Row]:
+    async def find(
+        self,
+        field: str | Sequence[str],
+        values: Iterable[Value | tuple[Value, ...]],
+        *,
+        progress: Progress | None = None,
+    ) -> list[Row]:
         """Read the records that have one of these values: one call for each value, several at once.
 
         Args:
@@ -87,6 +94,7 @@ class AsyncRecords:
             values: values, or tuples of values; repeated ones are asked for once.  Of several fields the service is
                 asked for the first alone, unless `Capabilities(clause_lists=True)`; a row whose rendering leaves open
                 whether the others fit is kept.
+            progress: told how many look-ups are done.
 
         Returns:
             The rows found, each once, in the order of the values; how the service compares texts is unknown.
@@ -95,10 +103,17 @@ class AsyncRecords:
             ConfigurationError: a blank value; nothing was sent.
             ApiError, TransportError: the service refused, or did not answer.
         """
-        return await self._client.run(flows.find_rows(*self._client.context, self.target, field, values))
+        return await self._client.run(
+            flows.find_rows(*self._client.context, self.target, field, values, progress=progress)
+        )
 
     async def merge(
-        self, rows: Sequence[Row], *, key: str | Sequence[str], options: MergeOptions = UPSERT
+        self,
+        rows: Sequence[Row],
+        *,
+        key: str | Sequence[str],
+        options: MergeOptions = UPSERT,
+        progress: Progress | None = None,
     ) -> list[MergeResult]:
         """Create and update records, and say of each what became of it.
 
@@ -109,6 +124,7 @@ class AsyncRecords:
             rows: dicts with names as in the rows that are read; each holds the key.
             key: the field, or the fields, that name a record; `idContact` for contacts that exist.
             options: what may be done; by default known keys are updated and unknown ones created.
+            progress: told how many rows have an outcome.
 
         Returns:
             One result per row, in order.  A row that cannot be sent is a refusal of its own; where the answer to a
@@ -120,7 +136,7 @@ class AsyncRecords:
             ApiError, TransportError: nothing was written, and no row is in doubt.
         """
         return await self._client.run(
-            flows.merge_rows(*self._client.context, self.target, rows, key=key, options=options)
+            flows.merge_rows(*self._client.context, self.target, rows, key=key, options=options, progress=progress)
         )
 
     async def delete(self, /, *, max_rows: int = 1, **equal: Value) -> int:
@@ -273,6 +289,7 @@ class AsyncDialogInsightClient:
         *,
         confirm: Confirm,
         probe: Probe = Probe(),  # noqa: B008 - a frozen value
+        progress: Progress | None = None,
     ) -> Discovery:
         """Find out on a test project what Dialog Insight's documents do not say; never use a project of real people.
 
@@ -284,6 +301,7 @@ class AsyncDialogInsightClient:
             id_project: a project for tests, in which nobody else writes at that time.
             confirm: given each contact before it is written; False: write nothing, and find out what can be.
             probe: the key, what a contact must have, which field stands for which type, the spellings to try.
+            progress: told how many questions have been gone into.
 
         Returns:
             The capabilities, to be stored with `to_dict()` and given to the next client, and a report: print it.
@@ -292,7 +310,7 @@ class AsyncDialogInsightClient:
             ConfigurationError: the project has not the fields that the probe names, or requires others.
             ApiError, TransportError: the project could not be read; nothing was written.
         """
-        return await self.run(discover(*self.context, id_project, confirm=confirm, probe=probe))
+        return await self.run(discover(*self.context, id_project, confirm=confirm, probe=probe, progress=progress))
 
     async def discover_table(
         self,
@@ -302,6 +320,7 @@ class AsyncDialogInsightClient:
         key: str | Sequence[str],
         confirm: ConfirmRow,
         clean_up: bool = True,
+        progress: Progress | None = None,
     ) -> Discovery:
         """Find out with one throw-away row how a relational table is read, how its fields are cleared, and more.
 
@@ -315,6 +334,7 @@ class AsyncDialogInsightClient:
                 by which the row is found and deleted.
             confirm: given the row's key before it is written; False: write nothing, and find out what can be.
             clean_up: delete the row in the end.
+            progress: told how many questions have been gone into.
 
         Returns:
             A report: print it.  Its capabilities are the client's without what this table does not do: what they claim
@@ -324,7 +344,9 @@ class AsyncDialogInsightClient:
             ConfigurationError: the key is not whole, or the value of its first field is in use; nothing was written.
             ApiError, TransportError: the table could not be read; nothing was written.
         """
-        flow = discover_table(*self.context, id_table, row, key=key, confirm=confirm, clean_up=clean_up)
+        flow = discover_table(
+            *self.context, id_table, row, key=key, confirm=confirm, clean_up=clean_up, progress=progress
+        )
         return await self.run(flow)
 
     async def projects(self) -> list[ProjectSummary]:

@@ -17,6 +17,7 @@ from typing import Any, Final, LiteralString, Self, TypeVar, overload
 from di_salesforce.clients._salesforce_budget import SalesforceConnection, UsageMeter
 from di_salesforce.clients._salesforce_changes import SalesforceChanges
 from di_salesforce.pacing import Pace
+from di_salesforce.protocols import Progress
 from di_salesforce.records import Side
 from di_salesforce.retry import RetryPolicy
 from di_salesforce.runners import Connection, Observer, PacedConnection, SyncRunner
@@ -258,6 +259,7 @@ class SalesforceClient(SalesforceChanges):
         into: type[T],
         include_deleted: bool = False,
         batch_size: int | None = None,
+        progress: Progress | None = None,
     ) -> Iterator[T]: ...
 
     @overload
@@ -269,6 +271,7 @@ class SalesforceClient(SalesforceChanges):
         into: None = None,
         include_deleted: bool = False,
         batch_size: int | None = None,
+        progress: Progress | None = None,
     ) -> Iterator[dict[str, Any]]: ...  # Value, or a list of rows for a child query
 
     def query(
@@ -279,6 +282,7 @@ class SalesforceClient(SalesforceChanges):
         into: type[Any] | None = None,
         include_deleted: bool = False,
         batch_size: int | None = None,
+        progress: Progress | None = None,
     ) -> Iterator[Any]:  # see the overloads
         """Run a query and go through its rows; each page is fetched when the rows before it are used up.
 
@@ -291,6 +295,7 @@ class SalesforceClient(SalesforceChanges):
                 parents as objects in them and aware date-times.
             include_deleted: also rows in the recycle bin (`IsDeleted`).
             batch_size: rows in a page, 200 to 2,000; a wish, no promise.
+            progress: told how many rows have been read (`progress_bar` draws it).
 
         Raises:
             ConfigurationError: at once, where text and values do not fit together.
@@ -298,7 +303,7 @@ class SalesforceClient(SalesforceChanges):
             ConversionError: on the way, where a record does not fit the class.
         """
         question = with_values(soql, **(params or {}))
-        pages = self._pages(question, record_reader(question.text, into), include_deleted, batch_size)
+        pages = self._pages(question, record_reader(question.text, into), include_deleted, batch_size, progress)
         return chain.from_iterable(pages)  # row after row without a step of ours for each
 
     def _pages(
@@ -307,10 +312,12 @@ class SalesforceClient(SalesforceChanges):
         read: Callable[[Page], list[Any]],  # whatever was asked for
         include_deleted: bool,  # noqa: FBT001 - private
         batch_size: int | None,
+        progress: Progress | None,
     ) -> Iterator[list[Any]]:  # likewise
         reading = query_flows.begin(self.settings, question, include_deleted=include_deleted, batch_size=batch_size)
+        tally = query_flows.tally_of(progress, question)
         while not reading.done:
-            pages, reading = self.run(query_flows.next_pages(*self.context, reading))
+            pages, reading = self.run(query_flows.next_pages(*self.context, reading, tally))
             while pages:
                 yield read(pages.pop(0))  # which is let go when its rows are used up
 
@@ -320,6 +327,7 @@ class SalesforceClient(SalesforceChanges):
         params: Mapping[str, object] | None = None,
         *,
         include_deleted: bool = False,
+        progress: Progress | None = None,
     ) -> list[dict[str, Any]]:  # Value, or a list of rows for a child query
         """Run a query to its end and give all of its rows; see `query`.
 
@@ -327,14 +335,14 @@ class SalesforceClient(SalesforceChanges):
             soql: a literal text with `:name` places for values, or a `Soql`.
             params: the values.
             include_deleted: also rows in the recycle bin (`IsDeleted`).
+            progress: told how many rows have been read.
 
         Raises:
             ConfigurationError: text and values do not fit together; nothing was sent.
             ApiError, TransportError: the service refused, or did not answer.
         """
-        return self.run(
-            flows.query_rows(*self.context, with_values(soql, **(params or {})), include_deleted=include_deleted)
-        )
+        question = with_values(soql, **(params or {}))
+        return self.run(flows.query_rows(*self.context, question, include_deleted=include_deleted, progress=progress))
 
     def reading_way(self, soql: LiteralString | Soql, params: Mapping[str, object] | None = None) -> ReadingWay:
         """Tell how this client would read a query, in ranges of ids or page after page, and why; sends nothing.

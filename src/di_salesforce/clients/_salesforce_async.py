@@ -15,6 +15,7 @@ from di_salesforce.clients._salesforce import CONNECTION, adopted, environment, 
 from di_salesforce.clients._salesforce_budget import AsyncSalesforceConnection, UsageMeter
 from di_salesforce.clients._salesforce_changes_async import AsyncSalesforceChanges
 from di_salesforce.pacing import Pace
+from di_salesforce.protocols import Progress
 from di_salesforce.records import Side
 from di_salesforce.retry import RetryPolicy
 from di_salesforce.runners import AsyncConnection, AsyncPacedConnection, AsyncRunner, Observer
@@ -227,6 +228,7 @@ class AsyncSalesforceClient(AsyncSalesforceChanges):
         into: type[T],
         include_deleted: bool = False,
         batch_size: int | None = None,
+        progress: Progress | None = None,
     ) -> AsyncIterator[T]: ...
 
     @overload
@@ -238,6 +240,7 @@ class AsyncSalesforceClient(AsyncSalesforceChanges):
         into: None = None,
         include_deleted: bool = False,
         batch_size: int | None = None,
+        progress: Progress | None = None,
     ) -> AsyncIterator[dict[str, Any]]: ...  # Value, or a list of rows for a child query
 
     def query(
@@ -248,6 +251,7 @@ class AsyncSalesforceClient(AsyncSalesforceChanges):
         into: type[Any] | None = None,
         include_deleted: bool = False,
         batch_size: int | None = None,
+        progress: Progress | None = None,
     ) -> AsyncIterator[Any]:  # see the overloads
         """Run a query and go through its rows; each page is fetched when the rows before it are used up.
 
@@ -260,6 +264,7 @@ class AsyncSalesforceClient(AsyncSalesforceChanges):
                 parents as objects in them and aware date-times.
             include_deleted: also rows in the recycle bin (`IsDeleted`).
             batch_size: rows in a page, 200 to 2,000; a wish, no promise.
+            progress: told how many rows have been read (`progress_bar` draws it).
 
         Raises:
             ConfigurationError: at once, where text and values do not fit together.
@@ -267,7 +272,7 @@ class AsyncSalesforceClient(AsyncSalesforceChanges):
             ConversionError: on the way, where a record does not fit the class.
         """
         question = with_values(soql, **(params or {}))
-        return self._pages(question, record_reader(question.text, into), include_deleted, batch_size)
+        return self._pages(question, record_reader(question.text, into), include_deleted, batch_size, progress)
 
     async def _pages(
         self,
@@ -275,10 +280,12 @@ class AsyncSalesforceClient(AsyncSalesforceChanges):
         read: Callable[[Page], list[Any]],  # whatever was asked for
         include_deleted: bool,  # noqa: FBT001 - private
         batch_size: int | None,
+        progress: Progress | None,
     ) -> AsyncIterator[Any]:  # whatever was asked for
         reading = query_flows.begin(self.settings, question, include_deleted=include_deleted, batch_size=batch_size)
+        tally = query_flows.tally_of(progress, question)
         while not reading.done:
-            pages, reading = await self.run(query_flows.next_pages(*self.context, reading))
+            pages, reading = await self.run(query_flows.next_pages(*self.context, reading, tally))
             while pages:
                 for row in read(pages.pop(0)):  # which is let go when its rows are used up
                     yield row
@@ -289,6 +296,7 @@ class AsyncSalesforceClient(AsyncSalesforceChanges):
         params: Mapping[str, object] | None = None,
         *,
         include_deleted: bool = False,
+        progress: Progress | None = None,
     ) -> list[dict[str, Any]]:  # Value, or a list of rows for a child query
         """Run a query to its end and give all of its rows; see `query`.
 
@@ -296,13 +304,15 @@ class AsyncSalesforceClient(AsyncSalesforceChanges):
             soql: a literal text with `:name` places for values, or a `Soql`.
             params: the values.
             include_deleted: also rows in the recycle bin (`IsDeleted`).
+            progress: told how many rows have been read.
 
         Raises:
             ConfigurationError: text and values do not fit together; nothing was sent.
             ApiError, TransportError: the service refused, or did not answer.
         """
+        question = with_values(soql, **(params or {}))
         return await self.run(
-            flows.query_rows(*self.context, with_values(soql, **(params or {})), include_deleted=include_deleted)
+            flows.query_rows(*self.context, question, include_deleted=include_deleted, progress=progress)
         )
 
     def reading_way(self, soql: LiteralString | Soql, params: Mapping[str, object] | None = None) -> ReadingWay:

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, LiteralString
 
+from di_salesforce._telling import Tally
 from di_salesforce.clients._salesforce_records import SalesforceRecords
+from di_salesforce.protocols import Progress
 from di_salesforce.records import Row
 from di_salesforce.salesforce import _bulk_flows as flows
+from di_salesforce.salesforce import _bulk_query_flows as query_flows
 from di_salesforce.salesforce import _write_flows as write_flows
 from di_salesforce.salesforce._bulk import Bulk, BulkJob, BulkPage, BulkResults, reader_of
 from di_salesforce.salesforce._bulk_flows import OnJob
@@ -38,6 +41,7 @@ class SalesforceBulk(SalesforceRecords):
         bulk: Bulk = Bulk(),  # noqa: B008 - a frozen value
         together: str = "",
         on_job: OnJob | None = None,
+        progress: Progress | None = None,
     ) -> WriteReport:
         """Write any number of records the way that their number asks for: by collections, or in bulk jobs.
 
@@ -52,6 +56,7 @@ class SalesforceBulk(SalesforceRecords):
             bulk: how bulk work is cut into jobs and waited for.
             together: a lookup; rows that share it go into the same job.
             on_job: told of each job as soon as it is made.
+            progress: told how many rows have an outcome; of bulk jobs first how many rows are handed over.
 
         Returns:
             A result for each row, in order, the way that was taken and the reason.
@@ -62,7 +67,15 @@ class SalesforceBulk(SalesforceRecords):
         """
         return self.run(
             write_flows.write(
-                *self.context, sobject, operation, rows, key=key, bulk=bulk, together=together, on_job=on_job
+                *self.context,
+                sobject,
+                operation,
+                rows,
+                key=key,
+                bulk=bulk,
+                together=together,
+                on_job=on_job,
+                progress=progress,
             )
         )
 
@@ -76,6 +89,7 @@ class SalesforceBulk(SalesforceRecords):
         bulk: Bulk = Bulk(),  # noqa: B008 - a frozen value
         together: str = "",
         on_job: OnJob | None = None,
+        progress: Progress | None = None,
     ) -> list[RowResult]:
         """Write any number of records through bulk jobs, and wait for them.
 
@@ -92,6 +106,7 @@ class SalesforceBulk(SalesforceRecords):
             together: a lookup (`AccountId`): rows that share it go into the same job, so that jobs do not lock their
                 parents against each other.  All rows are held then.
             on_job: told of each job as soon as it is made; keep its id, and `bulk_results` finds out after a crash.
+            progress: told how many rows are handed over, then how many the jobs have come to.
 
         Returns:
             One result for each row, in order; `unknown` where a job did not tell.
@@ -102,7 +117,15 @@ class SalesforceBulk(SalesforceRecords):
         """
         return self.run(
             flows.bulk_ingest(
-                *self.context, sobject, operation, rows, key=key, bulk=bulk, together=together, on_job=on_job
+                *self.context,
+                sobject,
+                operation,
+                rows,
+                key=key,
+                bulk=bulk,
+                together=together,
+                on_job=on_job,
+                progress=progress,
             )
         )
 
@@ -112,6 +135,7 @@ class SalesforceBulk(SalesforceRecords):
         *,
         key: str,
         bulk: Bulk = Bulk(),  # noqa: B008 - a frozen value
+        progress: Progress | None = None,
     ) -> BulkResults:
         """Take up a job that writes by its id, as after a crash: wait for it and read its results.
 
@@ -121,6 +145,7 @@ class SalesforceBulk(SalesforceRecords):
             job_id: the job's id, from `on_job`.
             key: the column that ties results to rows.
             bulk: how long it is waited for.
+            progress: told how many rows the job has come to.
 
         Returns:
             The job, and a result for each row that it came to, by the text of the key.
@@ -129,7 +154,7 @@ class SalesforceBulk(SalesforceRecords):
             NotFoundError: there is no such job, or no longer (they are kept for seven days).
             ApiError, TransportError: the service refused, or did not answer.
         """
-        return self.run(flows.bulk_results(*self.context, job_id, key=key, bulk=bulk))
+        return self.run(flows.bulk_results(*self.context, job_id, key=key, bulk=bulk, progress=progress))
 
     def bulk_query(
         self,
@@ -140,6 +165,7 @@ class SalesforceBulk(SalesforceRecords):
         include_deleted: bool = False,
         bulk: Bulk = Bulk(),  # noqa: B008 - a frozen value
         on_job: OnJob | None = None,
+        progress: Progress | None = None,
     ) -> Iterator[dict[str, Any]]:  # rows of Values
         """Run a query as a bulk job and go through its rows; one page is held at a time.
 
@@ -153,14 +179,18 @@ class SalesforceBulk(SalesforceRecords):
             include_deleted: also rows in the recycle bin (`IsDeleted`).
             bulk: how long it is waited for, and the rows of a page.
             on_job: told of the job; `bulk_query_rows` takes it up after a crash.
+            progress: told how many rows have been read.
 
         Raises:
             ConfigurationError: at once, where text and values do not fit together.
             ApiError, TransportError: on the way, where the service refuses or does not answer.
         """
         question = with_values(soql, **(params or {}))
-        start = flows.start_query(*self.context, question, include_deleted=include_deleted, bulk=bulk, on_job=on_job)
-        return self._bulk_rows(start, schema, bulk)
+        tally = query_flows.query_tally(progress, question)
+        start = query_flows.start_query(
+            *self.context, question, include_deleted=include_deleted, bulk=bulk, on_job=on_job, tally=tally
+        )
+        return self._bulk_rows(start, schema, bulk, tally)
 
     def bulk_query_rows(
         self,
@@ -168,6 +198,7 @@ class SalesforceBulk(SalesforceRecords):
         *,
         schema: TableSchema | None = None,
         bulk: Bulk = Bulk(),  # noqa: B008 - a frozen value
+        progress: Progress | None = None,
     ) -> Iterator[dict[str, Any]]:  # rows of Values
         """Go through the rows of a bulk query that was made before, from the first one on.
 
@@ -175,17 +206,19 @@ class SalesforceBulk(SalesforceRecords):
             job_id: the job's id, from `on_job`.
             schema: gives the query's own numbers and booleans their types.
             bulk: how long it is waited for, and the rows of a page.
+            progress: told how many rows have been read.
 
         Raises:
             ApiError, TransportError: on the way, where the service refuses or does not answer.
         """
-        return self._bulk_rows(flows.finished_query(*self.context, job_id, bulk=bulk), schema, bulk)
+        start = query_flows.finished_query(*self.context, job_id, bulk=bulk)
+        return self._bulk_rows(start, schema, bulk, query_flows.query_tally(progress))
 
     def _bulk_rows(
-        self, start: Flow[BulkJob], schema: TableSchema | None, bulk: Bulk
+        self, start: Flow[BulkJob], schema: TableSchema | None, bulk: Bulk, tally: Tally
     ) -> Iterator[dict[str, Any]]:  # rows of Values
         job = self.run(start)
         page: BulkPage | None = None
         while page is None or page.locator:
-            page = self.run(flows.bulk_page(*self.context, job, page, bulk))
+            page = self.run(query_flows.bulk_page(*self.context, job, page, bulk, tally))
             yield from reader_of(page.header, schema)(page.lines)

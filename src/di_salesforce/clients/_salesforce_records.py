@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
+from di_salesforce.protocols import Progress
 from di_salesforce.records import Row
 from di_salesforce.salesforce import _flows as flows
 from di_salesforce.salesforce._settings import RowResult, Settings
@@ -112,7 +113,14 @@ class SalesforceRecords(ABC):
         """
         self.run(flows.delete(*self.context, sobject, record_id))
 
-    def create_many(self, sobject: str, records: Iterable[Row], *, all_or_none: bool = False) -> list[RowResult]:
+    def create_many(
+        self,
+        sobject: str,
+        records: Iterable[Row],
+        *,
+        all_or_none: bool = False,
+        progress: Progress | None = None,
+    ) -> list[RowResult]:
         """Create records, 200 in a call, several calls at once.
 
         Look at every result: a call that returns has not necessarily created every record.  A record that cannot be
@@ -123,43 +131,7 @@ class SalesforceRecords(ABC):
             sobject: their object's API name.
             records: rows by API name.
             all_or_none: create all of them or none; at most 200 then.
-
-        Returns:
-            One result for each record, in order.
-
-        Raises:
-            ConfigurationError: `all_or_none` cannot be kept; nothing was sent.
-            ApiError, TransportError: nothing was accepted, and no record is in doubt.
-        """
-        return self.run(flows.write_collection(*self.context, "create", sobject, records, all_or_none=all_or_none))
-
-    def update_many(self, sobject: str, records: Iterable[Row], *, all_or_none: bool = False) -> list[RowResult]:
-        """Write some fields of records, 200 in a call, several calls at once; see `create_many`.
-
-        Args:
-            sobject: their object's API name.
-            records: rows by API name, each with its `Id`.
-            all_or_none: update all of them or none; at most 200 then.
-
-        Returns:
-            One result for each record, in order.
-
-        Raises:
-            ConfigurationError: `all_or_none` cannot be kept; nothing was sent.
-            ApiError, TransportError: nothing was accepted, and no record is in doubt.
-        """
-        return self.run(flows.write_collection(*self.context, "update", sobject, records, all_or_none=all_or_none))
-
-    def upsert_many(
-        self, sobject: str, external_id: str, records: Iterable[Row], *, all_or_none: bool = False
-    ) -> list[RowResult]:
-        """Update the records that hold external ids, and create those that none holds; see `create_many`.
-
-        Args:
-            sobject: their object's API name.
-            external_id: the field that is the external id.
-            records: rows by API name, each with the external id.
-            all_or_none: write all of them or none; at most 200 then.
+            progress: told how many records have an outcome (`progress_bar` draws it).
 
         Returns:
             One result for each record, in order.
@@ -170,17 +142,86 @@ class SalesforceRecords(ABC):
         """
         return self.run(
             flows.write_collection(
-                *self.context, "upsert", sobject, records, external_id=external_id, all_or_none=all_or_none
+                *self.context, "create", sobject, records, all_or_none=all_or_none, progress=progress
             )
         )
 
-    def delete_many(self, sobject: str, ids: Iterable[str], *, all_or_none: bool = False) -> list[RowResult]:
+    def update_many(
+        self,
+        sobject: str,
+        records: Iterable[Row],
+        *,
+        all_or_none: bool = False,
+        progress: Progress | None = None,
+    ) -> list[RowResult]:
+        """Write some fields of records, 200 in a call, several calls at once; see `create_many`.
+
+        Args:
+            sobject: their object's API name.
+            records: rows by API name, each with its `Id`.
+            all_or_none: update all of them or none; at most 200 then.
+            progress: told how many records have an outcome (`progress_bar` draws it).
+
+        Returns:
+            One result for each record, in order.
+
+        Raises:
+            ConfigurationError: `all_or_none` cannot be kept; nothing was sent.
+            ApiError, TransportError: nothing was accepted, and no record is in doubt.
+        """
+        return self.run(
+            flows.write_collection(
+                *self.context, "update", sobject, records, all_or_none=all_or_none, progress=progress
+            )
+        )
+
+    def upsert_many(
+        self,
+        sobject: str,
+        external_id: str,
+        records: Iterable[Row],
+        *,
+        all_or_none: bool = False,
+        progress: Progress | None = None,
+    ) -> list[RowResult]:
+        """Update the records that hold external ids, and create those that none holds; see `create_many`.
+
+        Args:
+            sobject: their object's API name.
+            external_id: the field that is the external id.
+            records: rows by API name, each with the external id.
+            all_or_none: write all of them or none; at most 200 then.
+            progress: told how many records have an outcome (`progress_bar` draws it).
+
+        Returns:
+            One result for each record, in order.
+
+        Raises:
+            ConfigurationError: `all_or_none` cannot be kept; nothing was sent.
+            ApiError, TransportError: nothing was accepted, and no record is in doubt.
+        """
+        return self.run(
+            flows.write_collection(
+                *self.context,
+                "upsert",
+                sobject,
+                records,
+                external_id=external_id,
+                all_or_none=all_or_none,
+                progress=progress,
+            )
+        )
+
+    def delete_many(
+        self, sobject: str, ids: Iterable[str], *, all_or_none: bool = False, progress: Progress | None = None
+    ) -> list[RowResult]:
         """Delete records, 200 in a call, several calls at once; see `create_many`.
 
         Args:
             sobject: their object's API name.
             ids: their ids.
             all_or_none: delete all of them or none; at most 200 then.
+            progress: told how many records have an outcome (`progress_bar` draws it).
 
         Returns:
             One result for each id, in order.
@@ -190,10 +231,14 @@ class SalesforceRecords(ABC):
             ApiError, TransportError: nothing was accepted, and no record is in doubt.
         """
         records = [{"Id": record_id} for record_id in ids]
-        return self.run(flows.write_collection(*self.context, "delete", sobject, records, all_or_none=all_or_none))
+        return self.run(
+            flows.write_collection(
+                *self.context, "delete", sobject, records, all_or_none=all_or_none, progress=progress
+            )
+        )
 
     def retrieve_many(
-        self, sobject: str, ids: Sequence[str], fields: Sequence[str]
+        self, sobject: str, ids: Sequence[str], fields: Sequence[str], *, progress: Progress | None = None
     ) -> list[dict[str, Any] | None]:  # see `query`
         """Read records by their ids, 2,000 in a call.
 
@@ -201,6 +246,7 @@ class SalesforceRecords(ABC):
             sobject: their object's API name.
             ids: their ids.
             fields: API names.
+            progress: told how many ids have been asked for.
 
         Returns:
             One row for each id, in order; None for records that are not there or may not be seen.
@@ -209,4 +255,4 @@ class SalesforceRecords(ABC):
             ConfigurationError: something is no id; nothing was sent.
             ApiError, TransportError: the service refused, or did not answer.
         """
-        return self.run(flows.retrieve_many(*self.context, sobject, ids, fields))
+        return self.run(flows.retrieve_many(*self.context, sobject, ids, fields, progress=progress))

@@ -14,6 +14,7 @@ from typing import Final
 
 import attrs
 
+from di_salesforce._telling import Tally
 from di_salesforce.dialog_insight import _calls as calls
 from di_salesforce.dialog_insight._calls import FieldClause
 from di_salesforce.dialog_insight._discovery import Confirm, Discovery, Probe, Question, Relation, ThrowAway
@@ -24,6 +25,7 @@ from di_salesforce.dialog_insight._settings import Settings, TextPattern
 from di_salesforce.dialog_insight._study import STOPPING, UNCLEAR, Study, is_refusal
 from di_salesforce.dialog_insight._values import JsonObject, is_list, is_object
 from di_salesforce.exceptions import ApiError, ConfigurationError, DISalesforceError
+from di_salesforce.protocols import Progress
 from di_salesforce.records import Row, Value, is_blank
 from di_salesforce.retry import with_retry
 from di_salesforce.schema import FieldType
@@ -62,7 +64,13 @@ _BY_NUMBER: Final[Mapping[Relation, Mapping[str, str]]] = {
 
 
 def discover(
-    settings: Settings, connection: str, id_project: int, *, confirm: Confirm, probe: Probe
+    settings: Settings,
+    connection: str,
+    id_project: int,
+    *,
+    confirm: Confirm,
+    probe: Probe,
+    progress: Progress | None = None,
 ) -> Flow[Discovery]:
     """Find out on a test project what the documents do not say.
 
@@ -72,6 +80,7 @@ def discover(
         id_project: a project for tests.
         confirm: asked before each record is written.
         probe: how to go about it.
+        progress: told how many questions have been gone into.
 
     Raises:
         ConfigurationError: the project has not the fields that the probe names, or requires others.
@@ -85,15 +94,16 @@ def discover(
     course = _Course(settings, connection, ContactList(id_project), schema, probe, able)
     course.check()
     course.key_member(info)
-    return (yield from course.carried_out(confirm))
+    return (yield from course.carried_out(confirm, Tally(progress, f"discover project {id_project}", len(Question))))
 
 
 class _Course(Study):
     """All questions, in an order in which each finds what it needs."""
 
-    def carried_out(self, confirm: Confirm) -> Flow[Discovery]:
+    def carried_out(self, confirm: Confirm, tally: Tally) -> Flow[Discovery]:
         """Go through all questions, then clean up."""
         stopped = ""
+        yield from tally.begin()
         yield from self.choose_names()
         before = yield from self._everything()
         if not all(
@@ -107,6 +117,7 @@ class _Course(Study):
             yield from self._clauseless_get(before)
             for questions, step in self._steps():
                 yield from self._attempt(questions, step)
+                yield from tally.reach(len(self.found))
         except DISalesforceError as error:  # whatever it is, what was written is deleted
             stopped = str(error)
         leftovers = yield from self.clean_up()
@@ -114,6 +125,7 @@ class _Course(Study):
         if self.capabilities.max_rows_per_get is None:
             known = self.settings.capabilities.max_rows_per_get
             self.capabilities = attrs.evolve(self.capabilities, max_rows_per_get=known)
+        yield from tally.finish()
         return Discovery(self.capabilities, self.found, leftovers, stopped)
 
     def _steps(self) -> Iterator[tuple[tuple[Question, ...], Flow[None]]]:

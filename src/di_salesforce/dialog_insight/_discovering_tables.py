@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import attrs
 
+from di_salesforce._telling import Tally
 from di_salesforce.dialog_insight import _calls as calls
 from di_salesforce.dialog_insight._calls import FieldClause
 from di_salesforce.dialog_insight._discovery import ConfirmRow, Discovery, Found, Question, ThrowAwayRow
@@ -22,6 +23,7 @@ from di_salesforce.dialog_insight._names import RelationalTable, key_fields
 from di_salesforce.dialog_insight._settings import Capabilities, Settings
 from di_salesforce.dialog_insight._study import STOPPING, UNCLEAR, Told, is_refusal, merge_one
 from di_salesforce.exceptions import ApiError, ConfigurationError, DISalesforceError, Problem, TransportError
+from di_salesforce.protocols import Progress
 from di_salesforce.records import Row, Value, is_blank
 from di_salesforce.retry import with_retry
 from di_salesforce.wire import Flow
@@ -30,6 +32,11 @@ __all__ = ["discover_table"]
 
 _INSERT: Final = MergeOptions(allow_update=False)
 _UPDATE: Final = MergeOptions(allow_insert=False)
+
+_QUESTIONS: Final = (
+    *(Question.CLAUSELESS_GET, Question.CLAUSE_LISTS, Question.NULL_IN_DATA, Question.BLANK_IN_DATA),
+    Question.DELETING,
+)
 
 
 def discover_table(
@@ -41,6 +48,7 @@ def discover_table(
     key: str | Sequence[str],
     confirm: ConfirmRow,
     clean_up: bool = True,
+    progress: Progress | None = None,
 ) -> Flow[Discovery]:
     """Find out with one throw-away row how a relational table is read, cleared and deleted from.
 
@@ -52,6 +60,7 @@ def discover_table(
         key: the field, or the fields, that name it; no row of the table has the first one's value.
         confirm: asked before the row is written.
         clean_up: delete the row in the end.
+        progress: told how many questions have been gone into.
 
     Raises:
         ConfigurationError: the key is not whole, or its first value is in use; nothing was written.
@@ -66,7 +75,8 @@ def discover_table(
         raise ConfigurationError(
             [Problem(f"row.{names[0]}", "a row has this value; choose one that no row has")], what=f"trying {target}"
         )
-    return (yield from course.carried_out(confirm, clean_up=clean_up))
+    tally = Tally(progress, f"discover {target}", len(_QUESTIONS))
+    return (yield from course.carried_out(confirm, tally, clean_up=clean_up))
 
 
 @attrs.define(eq=False)
@@ -80,8 +90,9 @@ class _TableCourse:
     found: list[Found] = attrs.field(factory=list[Found])
     nulls: dict[str, str] = attrs.field(factory=dict[str, str])  # what null did, by field
 
-    def carried_out(self, confirm: ConfirmRow, *, clean_up: bool) -> Flow[Discovery]:
+    def carried_out(self, confirm: ConfirmRow, tally: Tally, *, clean_up: bool) -> Flow[Discovery]:
         stopped, there = "", False
+        yield from tally.begin()
         before = yield from self._everything()
         named = ThrowAwayRow(self.target.id_table, {name: self.row[name] for name in self.names})
         agreed = confirm(named)
@@ -98,6 +109,7 @@ class _TableCourse:
                     yield from self._attempt(question, step)
                 else:
                     self._tell(question, "", f"not tried: {trouble}")
+                yield from tally.reach(len(self.found))
         except DISalesforceError as error:  # whatever it is, what was written is deleted
             stopped = str(error)
         if agreed and clean_up:
@@ -105,6 +117,7 @@ class _TableCourse:
         else:
             left = agreed
             self._tell(Question.DELETING, "", "not tried")
+        yield from tally.finish()
         return Discovery(self.able, self.found, [str(named)] if left else [], stopped)
 
     def _attempt(self, question: Question, step: Flow[None]) -> Flow[None]:

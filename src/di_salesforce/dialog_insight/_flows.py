@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 import attrs
 
+from di_salesforce._telling import Tally
 from di_salesforce.dialog_insight import _calls as calls
 from di_salesforce.dialog_insight._calls import FieldClause, ProjectSummary
 from di_salesforce.dialog_insight._merge import MergeOptions, MergeResult, MergeStatus, Prepared, merge_call, prepare
@@ -30,6 +31,7 @@ from di_salesforce.exceptions import (
     RateLimitError,
     TransportError,
 )
+from di_salesforce.protocols import Progress
 from di_salesforce.records import Row, Value
 from di_salesforce.retry import may_have_applied, with_retry
 from di_salesforce.schema import TableSchema
@@ -96,6 +98,8 @@ def find_rows(
     target: Target,
     field: str | Sequence[str],
     values: Iterable[Value | tuple[Value, ...]],
+    *,
+    progress: Progress | None = None,
 ) -> Flow[list[Row]]:
     """Read the rows that hold one of these values: one Get for each, several at once.
 
@@ -108,6 +112,7 @@ def find_rows(
         target: where to read.
         field: the field, or the fields of a composite key.
         values: for one field values, for several tuples of them; repeated ones are asked for once.
+        progress: told how many look-ups are done.
 
     Returns:
         The rows found, each once, in the order of the values.
@@ -128,6 +133,8 @@ def find_rows(
             lookups[asked] = (calls.get_call(target, clauses, capabilities=settings.capabilities), [])
         lookups[asked][1].append(wanted[sent:])
     found: dict[tuple[tuple[str, Value], ...], Row] = {}
+    tally = Tally(progress, f"find in {target}", len(lookups))
+    yield from tally.begin()
     for batch in _parts(lookups.values(), _BATCH):
         flows = [_perform(settings, connection, call) for call, _ in batch]
         answers: list[list[Row] | DISalesforceError] = yield SendAll(flows, settings.capabilities.gets_at_once)
@@ -135,6 +142,7 @@ def find_rows(
             if isinstance(answer, DISalesforceError):
                 raise answer
             found.update((tuple(row.items()), row) for row in answer if _fits(row, names[sent:], rests))
+        yield from tally.add(len(batch))
     return list(found.values())
 
 
@@ -175,6 +183,7 @@ def merge_rows(
     *,
     key: str | Sequence[str],
     options: MergeOptions,
+    progress: Progress | None = None,
 ) -> Flow[list[MergeResult]]:
     """Write rows in slices, and say of each what became of it, in the order of the rows.
 
@@ -188,6 +197,7 @@ def merge_rows(
         rows: names without wire prefixes; each holds the key.
         key: the field, or the fields, that name a record; `idContact` for a contact that exists.
         options: what the merge may do.
+        progress: told how many rows have an outcome.
 
     Raises:
         ConfigurationError: the key cannot work with these options.
@@ -196,11 +206,13 @@ def merge_rows(
     prepared = prepare(target, rows, key, options, settings.capabilities)
     results: list[MergeResult | None] = []  # of each row; None: it was sent, and its slice has its result
     sizes: list[int] = []
+    tally = Tally(progress, f"merge into {target}", len(rows))
+    yield from tally.begin()
 
     def flows() -> Iterator[Flow[list[MergeResult] | _Failed]]:
         for part in _parts(_sendable(prepared, results), settings.capabilities.max_records_per_merge):
             sizes.append(len(part))
-            yield _merge_slice(settings, connection, target, part, options)
+            yield _merge_slice(settings, connection, target, part, options, tally)
 
     outcomes: list[list[MergeResult] | _Failed] = []
     slices = flows()
@@ -212,6 +224,7 @@ def merge_rows(
     failures = [outcome for outcome in outcomes if isinstance(outcome, _Failed)]
     if failures and len(failures) == len(outcomes) and not any(failed.in_doubt for failed in failures):
         raise failures[0].error
+    yield from tally.finish()
     told = chain.from_iterable(
         [outcome.result()] * size if isinstance(outcome, _Failed) else outcome
         for outcome, size in zip(outcomes, sizes, strict=True)
@@ -230,7 +243,12 @@ def _sendable(prepared: Iterable[Prepared | MergeResult], results: list[MergeRes
 
 
 def _merge_slice(
-    settings: Settings, connection: str, target: Target, rows: Sequence[Prepared], options: MergeOptions
+    settings: Settings,
+    connection: str,
+    target: Target,
+    rows: Sequence[Prepared],
+    options: MergeOptions,
+    tally: Tally,
 ) -> Flow[list[MergeResult] | _Failed]:
     """Write one slice; where it is refused as a whole for what is in it, halve it until the rows at fault stand alone.
 
@@ -258,6 +276,7 @@ def _merge_slice(
         results |= dict(zip(part, told, strict=True))
     if first is not None and not answered:
         return first
+    yield from tally.add(len(rows))
     return [results[place] for place in range(len(rows))]
 
 

@@ -1,7 +1,8 @@
-"""Bulk API 2.0 as work of several steps: cut, upload, close, wait, tie the results to the rows; query, wait, page.
+"""Bulk API 2.0 that writes, as work of several steps: cut, upload, close, wait, tie the results to the rows.
 
-What may not go in here: the shape of a call (`_bulk.py`) and of a cell (`_bulk_csv.py`).  Nothing of a job is carried
-out before it is closed, so everything up to there may be begun anew; what was closed is never sent again.
+What may not go in here: the shape of a call (`_bulk.py`) and of a cell (`_bulk_csv.py`), queries
+(`_bulk_query_flows.py`).  Nothing of a job is carried out before it is closed, so everything up to there may be begun
+anew; what was closed is never sent again.
 """
 
 from __future__ import annotations
@@ -13,27 +14,34 @@ from typing import Final, TypeAlias, TypeVar
 
 import attrs
 
+from di_salesforce._telling import SILENT, Tally, size_of
 from di_salesforce.exceptions import (
     ApiError,
     ConfigurationError,
     ConversionError,
     DISalesforceError,
-    InvalidRequestError,
     ServerError,
-    TimedOutError,
     TransportError,
     UnexpectedResponseError,
 )
+from di_salesforce.protocols import Progress
 from di_salesforce.records import Row, Side, record_id_18
 from di_salesforce.retry import may_have_applied, with_retry
 from di_salesforce.salesforce import _bulk as calls
-from di_salesforce.salesforce._bulk import Bulk, BulkJob, BulkPage, BulkResults, Keyed
+from di_salesforce.salesforce._bulk import Bulk, BulkJob, BulkResults, Keyed
 from di_salesforce.salesforce._bulk_csv import Piece, cell_text, pieces
 from di_salesforce.salesforce._settings import Operation, RowError, RowResult, Settings
-from di_salesforce.salesforce._soql import Soql, identifier
+from di_salesforce.salesforce._soql import identifier
 from di_salesforce.wire import Call, Flow, SendAll, Sleep
 
-__all__ = ["OnJob", "Watch", "bulk_ingest", "bulk_page", "bulk_results", "finished_query", "result_of", "start_query"]
+__all__ = [
+    "OnJob",
+    "Watch",
+    "bulk_ingest",
+    "bulk_results",
+    "result_of",
+    "wait_for_job",
+]
 
 T = TypeVar("T")
 
@@ -59,15 +67,24 @@ _NOT_TIED: Final = RowResult(
 )
 
 
-def _wait(
-    settings: Settings, connection: str, job: BulkJob, bulk: Bulk, kind: str, watch: Watch | None = None
+def wait_for_job(
+    settings: Settings,
+    connection: str,
+    job: BulkJob,
+    bulk: Bulk,
+    kind: str,
+    watch: Watch | None = None,
+    tally: Tally = SILENT,
 ) -> Flow[BulkJob]:
     """Look at a job until it has ended, or until patience has; the pauses grow by half each time."""
-    pause, waited = bulk.first_look, 0.0
+    pause, waited, seen = bulk.first_look, 0.0, 0
     while True:
         yield Sleep(pause)
         waited += pause
         job = yield from with_retry(calls.look_at(settings, job.id, kind=kind), connection, settings.retry)
+        if job.processed > seen:
+            yield from tally.add(job.processed - seen)
+            seen = job.processed
         pause = min(max(pause, 0.01) * 1.5, bulk.longest_pause)  # 0.01: a first look at once does not make a busy loop
         if job.finished or waited + pause > bulk.patience:
             return job
@@ -136,6 +153,7 @@ def bulk_ingest(
     together: str = "",
     on_job: OnJob | None = None,
     watch: Watch | None = None,
+    progress: Progress | None = None,
 ) -> Flow[list[RowResult]]:
     """Write any number of records through bulk jobs; one result for each, in order.
 
@@ -152,6 +170,7 @@ def bulk_ingest(
             parent against each other [D].  Needs all rows at once.
         on_job: told of each job.
         watch: remembers each job, and may end it; a job that it does not see the end of is ended too.
+        progress: told how many rows are handed over, then how many the jobs have come to.
 
     Raises:
         ConfigurationError: no key.
@@ -172,10 +191,17 @@ def bulk_ingest(
         together=together,
         refuse=work.refuse_value,
     )
-    started = yield from _start_all(settings, connection, work, cut, bulk, on_job, watch)
+    uploads = Tally(progress, f"upload {sobject}", size_of(rows))
+    yield from uploads.begin()
+    started = yield from _start_all(settings, connection, work, cut, bulk, on_job, watch, uploads)
+    yield from uploads.finish()
+    jobs = Tally(progress, f"bulk {operation} {sobject}", sum(len(piece.places) for piece, _ in started))
+    yield from jobs.begin()
     found: list[tuple[BulkJob, Keyed] | DISalesforceError] = yield SendAll(
-        [_collect(settings, connection, job, work.key, bulk, watch) for _, job in started], at_most=settings.parallel
+        [_collect(settings, connection, job, work.key, bulk, jobs, watch) for _, job in started],
+        at_most=settings.parallel,
     )
+    yield from jobs.finish()
     for (piece, job), outcome in zip(started, found, strict=True):
         if isinstance(outcome, DISalesforceError):
             work.settle(piece, {}, _unknown("answer.lost", job, f"its results were not read: {outcome}"))
@@ -201,6 +227,7 @@ def _start_all(
     bulk: Bulk,
     on_job: OnJob | None,
     watch: Watch | None,
+    tally: Tally,
 ) -> Flow[list[tuple[Piece, BulkJob]]]:
     """Upload and close one job for each piece, a few at once; give them without their bytes."""
     started: list[tuple[Piece, BulkJob]] = []
@@ -221,6 +248,7 @@ def _start_all(
                 started.append((attrs.evolve(piece, content=b""), answer))
             else:
                 work.settle(piece, {}, _failure(answer))
+        yield from tally.add(sum(len(piece.places) for piece in wave))
     return started
 
 
@@ -294,10 +322,16 @@ def _nothing_applied(error: DISalesforceError, job: BulkJob) -> DISalesforceErro
 
 
 def _collect(
-    settings: Settings, connection: str, job: BulkJob, key: str, bulk: Bulk, watch: Watch | None = None
+    settings: Settings,
+    connection: str,
+    job: BulkJob,
+    key: str,
+    bulk: Bulk,
+    tally: Tally,
+    watch: Watch | None = None,
 ) -> Flow[tuple[BulkJob, Keyed]]:
     """Wait for a job and read its results, by key."""
-    job = yield from _wait(settings, connection, job, bulk, "ingest", watch)
+    job = yield from wait_for_job(settings, connection, job, bulk, "ingest", watch, tally)
     if not job.finished and watch is not None:
         yield from _quietly(calls.close_job(settings, job.id, "Aborted"), settings, connection)
         job = yield from with_retry(calls.look_at(settings, job.id), connection, settings.retry)
@@ -322,6 +356,7 @@ def bulk_results(
     key: str,
     bulk: Bulk = Bulk(),  # noqa: B008 - a frozen value
     watch: Watch | None = None,
+    progress: Progress | None = None,
 ) -> Flow[BulkResults]:
     """Take up a job by its id, as after a crash: wait for it and read its results.
 
@@ -334,7 +369,10 @@ def bulk_results(
         job = yield from with_retry(calls.look_at(settings, job_id), connection, settings.retry)
         if job.state == "Aborted" and not job.processed:
             return BulkResults(job, {}, closed=False)
-    job, rows = yield from _collect(settings, connection, job, key, bulk, watch)
+    tally = Tally(progress, f"bulk job {job.id}")
+    yield from tally.begin()
+    job, rows = yield from _collect(settings, connection, job, key, bulk, tally, watch)
+    yield from tally.finish()
     return BulkResults(job, rows)
 
 
@@ -367,57 +405,3 @@ def _missing(job: BulkJob) -> RowResult:
     if job.state == "Failed" and not job.processed:
         return RowResult(False, errors=(calls.job_error(job),))
     return _NOT_TIED
-
-
-# Reading ----------------------------------------------------------------------------------------------------------
-
-
-def start_query(
-    settings: Settings,
-    connection: str,
-    query: Soql,
-    *,
-    include_deleted: bool = False,
-    bulk: Bulk = Bulk(),  # noqa: B008 - a frozen value
-    on_job: OnJob | None = None,
-) -> Flow[BulkJob]:
-    """Make a bulk query and wait until its rows are there."""
-    call = calls.create_query(settings, query, bulk.form, include_deleted=include_deleted)
-    job = yield from with_retry(call, connection, settings.retry)
-    if on_job is not None:
-        on_job(job)
-    return (yield from finished_query(settings, connection, job.id, bulk=bulk))
-
-
-def finished_query(
-    settings: Settings,
-    connection: str,
-    job_id: str,
-    *,
-    bulk: Bulk = Bulk(),  # noqa: B008 - a frozen value
-) -> Flow[BulkJob]:
-    """Wait until the rows of a bulk query are there.
-
-    Raises:
-        InvalidRequestError: the query failed or was ended.
-        TimedOutError: patience has ended before it.
-    """
-    job = yield from _wait(settings, connection, BulkJob(job_id, ""), bulk, "query")
-    if job.state == "JobComplete":
-        return job
-    if not job.finished:
-        raise TimedOutError(
-            f"bulk query {job.id} is still {job.state}; ask for its rows later",
-            side=Side.SALESFORCE,
-            may_have_applied=False,
-        )
-    error = calls.job_error(job)
-    sentence = f"Salesforce, bulk query {job.id}: it has ended without rows ({job.state}, {error.code})"
-    raise InvalidRequestError(sentence, side=Side.SALESFORCE, code=error.code, message=error.message)
-
-
-def bulk_page(settings: Settings, connection: str, job: BulkJob, page: BulkPage | None, bulk: Bulk) -> Flow[BulkPage]:
-    """Get the first page of a bulk query, or the one after `page`."""
-    locator, header = (page.locator, page.header) if page is not None else ("", ())
-    call = calls.query_page(settings, job, locator=locator, page_rows=bulk.page_rows, header=header)
-    return with_retry(call, connection, settings.retry)

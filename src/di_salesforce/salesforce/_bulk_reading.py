@@ -12,7 +12,7 @@ from di_salesforce.exceptions import DISalesforceError, UnexpectedResponseError
 from di_salesforce.records import Side
 from di_salesforce.retry import with_retry
 from di_salesforce.salesforce._bulk import Bulk, BulkJob, BulkPage, close_job, reader_of
-from di_salesforce.salesforce._bulk_flows import bulk_page, start_query
+from di_salesforce.salesforce._bulk_query_flows import bulk_page, start_query
 from di_salesforce.salesforce._settings import Settings
 from di_salesforce.salesforce._soql import Soql
 from di_salesforce.schema import TableSchema

@@ -43,6 +43,7 @@ __all__ = [
     "reading",
     "saving_headers",
     "schema_of",
+    "sobject_of",
     "update_record",
     "upsert_record",
     "userinfo",
@@ -151,13 +152,19 @@ def schema_of(settings: Settings, sobject: str) -> Call[TableSchema]:
 # Queries ----------------------------------------------------------------------------------------------------------
 
 
+def sobject_of(query: Soql) -> str:
+    """Give the object that a query asks for, for words that may be shown; empty where that cannot be told."""
+    asked = re.search(r"\bFROM\s+(\w+)(?!.*\bFROM\b)", query.text, re.IGNORECASE | re.DOTALL)
+    return asked[1] if asked else ""
+
+
 def query_page(
     settings: Settings, query: Soql, *, include_deleted: bool = False, batch_size: int | None = None
 ) -> Call[Page]:
     """Run a query and get its first page; `batch_size` (200 to 2000) is a wish, no promise [D]."""
     resource = "queryAll" if include_deleted else "query"
-    asked = re.search(r"\bFROM\s+(\w+)(?!.*\bFROM\b)", query.text, re.IGNORECASE | re.DOTALL)
-    request = _get(settings.path(resource), f"query {asked[1]}" if asked else "query", {"q": query.text})
+    sobject = sobject_of(query)
+    request = _get(settings.path(resource), f"query {sobject}" if sobject else "query", {"q": query.text})
     if batch_size is not None:
         request = attrs.evolve(request, headers={"Sforce-Query-Options": f"batchSize={int(batch_size)}"})
     return Call(request, _page_reader(request))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final, TypeVar
 
+from di_salesforce._telling import Tally
 from di_salesforce.exceptions import (
     ApiError,
     ConfigurationError,
@@ -18,6 +19,7 @@ from di_salesforce.exceptions import (
     Problem,
     RecordLockedError,
 )
+from di_salesforce.protocols import Progress
 from di_salesforce.records import Row, Side, record_id_18
 from di_salesforce.retry import may_have_applied, with_retry
 from di_salesforce.salesforce._collections import MOST_RETRIEVED, retrieve_slice, write_slice
@@ -50,6 +52,7 @@ def write_collection(
     external_id: str = "",
     all_or_none: bool = False,
     on_slice: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Flow[list[RowResult]]:
     """Write any number of records in slices, several at once; one result for each record, in order.
 
@@ -66,6 +69,7 @@ def write_collection(
         external_id: the field by which an upsert finds its records.
         all_or_none: write all of them or none; possible only for what fits into one slice.
         on_slice: told, after each slice, how many records it had; called from the runner's threads.
+        progress: told how many records have an outcome.
 
     Raises:
         ConfigurationError: `all_or_none` and too many records, or one that cannot be sent.
@@ -80,11 +84,13 @@ def write_collection(
         _check_all_or_none(settings, [_prepare(writing, record) for record in given])
     sendable = _sendable(writing, given, results)
     slices: list[list[int]] = []
+    tally = Tally(progress, f"{operation} {sobject}", len(given))
+    yield from tally.begin()
 
     def flows() -> Iterator[Flow[list[RowResult]]]:
         for part in _slices(sendable, settings.slice_size):
             slices.append([place for place, _ in part])
-            yield _write_slice(settings, connection, writing, [row for _, row in part], on_slice)
+            yield _write_slice(settings, connection, writing, [row for _, row in part], on_slice, tally)
 
     answers: list[list[RowResult] | DISalesforceError] = yield SendAll(flows(), at_most=settings.parallel)
     errors = [answer for answer in answers if isinstance(answer, DISalesforceError)]
@@ -94,6 +100,7 @@ def write_collection(
         outcomes = [_not_sent(answer)] * len(places) if isinstance(answer, DISalesforceError) else answer
         for place, outcome in zip(places, outcomes, strict=True):
             results[place] = outcome
+    yield from tally.finish()
     return results
 
 
@@ -116,6 +123,7 @@ def _write_slice(
     writing: Writing,
     rows: Sequence[bytes],
     on_slice: Callable[[int], None] | None,
+    tally: Tally,
 ) -> Flow[list[RowResult]]:
     """Write one slice, and its locked rows again; raises only where nothing can have been applied."""
     results = yield from _write_parts(settings, connection, writing, rows)
@@ -139,6 +147,7 @@ def _write_slice(
             results[place] = outcome
     if on_slice is not None:
         on_slice(len(rows))
+    yield from tally.add(len(rows))
     return results
 
 
@@ -241,7 +250,13 @@ def _not_sent(error: DISalesforceError) -> RowResult:
 
 
 def retrieve_many(
-    settings: Settings, connection: str, sobject: str, ids: Sequence[str], fields: Sequence[str]
+    settings: Settings,
+    connection: str,
+    sobject: str,
+    ids: Sequence[str],
+    fields: Sequence[str],
+    *,
+    progress: Progress | None = None,
 ) -> Flow[list[dict[str, Any] | None]]:  # rows, see `_rows.flat`
     """Read records by id, in order, None for those that are not there or may not be seen."""
     wrong = [
@@ -251,11 +266,19 @@ def retrieve_many(
     ]
     if wrong:
         raise ConfigurationError(wrong, what=f"retrieve {sobject}")
-    parts = yield SendAll(
-        [
-            with_retry(retrieve_slice(settings, sobject, part, fields), connection, settings.retry)
-            for part in _slices(ids, MOST_RETRIEVED)
-        ],
-        at_most=settings.parallel,
-    )
+    tally = Tally(progress, f"retrieve {sobject}", len(ids))
+    yield from tally.begin()
+    flows = [
+        _retrieve_slice(settings, connection, sobject, part, fields, tally) for part in _slices(ids, MOST_RETRIEVED)
+    ]
+    parts = yield SendAll(flows, at_most=settings.parallel)
+    yield from tally.finish()
     return [None if record is None else flat(record) for part in all_or_raise(parts) for record in part]
+
+
+def _retrieve_slice(
+    settings: Settings, connection: str, sobject: str, ids: Sequence[str], fields: Sequence[str], tally: Tally
+) -> Flow[list[dict[str, Any] | None]]:  # JSON objects
+    records = yield from with_retry(retrieve_slice(settings, sobject, ids, fields), connection, settings.retry)
+    yield from tally.add(len(ids))
+    return records

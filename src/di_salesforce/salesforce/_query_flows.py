@@ -14,7 +14,9 @@ from typing import Any, Final
 
 import attrs
 
+from di_salesforce._telling import SILENT, Tally
 from di_salesforce.exceptions import DISalesforceError, UnexpectedResponseError
+from di_salesforce.protocols import Progress
 from di_salesforce.records import Side
 from di_salesforce.retry import with_retry
 from di_salesforce.salesforce import _calls as calls
@@ -25,7 +27,7 @@ from di_salesforce.salesforce._settings import Page, Settings
 from di_salesforce.salesforce._soql import Soql, chunked_in, field_path, select
 from di_salesforce.wire import Call, Flow, SendAll
 
-__all__ = ["Reading", "begin", "chosen_way", "next_pages", "query_by_key", "query_rows"]
+__all__ = ["Reading", "begin", "chosen_way", "next_pages", "query_by_key", "query_rows", "tally_of"]
 
 _ID: Final = 15  # characters of an id without its checksum
 
@@ -81,26 +83,51 @@ def begin(settings: Settings, query: Soql, *, include_deleted: bool = False, bat
     return Reading(query, include_deleted, batch_size, split)
 
 
-def next_pages(settings: Settings, connection: str, reading: Reading) -> Flow[tuple[list[Page], Reading]]:
+def tally_of(progress: Progress | None, query: Soql) -> Tally:
+    """Count a query's rows; how many there are is told by its first page."""
+    sobject = calls.sobject_of(query)
+    return Tally(progress, f"query {sobject}" if sobject else "query")
+
+
+def next_pages(
+    settings: Settings, connection: str, reading: Reading, tally: Tally = SILENT
+) -> Flow[tuple[list[Page], Reading]]:
     """Get the next pages of a reading, with their child queries whole, and the reading after them.
 
     Raises:
         UnexpectedResponseError: the service sorts ids in another way than ranges rest on; read page after page.
     """
     if reading.split is not None:
-        return _range_pages(settings, connection, reading, reading.split)
-    return _pages_in_turn(settings, connection, reading)
+        flow = _range_pages(settings, connection, reading, reading.split)
+    else:
+        flow = _pages_in_turn(settings, connection, reading)
+    return flow if tally is SILENT else _told(flow, tally)
+
+
+def _told(flow: Flow[tuple[list[Page], Reading]], tally: Tally) -> Flow[tuple[list[Page], Reading]]:
+    yield from tally.begin()
+    pages, reading = yield from flow
+    yield from tally.add(sum(len(page.records) for page in pages), total=pages[0].total)
+    if reading.done:
+        yield from tally.finish()
+    return pages, reading
 
 
 def query_rows(
-    settings: Settings, connection: str, query: Soql, *, include_deleted: bool = False
+    settings: Settings,
+    connection: str,
+    query: Soql,
+    *,
+    include_deleted: bool = False,
+    progress: Progress | None = None,
 ) -> Flow[list[dict[str, Any]]]:  # rows, see `_rows.flat`
     """Run a query to its end and give all of its rows."""
     paths = parent_paths(query.text)
+    tally = tally_of(progress, query)
     reading = begin(settings, query, include_deleted=include_deleted)
     rows: list[dict[str, Any]] = []  # see above
     while not reading.done:
-        pages, reading = yield from next_pages(settings, connection, reading)
+        pages, reading = yield from next_pages(settings, connection, reading, tally)
         for page in pages:
             rows += plain_rows(page, paths)
     return rows

@@ -12,6 +12,7 @@ from typing import Final, Literal
 import attrs
 
 from di_salesforce.exceptions import ConfigurationError
+from di_salesforce.protocols import Progress
 from di_salesforce.records import Row
 from di_salesforce.salesforce._bulk import Bulk, BulkJob
 from di_salesforce.salesforce._bulk_flows import OnJob, bulk_ingest
@@ -98,6 +99,7 @@ def write(
     bulk: Bulk = Bulk(),  # noqa: B008 - a frozen value
     together: str = "",
     on_job: OnJob | None = None,
+    progress: Progress | None = None,
 ) -> Flow[WriteReport]:
     """Write records by collections or in bulk; no more rows are held than `bulk_from` before the way is chosen."""
     if operation == "upsert" and not key:
@@ -109,7 +111,7 @@ def write(
     if way.way == "collections":
         external_id = key if operation == "upsert" else ""
         results = yield from write_collection(
-            settings, connection, operation, sobject, everything, external_id=external_id
+            settings, connection, operation, sobject, everything, external_id=external_id, progress=progress
         )
         return WriteReport(tuple(results), way)
     jobs: list[str] = []
@@ -129,5 +131,6 @@ def write(
         bulk=bulk,
         together=together,
         on_job=note,
+        progress=progress,
     )
     return WriteReport(tuple(results), way, tuple(jobs))
