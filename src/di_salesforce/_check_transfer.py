@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from di_salesforce._check_ground import Found, Ground, Rule, listed
+from di_salesforce._findings import Finding
 from di_salesforce._time_lenses import Instant
 from di_salesforce.mapping import CONTACT_TABLE, FieldMapping
 from di_salesforce.records import UNSET, Side, is_blank
@@ -57,24 +58,38 @@ def _salesforce_key(ground: Ground) -> Found:
                 "make a unique external id the key, or keep the field unique by other means",
                 side=Side.SALESFORCE,
             )
-        if not ground.creates(Side.SALESFORCE) or field.name == "Id":
-            continue
-        if field.external_id and field.unique:
+        can_upsert = field.external_id and field.unique
+        if ground.transfer.dedicated_key and not can_upsert:
             yield ground.found(
-                "key.upsert",
+                "key.not_dedicated",
                 path,
-                f"{field.name} is a unique external id: creates may go as upserts on it",
-                "nothing to do, as long as nobody else writes the field",
+                f"{field.name} is no unique external id, so no create can be an upsert by it",
+                "make the field an external id and unique in Salesforce, or leave dedicated_key= out",
                 side=Side.SALESFORCE,
             )
-        else:
-            yield ground.found(
-                "key.lookup_first",
-                path,
-                f"{field.name} is no unique external id: each create looks it up first",
-                "nothing to do; a unique external id as key saves the calls and makes repetition safe",
-                side=Side.SALESFORCE,
-            )
+        elif ground.creates(Side.SALESFORCE) and field.name != "Id":
+            yield _way_to_create(ground, path, field.name, can_upsert=can_upsert)
+
+
+def _way_to_create(ground: Ground, path: str, name: str, *, can_upsert: bool) -> Finding:
+    if ground.transfer.dedicated_key:
+        return ground.found(
+            "key.upsert",
+            path,
+            f"{name} is a dedicated external id: creates go as upserts by it, and a repetition makes no second record",
+            "nothing to do, as long as nobody else writes the field",
+            side=Side.SALESFORCE,
+        )
+    remedy = "nothing to do; a unique external id of your own as key makes repetition safe"
+    if can_upsert:
+        remedy = f"if nobody else writes {name}, say dedicated_key=True: that makes repetition safe"
+    return ground.found(
+        "key.lookup_first",
+        path,
+        f"{name} is no dedicated external id: what became of a create is looked up before it is repeated",
+        remedy,
+        side=Side.SALESFORCE,
+    )
 
 
 def _dialog_insight_key(ground: Ground) -> Found:

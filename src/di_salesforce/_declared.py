@@ -41,6 +41,7 @@ _TRANSFER_KINDS: Final[Mapping[str, tuple[type, ...]]] = {
     "deletes": (Deletes,),
     "salesforce_filter": (str, type(None)),
     "converted_from": (str, type(None)),
+    "dedicated_key": (bool,),
 }
 
 
@@ -82,6 +83,19 @@ def _key(transfer: ObjectTransfer) -> Problems:
             yield Problem(path, f"{line.salesforce} is a parent's field and cannot be a key", "key.unsuitable")
         if line.key and line.references:
             yield Problem(path, "a translated lookup cannot be a key", "key.unsuitable")
+
+
+def _dedicated_key(transfer: ObjectTransfer) -> Problems:
+    """Hold a dedicated key to one field of Salesforce that a create can be upserted by."""
+    if not transfer.dedicated_key:
+        return
+    keys = transfer.key_lines
+    if len(keys) != 1 or keys[0].salesforce == "Id" or not keys[0].flows.allows(Side.SALESFORCE):
+        yield Problem(
+            "dedicated_key",
+            "a dedicated key is one external id of Salesforce that this transfer writes: make its line alone the key",
+            "key.unsuitable",
+        )
 
 
 def _one_writer(transfer: ObjectTransfer) -> Problems:
@@ -350,7 +364,8 @@ def _two_writers_across(integration: Integration) -> Problems:
 
 
 TRANSFER_RULES: Final[tuple[Callable[[ObjectTransfer], Problems], ...]] = (
-    _names, _key, _one_writer, _directions, _policies, _newest, _settings, _groups, _match, _constants, _project,
+    _names, _key, _dedicated_key, _one_writer, _directions, _policies, _newest, _settings, _groups, _match, _constants,
+    _project,
 )  # fmt: skip
 INTEGRATION_RULES: Final[tuple[Callable[[Integration], Problems], ...]] = (
     _transfer_names, _references, _conversions, _projects, _two_writers_across,

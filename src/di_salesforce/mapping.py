@@ -101,6 +101,8 @@ class ObjectTransfer:
             to a person before either is created.
         converted_from: Name of the transfer of leads, of the same table: where one of them was converted to a record of
             this transfer, its link moves here.  None: such a lead is held, and a person is told.
+        dedicated_key: True: the key's Salesforce field is a unique external id that nobody else writes.  Creates there
+            are upserts by it then, so that one that is repeated can never make a second record.
         active: False: may be planned, never applied.
 
     Raises:
@@ -126,6 +128,7 @@ class ObjectTransfer:
     deletes: Deletes = attrs.field(default=Deletes.REPORT, kw_only=True)
     match: tuple[tuple[str, ...], ...] = attrs.field(default=(), kw_only=True, converter=_tiers)
     converted_from: str | None = attrs.field(default=None, kw_only=True)
+    dedicated_key: bool = attrs.field(default=False, kw_only=True)
     active: bool = attrs.field(default=True, kw_only=True)
 
     def __attrs_post_init__(self) -> None:

@@ -158,15 +158,12 @@ NOTES: dict[str, tuple[Case, Case]] = {
         Case(transfer(), dialog_insight=dialog_insight(key=attrs.evolve(DI_KEY, updatable=False))),
         Case(transfer()),
     ),
-    "key.lookup_first": (
-        Case(transfer(), salesforce(key=F("Code__c", T.EMAIL, id_lookup=True, nullable=False))),
-        Case(transfer()),
-    ),
+    "key.lookup_first": (Case(transfer()), Case(transfer(dedicated_key=True))),
     "key.not_recommended": (
         Case(transfer(project=DestinationProject("p", id=1, type=ProjectType.B))),
         Case(transfer(project=DestinationProject("p", id=1))),
     ),
-    "key.upsert": (Case(transfer()), Case(transfer(triggers=UPDATES))),
+    "key.upsert": (Case(transfer(dedicated_key=True)), Case(transfer(triggers=UPDATES, dedicated_key=True))),
     "line.new": (
         Case(transfer(FieldMapping("S", "D")), None, None, {"settled": {"t": {"Code__c:Code"}}}),
         Case(transfer(FieldMapping("S", "D")), None, None, {"settled": {"t": {"Code__c:Code", "S:D"}}}),
@@ -382,6 +379,10 @@ ERRORS: dict[str, tuple[Case, Case]] = {
     "field.not_updatable": (
         ends(F("S", updatable=False), F("D")),
         ends(F("S", updatable=False), F("D"), triggers=Trigger.DIALOG_INSIGHT_CREATED),
+    ),
+    "key.not_dedicated": (
+        Case(transfer(dedicated_key=True), salesforce(key=F("Code__c", external_id=True, nullable=False))),
+        Case(transfer(dedicated_key=True)),
     ),
     "key.not_the_tables_key": (
         Case(transfer(), dialog_insight=dialog_insight(F("ClientNo", key=True), key=attrs.evolve(DI_KEY, key=False))),

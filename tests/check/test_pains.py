@@ -103,7 +103,8 @@ def test_21_a_key_that_several_records_may_share_is_told() -> None:
     assert "key.not_unique" in codes(transfer(), here)
     unique = TableSchema("Contact", side=Side.SALESFORCE, fields=[F("Code__c", unique=True, external_id=True)])
     assert "key.not_unique" not in codes(transfer(), unique)
-    assert "key.upsert" in codes(transfer(), unique)
+    assert "key.lookup_first" in codes(transfer(), unique)
+    assert "key.upsert" in codes(attrs.evolve(transfer(), dedicated_key=True), unique)
 
 
 def test_23_a_restricted_picklist_is_compared_value_by_value() -> None:

@@ -61,7 +61,7 @@ class Schedule:
         self.world.sync().run(first_run=True)
         for _ in range(3):
             for _ in range(self.chance.randrange(3, 9)):
-                self.chance.choice((*[self.edit, self.run] * 2, self.trouble, self.wait, self.meddle))()
+                self.chance.choice((*[self.edit, self.run] * 2, self.trouble, self.wait))()
             self.quiet()
 
     def wait(self) -> None:
@@ -115,7 +115,9 @@ class Schedule:
         return all(row[0] != email for side in self.world.truth() for row in side)
 
     def run(self) -> None:
-        """Start a process, which may meet trouble in its store, and may die."""
+        """Start a process, which may meet trouble in its store or people at work, and may die."""
+        if self.chance.random() < 0.3:
+            self.meddle()
         store = Mortal(self.world.store)
         sync = self.world.sync(store=store, **self.options)
         sync._runner = Fated(sync._connections, sync._calls.note, store, self.world.clock, self.chance)
@@ -156,9 +158,7 @@ class Schedule:
 
 
 @pytest.mark.parametrize("first", SEEDS[::IN_ONE_TEST])
-def test_whatever_happens_it_comes_to_rest(
-    make_world: Callable[..., World], record_property: Callable[[str, object], None], first: int
-) -> None:
+def test_whatever_happens_it_comes_to_rest(make_world: Callable[..., World], first: int) -> None:
     """After every quiet period nothing is left to do, nobody is doubled or missing, no edit is lost.
 
     An edit that falls between a run's look at a record and its write can be seen by nobody: those are counted apart.
@@ -172,8 +172,8 @@ def test_whatever_happens_it_comes_to_rest(
         except AssertionError as error:
             raise AssertionError(f"seed {seed}: {error}") from error
         meddled, overwritten = meddled + schedule.meddled, overwritten + schedule.overwritten
-    record_property("edits in the middle of a run", meddled)
-    record_property("of them overwritten in the window", overwritten)
+    told = f"{meddled} edits in the middle of a run, {overwritten} of them overwritten in the window"
+    print(told)  # noqa: T201 - for `pytest -rP`: what no synchronizer can see is counted, not forbidden
 
 
 def test_a_seed_replays_exactly(make_world: Callable[..., World]) -> None:

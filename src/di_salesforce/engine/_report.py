@@ -228,6 +228,7 @@ class SyncReport(Tabular):
             ("Answer lost", self.unknown),
             ("Not tried, or turned away for the moment; the next run tries", self.untried),
             ("Set aside, since a service refused it before and nothing changed", self.set_aside),
+            ("Met a record that was there already", [line for line in self.of(outcome="stale") if line.code]),
             ("Held for a person", self.conflicts),
             ("Cannot be synchronised as they are", self.rejects),
         ):

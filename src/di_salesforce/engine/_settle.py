@@ -250,6 +250,9 @@ def _settle_action(ledger: _Ledger, plan: Plan, part: Part, action: Action, outc
                     ledger.applied.append(Applied.of(action, None, None, ledger.now, sure=False))
                     if action.reason == UNDONE:
                         _open_unsure(ledger, plan, action)
+                elif outcome is not None and outcome.kind is OutcomeKind.STALE and outcome.record_id is not None:
+                    # It did reach a record, though not the one that was meant: what that held before, nobody knows.
+                    ledger.applied.append(Applied.of(action, outcome.record_id, None, ledger.now, sure=False))
                 _untouch(ledger, action)
         case Unlink():
             link = ledger.links[action.link or ""]

@@ -279,7 +279,7 @@ def _known_of(setup: Setup, run: UnderWay, intent: Intent, plan: Plan) -> Flow[d
     told: dict[str, RowResult] = {}
     if intent.jobs and asked:
         told = yield from written_by_jobs(setup, intent, asked, Journal(_nothing_new, run.goes_on))
-        known |= outcomes_of(asked, told)
+        known |= outcomes_of(setup.integration[intent.transfer], asked, told)
     return {
         action.id: known.get(action.id, Outcome.unknown())
         for action in plan.writes

@@ -11,7 +11,7 @@ from typing import Final
 
 import attrs
 
-from di_salesforce.engine import Outcome, Write
+from di_salesforce.engine import Create, Outcome, Write
 from di_salesforce.exceptions import DISalesforceError, InvalidRequestError, NotFoundError, PermissionDeniedError
 from di_salesforce.mapping import ObjectTransfer
 from di_salesforce.records import Side
@@ -76,7 +76,8 @@ def _operation(transfer: ObjectTransfer, kind: str) -> tuple[Operation, str]:
         return "update", "Id"
     if kind == "delete":
         return "delete", "Id"
-    return "create", "" if (key := transfer.key_lines[0].salesforce) == "Id" else key
+    key = transfer.key_lines[0].salesforce
+    return ("upsert" if transfer.dedicated_key else "create"), "" if key == "Id" else key
 
 
 def write_salesforce(
@@ -105,13 +106,14 @@ def write_salesforce(
     rest = [action for action in ordered if action.id not in results]
     if rest:
         try:
-            results |= yield from _collections(setup, transfer, operation, rest)
+            results |= yield from _collections(setup, transfer, (operation, key), rest)
         except DISalesforceError:
             if not results:
                 raise  # else these were not tried, which is what no outcome says
-    yield from _again(setup, transfer, operation, ordered, parents, results)
+    yield from _again(setup, transfer, (operation, key), ordered, parents, results)
     open_jobs = sum(map(may_go_on, results.values()))
-    outcomes = outcomes_of(ordered, {action: each for action, each in results.items() if not may_go_on(each)})
+    known = {action: each for action, each in results.items() if not may_go_on(each)}
+    outcomes = outcomes_of(transfer, ordered, known)
     left_open = (
         f"a bulk job has not told what became of {open_jobs:,} records; the next run asks it" if open_jobs else ""
     )
@@ -119,11 +121,16 @@ def write_salesforce(
 
 
 def _collections(
-    setup: Setup, transfer: ObjectTransfer, operation: Operation, actions: Sequence[Write]
+    setup: Setup, transfer: ObjectTransfer, asked: tuple[Operation, str], actions: Sequence[Write]
 ) -> Flow[dict[str, RowResult]]:
-    records = list(map(row_of, actions))
+    operation, key = asked
     results = yield from salesforce_flows.write_collection(
-        setup.salesforce, SALESFORCE, operation, transfer.sobject, records
+        setup.salesforce,
+        SALESFORCE,
+        operation,
+        transfer.sobject,
+        map(row_of, actions),
+        external_id=key if operation == "upsert" else "",
     )
     return {action.id: result for action, result in zip(actions, results, strict=True)}
 
@@ -131,7 +138,7 @@ def _collections(
 def _again(
     setup: Setup,
     transfer: ObjectTransfer,
-    operation: Operation,
+    asked: tuple[Operation, str],
     actions: Sequence[Write],
     parents: Mapping[str, str],
     results: dict[str, RowResult],
@@ -144,7 +151,7 @@ def _again(
         yield Sleep(pause)
         for part in in_slices(locked, parents, setup.salesforce.slice_size):
             try:
-                results |= yield from _collections(setup, transfer, operation, part)
+                results |= yield from _collections(setup, transfer, asked, part)
             except DISalesforceError:
                 return  # nothing of this part was applied: its rows stay locked, which is what is known of them
 
@@ -160,6 +167,14 @@ _PASSING: Final = frozenset(
 _GONE: Final = frozenset({"ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY", "NOT_FOUND"})
 
 
+# An upsert by a dedicated key made no record: an attempt of ours that seemed lost has landed, or another writes it.
+_MET: Final = "create.met_existing"
+_MET_WORDS: Final = (
+    "a record with this key was there already, and took the values that were sent; what it held before is not known. "
+    "It is read again, and linked"
+)
+
+
 def _is_locked(result: RowResult) -> bool:
     return not result.unknown and any(error.code == _LOCKED for error in result.errors)
 
@@ -168,18 +183,22 @@ def _is_passing(result: RowResult) -> bool:
     return not result.unknown and any(error.code in _PASSING for error in result.errors)
 
 
-def outcomes_of(actions: Sequence[Write], results: Mapping[str, RowResult]) -> dict[str, Outcome]:
+def outcomes_of(
+    transfer: ObjectTransfer, actions: Sequence[Write], results: Mapping[str, RowResult]
+) -> dict[str, Outcome]:
     """Give the outcomes of writes whose results are known; a write that met a passing refusal has none."""
     return {
-        action.id: _outcome(action, result)
+        action.id: _outcome(transfer, action, result)
         for action in actions
         if (result := results.get(action.id)) is not None and not _is_passing(result)
     }
 
 
-def _outcome(action: Write, result: RowResult) -> Outcome:
+def _outcome(transfer: ObjectTransfer, action: Write, result: RowResult) -> Outcome:
     if result.unknown:
         return Outcome.unknown()
+    if result.success and transfer.dedicated_key and isinstance(action, Create) and not result.created:
+        return attrs.evolve(Outcome.stale(), record_id=result.record_id, code=_MET, message=_MET_WORDS)
     if result.success:
         return Outcome.done(result.record_id or action.record_id)
     error = result.errors[0] if result.errors else None
