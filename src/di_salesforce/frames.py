@@ -175,8 +175,16 @@ def _pandas_rows(frame: Any) -> Iterator[Row]:  # pandas' own class
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigurationError(f"the data frame has two columns named {', '.join(twice)}: which one is meant?")
     pandas = _extra("pandas")
-    for cells in frame.convert_dtypes().astype("object").itertuples(index=False, name=None):
+    columns = [_objects(frame[name]) for name in names]
+    for cells in zip(*columns, strict=True):
         yield {name: _python_value(pandas, cell) for name, cell in zip(names, cells, strict=True)}
+
+
+def _objects(column: Any) -> Any:  # a Series
+    try:
+        return column.convert_dtypes().astype("object")
+    except OverflowError:  # a whole number of more than 64 bits, in pandas 2.1
+        return column.astype("object")
 
 
 def _python_value(pandas: Any, cell: Any) -> Any:  # the module; a cell of any type; a Value

@@ -10,6 +10,7 @@ import contextlib
 import csv
 import io
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
 from os import PathLike, fspath
@@ -93,6 +94,22 @@ class CsvRows:
     name: str
     _source: Source = attrs.field(repr=False, eq=False, alias="source")
     _schema: TableSchema | None = attrs.field(default=None, repr=False, alias="schema")
+
+    @property
+    def as_of(self) -> datetime | None:
+        """When the file was last written, which a snapshot takes for when its rows were read; None: not known.
+
+        A plan is as old as its oldest rows: what moved since on a service is left alone when the plan is applied.
+        Where that is not when it was exported (a copy, an upload), say so: `Snapshot.complete(rows, as_of=...)`.
+        """
+        source = self._source
+        path = fspath(source) if isinstance(source, (str, PathLike)) else getattr(source, "name", None)
+        if not isinstance(path, str):
+            return None  # an upload, say
+        try:
+            return datetime.fromtimestamp(Path(path).stat().st_mtime, UTC)
+        except OSError:
+            return None  # it is gone
 
     @cached_property
     def schema(self) -> TableSchema:

@@ -157,7 +157,7 @@ class SideView:
         self.side = side
         self.snapshot = snapshot
         self.lookup = lookup
-        self.as_of = snapshot.as_of or now
+        self.as_of = min(snapshot.as_of or now, now)  # a file may bear a later date than a plan that is made anew
         self._bound = bound
         self._now = now
         remembered = baseline.coverage(side)

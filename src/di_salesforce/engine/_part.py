@@ -6,6 +6,7 @@ What may not go in here: actions, deciding.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Self
 
 import attrs
@@ -36,6 +37,7 @@ class Part:
     keyed: frozenset[Side] = frozenset()  # sides whose rows have no record id, only their key
     lines: Mapping[str, LineWords] = attrs.field(factory=dict[str, LineWords])
     expired: tuple[str, ...] = ()  # ids of tombstones that have served their time
+    observed: datetime | None = None  # when the older of the two observations began that it was made from
 
     def to_dict(self) -> dict[str, Any]:  # JSON-safe data
         """Give the part as plain data."""
@@ -51,6 +53,7 @@ class Part:
             "keyed": sorted(side.value for side in self.keyed),
             "lines": {name: list(words) for name, words in self.lines.items()},
             "expired": list(self.expired),
+            "observed": self.observed.isoformat() if self.observed else None,
         }
 
     @classmethod
@@ -69,4 +72,5 @@ class Part:
             frozenset(map(Side, data["keyed"])),
             {name: (*words[:3], words[3:] == [True]) for name, words in data["lines"].items()},  # three, in older plans
             tuple(data.get("expired", ())),  # likewise
+            datetime.fromisoformat(data["observed"]) if data.get("observed") else None,  # likewise
         )

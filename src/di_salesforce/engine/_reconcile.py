@@ -176,6 +176,7 @@ class Inputs:
                 for name, line in self.bound.lines.items()
             },
             tuple(sorted(_expired(work))) if self.is_whole else (),
+            min(view.as_of for view in work.views.values()),
         )
         return Plan(
             actions=actions,

@@ -41,6 +41,12 @@ def _rows(rows: Iterable[Row]) -> tuple[Row, ...]:
     return listed
 
 
+def _moment(rows: object, given: datetime | None) -> datetime | None:
+    """Give when rows were observed: as the caller says, else as they say themselves, as those of a file do."""
+    told = getattr(rows, "as_of", None) if given is None else given
+    return told if isinstance(told, datetime) else None  # a data frame's column may have any name
+
+
 def _ids(ids: Iterable[object]) -> frozenset[str]:
     return frozenset(str(each) for each in ids)
 
@@ -54,7 +60,8 @@ class Snapshot:
     """The rows that one side answered, with what their absence means; made by one of its three named constructors.
 
     `deleted`, `merged` (loser to winner) and `converted` (lead to contact) are evidence by record id, where the source
-    of the rows knows it.  `as_of` is when reading began; None means the `now` of `reconcile`.
+    of the rows knows it.  `as_of` is when reading began; None means what the rows say of themselves (those of a file
+    have an `as_of`), else the `now` of `reconcile`.
     """
 
     coverage: Coverage
@@ -86,7 +93,7 @@ class Snapshot:
             >>> Snapshot.complete([{"Id": "1", "Email": "ada@test.example"}])
             <Snapshot complete: 1 row>
         """
-        return cls(Coverage.COMPLETE, rows, scope, as_of, deleted, merged or {}, converted or {})
+        return cls(Coverage.COMPLETE, rows, scope, _moment(rows, as_of), deleted, merged or {}, converted or {})
 
     @classmethod
     def changes(
@@ -99,7 +106,7 @@ class Snapshot:
         converted: Mapping[Any, Any] | None = None,  # likewise
     ) -> Self:
         """Take rows as everything that changed since the last snapshot, without a gap."""
-        return cls(Coverage.CHANGES, rows, None, as_of, deleted, merged or {}, converted or {})
+        return cls(Coverage.CHANGES, rows, None, _moment(rows, as_of), deleted, merged or {}, converted or {})
 
     @classmethod
     def sample(
@@ -112,7 +119,7 @@ class Snapshot:
         converted: Mapping[Any, Any] | None = None,  # likewise
     ) -> Self:
         """Take rows as some of the side's records; the absence of any other says nothing."""
-        return cls(Coverage.SAMPLE, rows, None, as_of, deleted, merged or {}, converted or {})
+        return cls(Coverage.SAMPLE, rows, None, _moment(rows, as_of), deleted, merged or {}, converted or {})
 
     def __repr__(self) -> str:
         return f"<Snapshot {self.coverage.value}: {len(self.rows):,} row{'s' * (len(self.rows) != 1)}>"

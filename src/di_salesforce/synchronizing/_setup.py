@@ -94,8 +94,12 @@ class Setup:
     lookups_at_most: int = 20  # rounds of look-ups for one plan: each can ask for what the last one brought up
 
     def is_fresh(self, plan: Plan, now: datetime) -> bool:
-        """Tell whether a plan was made so recently that its records need not be looked at again before the writes."""
-        return plan.now is not None and now - plan.now <= self.fresh_for
+        """Tell whether a plan's rows were read so recently that they need not be looked at again before the writes.
+
+        A plan that was made from an export a moment ago is as old as the export.
+        """
+        moments = [plan.now, *(part.observed for part in plan.parts)]
+        return all(moment is not None and now - moment <= self.fresh_for for moment in moments)
 
     def project(self, transfer: ObjectTransfer) -> DestinationProject:
         """Give a transfer's project, which a synchronizer needs to reach Dialog Insight."""
