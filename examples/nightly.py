@@ -12,6 +12,7 @@ Exit status 0: all is well; 1: something needs a person; 2: could not run.
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 
 from di_salesforce import (
@@ -118,6 +119,7 @@ def nightly(*, first_run: bool) -> int:
             integration, salesforce=salesforce, dialog_insight=dialog_insight, store=SQLiteStore("di-sync.db")
         ) as sync,
     ):
+        signal.signal(signal.SIGTERM, lambda *_: sync.stop())  # at a shutdown: settle what was sent, and end
         sync.check().raise_for_errors()
         report = sync.run(max_writes=5_000, first_run=first_run)
     print(report)  # a page that a person can read in a mail

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any, Final
 
 from di_salesforce.exceptions import ConfigurationError, DISalesforceError
@@ -31,6 +34,20 @@ def _bar() -> ProgressBar:
         return progress_bar()
     except ImportError:  # bars are a comfort: the command works without
         return ProgressBar(None)
+
+
+@contextmanager
+def _ended_clean(sync: Any) -> Generator[None]:  # a Synchronizer, see `_job`
+    """Let SIGTERM, as at a shutdown, end a run once what it has sent is settled; Ctrl-C still breaks it off."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        sync.stop()
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _demo(arguments: Arguments) -> int:
@@ -62,7 +79,7 @@ def _apply(arguments: Arguments) -> int:
     plan = Plan.from_dict(_read(Path(arguments.plan)))
     if arguments.digest is not None and plan.digest != arguments.digest:
         raise ConfigurationError("the plan's digest is another than the approved one: this is not the plan")
-    with _job(arguments).connect() as sync, _bar() as bar:
+    with _job(arguments).connect() as sync, _bar() as bar, _ended_clean(sync):
         report = sync.apply(plan, progress=bar)
     print(report)
     return OK if report.ok else NEEDS_A_PERSON
@@ -71,7 +88,7 @@ def _apply(arguments: Arguments) -> int:
 def _run(arguments: Arguments) -> int:
     job = _job(arguments)
     most = job.max_writes if arguments.max_writes is None else arguments.max_writes
-    with job.connect() as sync, _bar() as bar:
+    with job.connect() as sync, _bar() as bar, _ended_clean(sync):
         report = sync.run(*arguments.transfer, max_writes=most, first_run=arguments.first_run, progress=bar)
     print(report)
     return OK if report.ok else NEEDS_A_PERSON

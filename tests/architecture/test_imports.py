@@ -143,7 +143,7 @@ ROOMS = {
         ("", "__main__"),
         rooms=(*INNER, "testing", "testing tools", "display"),
         outside=VALUES,
-        effects=("logging.config", "os", "pathlib"),
+        effects=("logging.config", "os", "pathlib", "signal"),  # SIGTERM ends a run clean
     ),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ import pytest
 from di_salesforce import Integration
 from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.jobs import Job
-from di_salesforce.testing import read_seed, shipped_seed
+from di_salesforce.stores import SQLiteStore
+from di_salesforce.testing import Meanwhile, read_seed, shipped_seed
 from di_salesforce.testing.sandbox import Sandbox
 
 DECLARATION = (Path(str(files("di_salesforce.testing"))) / "data" / "integration.toml").read_text(encoding="utf-8")
@@ -71,6 +73,31 @@ def command(
         timeout=100,
         check=False,
     )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of that kind do not reach a process on Windows")
+def test_a_signal_ends_a_run_clean(file: Path) -> None:
+    """SIGTERM while a write is under way: it is settled, the page says why, and the status is 1."""
+    with Sandbox(read_seed(shipped_seed())) as services:
+        names = {"INSTANCE_URL": services.salesforce.url, "ACCESS_TOKEN": services.salesforce.access_token()}
+        theirs = services.dialog_insight
+        told = {"HOST": theirs.url, "ID_KEY": str(theirs.id_key), "KEY": theirs.key}
+        environ = {f"OUR_SF_{name}": value for name, value in names.items()}
+        environ |= {f"OUR_DI_{name}": value for name, value in told.items()}
+        with subprocess.Popen(
+            [sys.executable, "-m", "di_salesforce", "run", str(file), "--first-run"],
+            env={**os.environ, **environ, "PYTHONIOENCODING": "utf-8"},
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+        ) as process:
+            services.salesforce.inject(
+                Meanwhile(lambda: process.send_signal(signal.SIGTERM)), method="POST", path="*/composite/sobjects*"
+            )
+            page, _ = process.communicate()
+        assert process.returncode == 1
+        assert "Cut short: stopped as asked" in page
+        with SQLiteStore(file.parent / "memory.db") as store:
+            assert store.intents() == ()
 
 
 def test_a_file_holds_a_whole_job(file: Path) -> None:
