@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import attrs
 import pytest
 
 from di_salesforce import FieldMapping, ObjectTransfer, converters
@@ -13,6 +14,7 @@ from di_salesforce.engine import (
     Context,
     Coverage,
     EngineCapabilities,
+    Plan,
     Snapshot,
     reconcile,
     settle,
@@ -328,3 +330,108 @@ def test_a_relational_row_whose_key_the_server_cut_is_known_again() -> None:
     world = World(ORDERS, {S: Saving(), D: Saving(truncate=3)})
     world.add(S, {"Email": "long key", "A": "x"})
     assert world.settle_down(most=2) == 1
+
+
+# ------------------------------------------------------------------------------------------ rows that stay open
+
+
+def refused(world: World, *names: str) -> World:
+    """Give a world in which the create of each of these Salesforce rows was refused, so that it stays open."""
+    for name in names:
+        world.add(S, {"Email": name, "A": "x"})
+    world.apply(world.plan(), lambda write: Fate.REFUSED)
+    assert len(world.baseline.open_items) == len(names)
+    return world
+
+
+def changes_of(world: World, **rows: Any) -> Plan:
+    """Plan from changes of both sides alone, without look-ups."""
+    shots = {side: Snapshot.changes(rows.get(side.value, ()), as_of=world.now) for side in Side}
+    return reconcile(
+        world.transfer,
+        salesforce=shots[S],
+        dialog_insight=shots[D],
+        baseline=world.baseline,
+        now=world.now,
+        context=world.context,
+    )
+
+
+def test_every_row_whose_write_failed_is_asked_for_again() -> None:
+    """Not only the first, and each by its id: nothing tells of them by itself."""
+    world = refused(linked().world, "a", "b", "c")
+    names = {name for name, values in world.rows(S).items() if values["Email"] in "abc"}
+    assert {(side, need.record_id) for side, need in changes_of(world).needs} == {(S, name) for name in names}
+
+
+def test_an_open_row_of_a_table_is_asked_for_by_its_key() -> None:
+    """A relational row has no id: its key is what the item remembers of it."""
+    world = World(ORDERS)
+    world.add(D, {"EMail": "a", "a": "x"})
+    world.add(D, {"EMail": "b", "a": "x"})
+    world.add(S, {"Email": "z", "A": "x"})
+    world.apply(world.plan(), lambda write: Fate.REFUSED)
+    asked_for = [(side, need.key) for side, need in changes_of(world).needs if side is D]
+    assert sorted(asked_for, key=str) == [(D, "a"), (D, "b")]
+
+
+def test_an_open_row_that_is_gone_is_forgotten() -> None:
+    """Its source says that it was deleted: it is not asked for again, and leaves no open item."""
+    world = refused(linked().world, "a", "b")
+    gone = next(name for name, values in world.rows(S).items() if values["Email"] == "a")
+    world.remove(S, gone)
+    shots = [Snapshot.changes([], as_of=world.now, deleted=deleted) for deleted in ([gone], [])]
+    plan = world.plan(*shots)
+    assert gone not in {need.record_id for _, need in plan.needs}
+    world.apply(plan)
+    assert gone not in {item.subject.rpartition(":")[2] for item in world.baseline.open_items.values()}
+
+
+def test_a_row_that_comes_again_under_another_key_makes_its_old_key_looked_at() -> None:
+    """Two rows of one key are ambiguous; when one of them takes another key, the other one is looked at again."""
+    world = World(contacts(), {S: Saving(unique_key=False), D: Saving()})
+    one, two = (world.add(S, {"Email": "k", "A": value}) for value in ("x", "y"))
+    assert one is not None and two is not None
+    world.one_pass()
+    world.edit(S, two, {"Email": "other"})
+    plan = changes_of(world, salesforce=[world.rows(S)[two]])
+    assert (S, one) in {(side, need.record_id) for side, need in plan.needs}
+
+
+def test_rows_that_wait_are_asked_for_again_and_what_a_person_decided_is_not() -> None:
+    """A decision of the mapping that changed since is made again; one of the same mapping stands as long as the row."""
+    world = World(contacts(triggers=Trigger.NONE))
+    world.add(S, {"Email": "a", "A": "x"})
+    world.one_pass()
+    assert not changes_of(world).needs, "nothing about it has changed"
+    world.transfer = contacts()
+    assert [side for side, _ in changes_of(world).needs if side is S] == [S], "its trigger is on now"
+
+
+def test_why_a_row_cannot_be_paired_is_told_for_each_part_of_its_key() -> None:
+    """A part that was not read is asked for, then rejected by its name; one that is blank or no value is told as such."""
+    part = FieldMapping("Part", "part", key=True)
+    transfer = attrs.evolve(contacts(), fields=[*contacts().fields, part])
+    short = {"Id": "001", "Email": "k", "A": "x"}
+    plan = plan_of(Snapshot.sample([short]), [], transfer=transfer)
+    assert asked(plan) == [(S, "001", None)]
+    plan = plan.supplied(salesforce=[short])
+    assert [(each.reason, each.causes) for each in plan.rejects] == [("value.not_read", (("Part", "value.not_read"),))]
+    blank = plan_of([{**short, "Part": None}], [], transfer=transfer)
+    assert [(each.reason, each.causes) for each in blank.rejects] == [
+        ("key.missing", (("Email", "key.missing"), ("Part", "key.missing")))
+    ]
+    wrong = plan_of([{**short, "Part": ["a"]}], [], transfer=transfer)
+    assert [(each.reason, {code for _, code in each.causes}) for each in wrong.rejects] == [
+        ("value.not_scalar", {"value.not_scalar"})
+    ]
+
+
+def test_of_an_old_and_a_fresh_row_with_one_key_the_old_one_is_read_again() -> None:
+    """Nothing is decided about the key before both are known as they are now; the fresh one is not asked for."""
+    fresh = Snapshot.complete([row(D, 1)])
+    memory = plan_of([row(S, 5, "other")], [], now=NOW)
+    baseline = Baseline.empty().updated(settle(memory, {}, now=NOW))
+    old = Snapshot.complete([row(S, 1)], as_of=NOW - timedelta(hours=1))
+    plan = plan_of(old, fresh, baseline, now=NOW + timedelta(hours=1))
+    assert not plan.actions and asked(plan) == [(S, "s1", None), (S, "s5", None)]

@@ -364,3 +364,44 @@ def test_several_fields_of_one_record_are_one_write() -> None:
     (write,) = one.world.plan().writes
     assert write.reason == "update.several"
     assert {change.line: change.rule for change in write.changes} == {"A:a": "update.policy", "B:b": "update.changed"}
+
+
+def test_pairs_that_sleep_and_rows_out_of_scope_are_counted() -> None:
+    """Nothing is said of them again; how many there are is."""
+    transfer = contacts(dialog_insight_filter=lambda row: row.get("a") != "out")
+    world = World(transfer)
+    for number in range(5):
+        world.add(S, {"Email": f"k{number}", "A": "x"})
+        world.add(D, {"EMail": f"k{number}", "a": "x"})
+    world.one_pass()
+    for name in list(world.rows(S))[:2]:
+        world.remove(S, name)
+    assert told(world.one_pass()) == [("skip", "deleted.reported")] * 2
+    world.add(D, {"EMail": "o1", "a": "out"})
+    world.add(D, {"EMail": "o2", "a": "out"})
+    plan = world.plan()
+    assert not plan.actions and counts(plan) == {"agreed": 3, "dormant": 2, "out_of_scope": 2}
+
+
+def test_pairs_that_were_not_read_are_counted_apart_from_those_that_did_not_move() -> None:
+    """Under gap-free changes what was not told of agrees; of a sample nothing is known."""
+    one = linked()
+    for side in Side:
+        assert counts(one.look(**{side.value: Snapshot.changes([])})) == {"agreed": 2}
+        assert counts(one.look(**{side.value: Snapshot.sample([])})) == {"unread": 2}
+
+
+def test_actions_of_two_transfers_about_the_same_records_have_ids_of_their_own() -> None:
+    """Joined plans are answered and filtered by id: the same rows under two names are told apart, of each kind."""
+    plans: list[Plan] = []
+    for name in ("t", "u"):
+        transfer = ObjectTransfer(name, sobject="Contact", fields=contacts().fields)
+        one = LinkedPair.of(transfer, {"Email": "k", "A": "x"}, {"EMail": "k", "a": "x"})
+        one.world.add(S, {"Email": "other"})
+        one.edit(S, A="y")
+        plans += [one.world.plan(), plan_of([row(S, 1), row(S, 2, None)], [row(D, 1)], transfer=transfer)]
+        one.world.one_pass()
+        one.remove(D)
+        plans.append(one.world.plan())
+    ids = [action.id for plan in plans for action in plan.actions]
+    assert len(ids) == len(set(ids)) > 8

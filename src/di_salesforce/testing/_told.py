@@ -7,10 +7,11 @@ imported here, only the table of its reasons.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from di_salesforce.engine import REASONS, Action, Conflict, Create, Link, Reject, Skip, Unlink, Update
+from di_salesforce.engine import REASONS, Action, Conflict, Create, Delete, Life, Link, Reject, Skip, Unlink, Update
 from di_salesforce.records import Side, UnsetType, is_blank
 from di_salesforce.triggers import Trigger
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["check_told"]
 
-_UPDATES = {Side.SALESFORCE: Trigger.SALESFORCE_UPDATED, Side.DIALOG_INSIGHT: Trigger.DIALOG_INSIGHT_UPDATED}
+_CODE: Final = re.compile(r"[a-z_]+(\.[a-z_]+)+")  # an application's converters may have codes of their own
+_UPDATES: Final = {Side.SALESFORCE: Trigger.SALESFORCE_UPDATED, Side.DIALOG_INSIGHT: Trigger.DIALOG_INSIGHT_UPDATED}
 
 
 def check_told(world: World, plan: Plan) -> None:
@@ -47,11 +49,13 @@ def _flaws(transfer: ObjectTransfer, action: Action, links: Mapping[str, LinkRec
     if action.transfer != transfer.name:
         yield f"it is told of the transfer {action.transfer}"
     link = links.get(action.link or "")
-    if link is not None and not isinstance(action, (Create, Link, Unlink)):
-        yield from _of_the_link(action, link)
+    if link is not None and not isinstance(action, Create):
+        yield from _flaws_about_the_link(action, link)
+    if link is not None and not getattr(action, "fields", ()) and not getattr(action, "group", ""):
+        yield from _flaws_of_a_whole_record(action, link)
     match action:
-        case Update():
-            yield from _flaws_of_an_update(transfer, action, link)
+        case Update() | Delete():
+            yield from _flaws_of_a_write(transfer, action, link)
         case Skip():
             yield from _flaws_of_a_skip(transfer, action)
         case Conflict():
@@ -62,24 +66,53 @@ def _flaws(transfer: ObjectTransfer, action: Action, links: Mapping[str, LinkRec
             pass
 
 
-def _of_the_link(action: Action, link: LinkRecord) -> Iterable[str]:
+def _flaws_about_the_link(action: Action, link: LinkRecord) -> Iterable[str]:
     if (action.salesforce_id, action.dialog_insight_id) != (link.salesforce_id, link.dialog_insight_id):
         yield "its two ids are not those of its link"
-    if action.subject != f"link:{link.id}":
+    if not isinstance(action, Link) and action.subject != f"link:{link.id}":
         yield f"it is filed under {action.subject}"
+    if bool(action.key_text) is not bool(link.salesforce_key or link.dialog_insight_key):
+        yield "it does not say the link's key"
 
 
-def _flaws_of_an_update(transfer: ObjectTransfer, update: Update, link: LinkRecord | None) -> Iterable[str]:
-    if link is None or update.record_id != link.record_id(update.side):
+def _flaws_of_a_whole_record(action: Action, link: LinkRecord) -> Iterable[str]:
+    """Hold what is told of a linked record as a whole against how its link will be remembered."""
+    remembered = (link.life, link.gone, link.cause)
+    if action.key is None and action.key_text:
+        yield "it shows no key, and has one"
+    match action:
+        case Unlink():
+            gone = action.survivor.other if action.survivor is not None else None
+            if link.life is not Life.ENDED or not link.cause or (action.survivor and link.gone not in (gone, None)):
+                yield f"its link is remembered as {remembered}"
+        case Link() if action.reason == "link.revived":
+            if remembered != (Life.LIVE, None, ""):
+                yield f"its link is remembered as {remembered}"
+        case Delete() if action.reason == "delete.proven":
+            if remembered != (Life.DORMANT, action.side.other, "delete.proven"):
+                yield f"its link is remembered as {remembered}"
+        case Skip() if action.reason in ("scope.left", "deleted.reported"):
+            gone = None if action.side is None else action.side.other
+            if remembered != (Life.DORMANT, gone, action.reason) and link.cause != "relinked":
+                yield f"its link is remembered as {remembered}"
+        case Conflict():
+            if link.life is not Life.DORMANT or link.gone is None or not link.cause:
+                yield f"its link is remembered as {remembered}"
+        case _:
+            pass
+
+
+def _flaws_of_a_write(transfer: ObjectTransfer, write: Update | Delete, link: LinkRecord | None) -> Iterable[str]:
+    if link is None or write.record_id != link.record_id(write.side):
         yield "it names another record than its link"
-    if dict(update.values) != {change.field: change.after for change in update.changes}:
+    if isinstance(write, Update) and dict(write.values) != {change.field: change.after for change in write.changes}:
         yield "what it writes is not what its changes say"
-    if dict(update.based_on) != _before(update.changes):
+    if dict(write.based_on) != _before(write.changes):
         yield "what it is based on is not what its changes say"
-    rules = {change.rule for change in update.changes}
-    if update.reason != (rules.pop() if len(rules) == 1 else "update.several"):
-        yield f"its reason is {update.reason}, and its changes have other rules"
-    yield from _flaws_of_changes(transfer, update.side, update.changes, update.address)
+    rules = {change.rule for change in write.changes}
+    if write.reason != (rules.pop() if len(rules) == 1 else "update.several"):
+        yield f"its reason is {write.reason}, and its changes have other rules"
+    yield from _flaws_of_changes(transfer, write.side, write.changes, write.address)
 
 
 def _before(changes: Iterable[Change]) -> dict[str, Value]:
@@ -136,7 +169,7 @@ def _flaws_of_a_proposal(transfer: ObjectTransfer, proposal: Proposal) -> Iterab
     if bool(proposal.refusal) is bool(proposal.changes) or bool(proposal.refusal) is not bool(proposal.verdict):
         yield "a choice is either possible, with its changes, or refused, with a verdict"
     if proposal.refusal:
-        if proposal.refusal not in REASONS and "." not in proposal.refusal:
+        if _CODE.fullmatch(proposal.refusal) is None:
             yield f"{proposal.refusal} is no reason"
         return
     if _UPDATES[proposal.keep] not in transfer.allowed:
@@ -147,6 +180,8 @@ def _flaws_of_a_proposal(transfer: ObjectTransfer, proposal: Proposal) -> Iterab
 
 
 def _flaws_of_a_reject(transfer: ObjectTransfer, reject: Reject, link: LinkRecord | None) -> Iterable[str]:
+    if not reject.causes or any(_CODE.fullmatch(code) is None for _, code in reject.causes):
+        yield "it does not say why, field by field"
     if not reject.group:
         return  # about a row
     if link is not None and reject.record_id != link.record_id(reject.side):
@@ -154,5 +189,5 @@ def _flaws_of_a_reject(transfer: ObjectTransfer, reject: Reject, link: LinkRecor
     fields = {line.field(side) for line in transfer.groups.get(reject.group, ()) for side in Side}
     if not {field for field, _ in reject.causes} <= fields:
         yield f"its causes are not of the group {reject.group}"
-    if not reject.causes or not reject.fingerprint:
-        yield "it does not say why"
+    if not reject.fingerprint:
+        yield "it does not say what it was decided from"
