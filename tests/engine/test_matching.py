@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import attrs
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from di_salesforce import DestinationProject, FieldMapping, Integration, ObjectTransfer, OptIn
+from di_salesforce import DestinationProject, FieldMapping, Integration, ObjectTransfer, OptIn, converters
 from di_salesforce.engine import Baseline, Context, Plan, Settlement, Snapshot, Tombstone, reconcile
 from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.records import Row, Side, record_id_18
@@ -493,3 +494,29 @@ def test_keys_that_are_shown_alike_name_no_row() -> None:
     assert {row["dialog_insight_key"] for row in plan.match_rows()} == {"a / b / c"}
     with pytest.raises(ConfigurationError, match="no such record of Dialog Insight"):
         plan.resolve_matches([{"salesforce_id": ONE, "dialog_insight_key": "a / b / c", "decision": "link"}])
+
+
+def test_a_row_that_was_read_twice_with_different_names_is_nobodys_namesake() -> None:
+    """Which of the two names is right nobody knows before it is read again: till then the tier does not hit."""
+    loop = ada_twice()
+    twice = [loop.rows[S][ONE], {**loop.rows[S][ONE], "First": "Eve"}]
+    assert not loop.plan(Snapshot.complete(twice), answers=False).ambiguous
+
+
+def test_an_old_export_proposes_nobody() -> None:
+    """What a row of an old file says may not be so any more: it is read again before it is held against anybody."""
+    loop = ada_twice()
+    loop.carry_out(loop.plan())
+    old = Snapshot.complete(loop.rows[S].values(), as_of=NOW - timedelta(days=1))
+    plan = loop.plan(old, answers=False)
+    assert not plan.ambiguous and not plan.writes
+
+
+def test_a_key_that_has_no_form_there_is_not_asked_for() -> None:
+    """A namesake may be in the part that was not read; under a key that cannot be written nobody looks for it."""
+    loop = names()
+    key = FieldMapping("Email", "EMail", key=True, converter=converters.choice({"one": "eins"}))
+    loop.transfer = attrs.evolve(loop.transfer, fields=[key, *loop.transfer.lines[1:]])
+    loop.person(1, EMail="zwei", first="Ada", last="L", phone=None)
+    plan = loop.plan(Snapshot.complete([], scope="Email != null"), answers=False)
+    assert not plan.writes and not plan.needs

@@ -257,3 +257,31 @@ def test_what_is_worked_out_late_is_a_mapping_too() -> None:
     assert len(lazy) == 1 and list(lazy) == ["A"] and lazy["A"].version == "v" and asked == [1]
     packed = tight({"A": FieldState(base=(1, 1), version="v")})
     assert list(packed.values()) == [FieldState(base=(1, 1), version="v")]
+
+
+@pytest.mark.parametrize("value", [["a"], {"a": 1}, object(), float("nan")])
+@pytest.mark.parametrize("side", Side)
+def test_what_is_no_value_is_never_taken_for_rest(side: Side, value: Any) -> None:
+    """A pair at rest whose row suddenly holds an object or no number is rejected by the field's name."""
+    rows = {S: dict(ROW_S), D: dict(ROW_D)}
+    rows[side]["A" if side is S else "a"] = value
+    plan = compared([rows[S]], [rows[D]], link(1, "k", "a", 1))
+    assert [(each.side, [field for field, _ in each.causes]) for each in plan.rejects] == [
+        (side, ["A" if side is S else "a"])
+    ]
+
+
+@pytest.mark.parametrize("side", Side)
+def test_a_look_that_is_older_than_the_memory_is_not_taken_for_rest(side: Side) -> None:
+    """An old export that shows the same is no look of today: nothing is noted of it."""
+    seen = attrs.evolve(link(1, "k", "a", 1), salesforce_as_of=START, dialog_insight_as_of=START)
+    shots = {S: Snapshot.complete([ROW_S]), D: Snapshot.complete([ROW_D])}
+    shots[side] = attrs.evolve(shots[side], as_of=START - timedelta(hours=1))
+    plan = reconcile(
+        TRANSFER,
+        salesforce=shots[S],
+        dialog_insight=shots[D],
+        baseline=Baseline((seen,)),
+        now=START + timedelta(hours=1),
+    )
+    assert not plan.actions and not plan.parts[0].counts.get("agreed")

@@ -12,6 +12,7 @@ from di_salesforce.engine import (
     BoundTransfer,
     Context,
     EngineCapabilities,
+    FieldState,
     Limits,
     Need,
     Needs,
@@ -405,3 +406,10 @@ def test_actions_of_two_transfers_about_the_same_records_have_ids_of_their_own()
         plans.append(one.world.plan())
     ids = [action.id for plan in plans for action in plan.actions]
     assert len(ids) == len(set(ids)) > 8
+
+
+def test_a_state_and_a_coverage_name_themselves_without_values() -> None:
+    """A state shows whether it has a base, and how the two sides stand; a coverage is named by what it is of."""
+    one = linked()
+    assert repr(one.state("A:a")) == "<FieldState =>" and repr(FieldState()) == "<FieldState no base>"
+    assert {one.world.baseline.coverage(side).id for side in Side} == {"t/salesforce", "t/dialog_insight"}  # type: ignore[union-attr]  # both were read

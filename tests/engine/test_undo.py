@@ -11,7 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from di_salesforce import Constant, FieldMapping, ObjectTransfer, OptIn, OptInDate, converters
-from di_salesforce.engine import Applied, Baseline, Context, Limits, Plan, Relation, Settlement, settle, undo
+from di_salesforce.engine import (
+    Applied,
+    Baseline,
+    Context,
+    Limits,
+    Outcome,
+    Plan,
+    Relation,
+    Settlement,
+    settle,
+    undo,
+)
 from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.records import Side, Value
 from di_salesforce.testing import strategies
@@ -392,3 +403,12 @@ def test_a_field_that_the_look_up_lacks_is_not_written() -> None:
     plan = undo(one.world.transfer, applied, baseline=one.world.baseline, now=one.world.now, context=one.world.context)
     short = {name: value for name, value in one.row(D).items() if name != "a"}
     assert told(plan.supplied(salesforce=[one.row(S)], dialog_insight=[short])) == [("skip", "undo.not_read")]
+
+
+def test_an_undo_that_was_read_from_a_file_settles_all_the_same() -> None:
+    """Without its transfer at hand it does not know what it would have left, and says nothing of it: no error."""
+    one, applied = written()
+    plan = Plan.from_dict(one.world.undo(applied).to_dict())
+    settlement = settle(plan, {write.id: Outcome.unknown() for write in plan.writes}, now=one.world.now)
+    assert "undo.unsure" not in {item.reason for item in settlement.open_items}
+    assert [item.reason for item in settlement.open_items] == ["outcome.unknown"]

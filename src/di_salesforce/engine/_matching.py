@@ -102,8 +102,6 @@ def find_hits(work: Workspace, refs: Iterable[RowRef]) -> dict[str, Hit]:
         work: The table.
         refs: The rows without a link and without a partner by key.
     """
-    if not work.bound.transfer.match:
-        return {}
     free = [ref for ref in refs if _is_candidate(work, ref)]
     found: dict[str, Hit] = {}
     for number, tier in enumerate(work.bound.transfer.match, 1):

@@ -413,8 +413,6 @@ def key_reader(bound: BoundTransfer, side: Side) -> Callable[[Row], KeyText | Un
 
 def _plain_text(line: BoundLine) -> Callable[[str], str] | None:
     """Give what a converter makes of a text of ASCII letters as part of a key, where that is plain."""
-    if line.mapping.references is not None:
-        return None
     if type(line.converter) is AsIs or line.converter == Text():
         return str
     return _folded if type(line.converter) is EMail else None
