@@ -56,6 +56,7 @@ class Mutant:
 
 # -------------------------------------------------------------------------------------------- what decides nothing
 
+SHOWING: Final = frozenset({"__repr__", "__str__", "_repr_html_"})
 _TEXT = re.compile(r'(?<![A-Za-z])"((?:[^"\\]|\\.)*)"')
 
 
@@ -75,7 +76,7 @@ def _without(pattern: str, was: str, now: str) -> bool:
 
 
 RULES: Final[Mapping[str, Callable[[Mutant], bool]]] = {
-    "it shows something, and decides nothing": lambda each: each.function.rpartition(".")[2] in ("__repr__", "__str__"),
+    "it shows something, and decides nothing": lambda each: each.function.rpartition(".")[2] in SHOWING,
     "a text with a blank in it is a sentence for people": lambda each: _changes_text(
         each.was, each.now, lambda text, before: " " in text
     ),

@@ -409,7 +409,7 @@ def test_rows_that_wait_are_asked_for_again_and_what_a_person_decided_is_not() -
 
 
 def test_why_a_row_cannot_be_paired_is_told_for_each_part_of_its_key() -> None:
-    """A part that was not read is asked for, then rejected by its name; one that is blank or no value is told as such."""
+    """A part that was not read is asked for, then rejected by name; one that is blank or no value is told as such."""
     part = FieldMapping("Part", "part", key=True)
     transfer = attrs.evolve(contacts(), fields=[*contacts().fields, part])
     short = {"Id": "001", "Email": "k", "A": "x"}
