@@ -10,17 +10,19 @@ import attrs
 import pytest
 
 from di_salesforce import FieldMapping, ObjectTransfer, OptIn, converters
-from di_salesforce.engine import GATES, Context, EngineCapabilities, Plan
+from di_salesforce.engine import GATES, Context, EngineCapabilities, Plan, Snapshot
 from di_salesforce.engine._decision import SideClass
 from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.records import Side
-from di_salesforce.testing._pairs import LinkedPair, told
+from di_salesforce.testing._pairs import ORDERS, LinkedPair, asked, linked, told
+from di_salesforce.testing._served import Saving
 from di_salesforce.triggers import ConflictPolicy, Direction, Trigger
 
 S, D = Side.SALESFORCE, Side.DIALOG_INSIGHT
 FIELD = {S: "A", D: "a"}
 U, C, FIRST, UNKNOWN = SideClass.UNCHANGED, SideClass.CHANGED, SideClass.FIRST, SideClass.UNKNOWN
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
+CREATES = Trigger.SALESFORCE_CREATED | Trigger.DIALOG_INSIGHT_CREATED
 
 
 def transfer(triggers: Trigger = Trigger.ALL, **line: Any) -> ObjectTransfer:  # of a FieldMapping
@@ -175,3 +177,78 @@ def test_a_key_that_would_be_blank_there_is_held() -> None:
     one.world.context = attrs.evolve(one.world.context, capabilities=can)
     one.edit(S, Key=None)
     assert told(one.world.plan()) == [("conflict", "conflict.key_changed")]
+
+
+# ------------------------------------------------------------------------------------------- keys, rounds, choices
+
+
+def keyed() -> LinkedPair:
+    """A pair whose service takes changed keys, beside another pair."""
+    one = linked(converter=converters.text())
+    can = EngineCapabilities(writes_key=frozenset(Side))
+    one.world.context = attrs.evolve(one.world.context, capabilities=can)
+    return one
+
+
+def test_a_new_key_is_looked_for_before_it_is_written() -> None:
+    """Where it is not known whether somebody has it, the record is held, and the key is asked for."""
+    one = keyed()
+    one.edit(S, Email="k2")
+    plan = one.look(dialog_insight=Snapshot.changes([], as_of=one.world.now))
+    assert told(plan) == [("conflict", "conflict.key_changed")] and asked(plan) == [(D, None, "k2")]
+
+
+def test_a_new_key_that_a_record_without_a_link_has_is_held() -> None:
+    """On the side that would be written as on the one where it was changed: there would be two of one key."""
+    for side in Side:
+        one = keyed()
+        one.world.transfer = attrs.evolve(one.world.transfer, triggers=Trigger.ALL & ~CREATES)
+        one.world.sides[side].saving = Saving(unique_key=False)
+        one.world.add(side, {"Email" if side is S else "EMail": "k2"})
+        one.edit(S, Email="k2")
+        assert ("conflict", "conflict.key_changed") in told(one.world.plan()), side
+
+
+def test_a_choice_that_a_person_has_not_made_asks_for_nothing() -> None:
+    """What keeping either key would come to is said from what is known; only a decision is worth a look-up."""
+    one = keyed()
+    one.edit(S, Email="k2")
+    one.edit(D, EMail="k3")
+    plan = one.look(dialog_insight=Snapshot.changes([one.row(D)], as_of=one.world.now))
+    assert told(plan) == [("conflict", "conflict.both_changed")] and asked(plan) == []
+
+
+def test_a_choice_names_the_row_of_a_table_by_its_key() -> None:
+    """A row without an id is addressed by its key as it stands there now."""
+    one = LinkedPair.of(ORDERS, {"Email": "k", "A": "x"}, {"EMail": "k", "a": "x"})
+    one.edit(S, A="y")
+    one.edit(D, a="z")
+    (conflict,) = one.world.plan().conflicts
+    assert [dict(proposal.address) for proposal in conflict.proposals] == [{"EMail": "k"}, {"Email": "k"}]
+
+
+def test_a_winner_that_was_not_written_last_makes_no_round() -> None:
+    """Both sides change at every run and one always wins: that is a policy at work, and no two systems rewriting."""
+    one = pair(conflict=ConflictPolicy.SALESFORCE_WINS)
+    for number in range(6):
+        one.edit(S, A=f"s{number}")
+        one.edit(D, a=f"d{number}")
+        assert told(one.world.one_pass()) == [("update", "update.policy")], number
+
+
+def test_only_the_line_of_a_group_that_was_rewritten_makes_a_round() -> None:
+    """Of a group the line that moved on the side that we wrote last counts; the one that goes with it does not."""
+    lines = [FieldMapping("Key", "key", key=True)]
+    lines += [FieldMapping(name.upper(), name, group="g") for name in "ab"]
+    saving = {S: Saving(truncate=2), D: Saving()}
+    one = LinkedPair.of(
+        ObjectTransfer("t", sobject="T", fields=lines),
+        {"Key": "k", "A": "x", "B": "x"},
+        {"key": "k", "a": "x", "b": "x"},
+        saving=saving,
+    )
+    one.edit(D, b="long")
+    one.world.one_pass()
+    one.edit(S, A="y")
+    (write,) = one.world.plan().writes
+    assert {change.line: change.bounce for change in write.changes} == {"A:a": 0, "B:b": 0}

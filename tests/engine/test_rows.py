@@ -435,3 +435,85 @@ def test_of_an_old_and_a_fresh_row_with_one_key_the_old_one_is_read_again() -> N
     old = Snapshot.complete([row(S, 1)], as_of=NOW - timedelta(hours=1))
     plan = plan_of(old, fresh, baseline, now=NOW + timedelta(hours=1))
     assert not plan.actions and asked(plan) == [(S, "s1", None), (S, "s5", None)]
+
+
+# --------------------------------------------------------------------------------------------- proof, once more
+
+
+def read_whole() -> World:
+    """A world of which both sides were read completely once."""
+    world = World(contacts())
+    world.add(S, {"Email": "first", "A": "x"})
+    world.one_pass()
+    return world
+
+
+def test_two_new_records_of_one_key_are_linked_without_a_look() -> None:
+    """Both sides were read completely, and gap-free since: nobody else can have the key."""
+    world = read_whole()
+    names = {S: world.add(S, {"Email": "k", "A": "x"}), D: world.add(D, {"EMail": "k", "a": "x"})}
+    shots = {side.value: [world.rows(side)[str(names[side])]] for side in Side}
+    plan = changes_of(world, **shots)
+    assert told(plan) == [("link", "link.key")] and asked(plan) == []
+
+
+@pytest.mark.parametrize("coverage", [Coverage.COMPLETE, Coverage.CHANGES])
+def test_the_other_side_is_asked_even_where_nothing_would_be_created(coverage: Coverage) -> None:
+    """Its record with the key may be there to be linked, whatever the triggers say of creating."""
+    world = read_whole()
+    world.transfer = contacts(triggers=Trigger.NONE)
+    world.add(S, {"Email": "k", "A": "x"})
+    plan = reconcile(
+        world.transfer,
+        salesforce=world.snapshot(S, coverage),
+        dialog_insight=Snapshot.changes([], as_of=world.now),
+        baseline=world.baseline,
+        now=world.now,
+    )
+    assert asked(plan) == [(D, None, "k")] and not plan.actions
+
+
+def test_each_side_is_asked_for_the_key_as_it_writes_it() -> None:
+    """Of a sample neither side is known: the own one by its own spelling, the other by what it is converted to."""
+    transfer = contacts(converter=converters.choice({"one": "eins"}))
+    plan = plan_of(Snapshot.sample([row(S, 1, "one")]), Snapshot.changes([]), transfer=transfer)
+    assert sorted(asked(plan), key=str) == [(D, None, "eins"), (S, None, "one")]
+
+
+def test_a_deleted_record_with_another_key_over_there_is_no_survivor() -> None:
+    """Its counterpart has taken another key since: a new record with the old key is somebody else's."""
+    one = linked(triggers=Trigger.SALESFORCE_CREATED, converter=converters.text())
+    one.edit(D, EMail="k2")
+    one.world.one_pass()
+    one.remove(S)
+    one.world.add(S, {"Email": "k", "A": "x"})
+    plan = one.world.plan()
+    assert "link" not in {action.kind for action in plan.actions}
+    assert ("create", "create.new") in told(plan)
+
+
+def test_a_relinked_survivor_is_named_by_the_key_that_both_have() -> None:
+    """The new pair stands in the plan under its key, as any other."""
+    one = linked()
+    one.remove(S)
+    one.world.add(S, {"Email": "k", "A": "x"})
+    (made,) = [action for action in one.world.plan().actions if action.kind == "link"]
+    assert (made.key, made.key_text) == ("k", ("k",))
+
+
+def test_a_duplicate_is_told_once_and_nothing_else_is_done_with_it() -> None:
+    """On either side, whatever else is in the plan."""
+    for side in Side:
+        one = linked()
+        plan = plan_of(
+            [row(S, 1), *([row(S, 9)] if side is S else [])],
+            [row(D, 1), *([row(D, 9)] if side is D else [])],
+            plan_baseline(),
+        )
+        assert told(plan) == [("reject", "key.duplicate")], side
+        assert one.link.life.value == "live"
+
+
+def plan_baseline() -> Baseline:
+    """The memory of one pair, linked by its key."""
+    return Baseline.empty().updated(settle(plan_of([row(S, 1)], [row(D, 1)]), {}, now=NOW))

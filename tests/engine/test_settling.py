@@ -11,7 +11,7 @@ from di_salesforce import FieldMapping, ObjectTransfer
 from di_salesforce.engine import Coverage, Outcome, Plan, Relation, Settlement, settle
 from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.records import UNSET, Side
-from di_salesforce.testing._pairs import LinkedPair
+from di_salesforce.testing._pairs import LinkedPair, linked
 from di_salesforce.testing._served import Fate, Saving
 from di_salesforce.triggers import Deletes, Direction, Trigger
 
@@ -332,3 +332,15 @@ def test_the_report_tells_each_action_once() -> None:
     assert not ended(plan, NOT_DONE["refused"], one).report.ok
     assert not ended(plan, NOT_DONE["unknown"], one).report.ok
     assert ended(plan, NOT_DONE["refused"], one).report.refused[0].code == "server.refused"
+
+
+def test_what_is_open_stays_open_while_it_is_not_decided() -> None:
+    """A conflict of one field, and a look that brings the other one alone: the conflict is still there afterwards."""
+    one = linked()
+    one.edit(S, A="y")
+    one.edit(D, a="z")
+    one.world.one_pass()
+    before = set(one.world.baseline.open_items)
+    plan = one.look(dialog_insight=one.snapshot(D, set()))
+    after = one.world.baseline.updated(settle(plan, {}, now=one.world.now))
+    assert before and set(after.open_items) == before

@@ -253,7 +253,7 @@ def test_two_survivors_of_one_key_are_not_guessed_between() -> None:
     one.world.one_pass()
     one.world.add(D, {"EMail": "k"})
     plan = one.world.plan()
-    assert not plan.writes and ("reject", "key.ambiguous") in told(plan)
+    assert told(plan).count(("reject", "key.ambiguous")) == 1 and not plan.writes
 
 
 # --------------------------------------------------------------------------------------------------- small words

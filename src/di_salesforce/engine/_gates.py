@@ -73,7 +73,7 @@ def through_gates(
         refusal = _CHECKS[gate.name](bid)
         if refusal:
             causes = tuple((line.field(keep), answer.code) for line, answer in bid.undefined)
-            return Stopped(gate, refusal, causes if gate.verdict is Verdict.REJECT else ())
+            return Stopped(gate, refusal, causes)
     return tuple(
         Change(
             line.field(target),
