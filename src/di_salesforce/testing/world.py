@@ -44,6 +44,7 @@ from di_salesforce.testing._invariants import (
 )
 from di_salesforce.testing._mirror import mirror, mirror_context
 from di_salesforce.testing._served import Fate, Ids, Records, Saving, ServedSide, WorldClock
+from di_salesforce.testing._settled import check_settled
 from di_salesforce.testing._told import check_told
 
 __all__ = ["Fate", "Ids", "Records", "Saving", "World", "WorldClock", "agree", "contact_id", "mirror", "salesforce_ids"]
@@ -315,6 +316,7 @@ class World:
             return None
         settlement = settle(plan, outcomes, now=self.now)
         before = self.baseline
+        check_settled(plan, outcomes, settlement, before, self.now)
         # Through the stored form, so that what cannot be stored shows at once.
         self.baseline = Baseline.from_dicts(json.loads(json.dumps(before.updated(settlement).to_dicts())))
         self.looks = self._pending.copy()
