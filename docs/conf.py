@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import importlib.metadata
+import pkgutil
 import re
 import textwrap
 from collections.abc import Iterator
 from typing import Any
 
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
+
+import di_salesforce
 
 project = "di-salesforce"
 copyright = "The di-salesforce developers"
@@ -45,7 +50,7 @@ nitpick_ignore_regex = [
     ),
     ("py:.*", r"[a-z_]+|[A-Z][A-Za-z]*Error|PathLike"),  # built-in types and errors
     ("py:.*", r"di_salesforce\.[a-z_.]+\.[A-Z]"),  # type variables
-    ("py:.*", r"Auth|HttpClient|AsyncHttpClient"),  # aliases
+    ("py:.*", r"Auth|HttpClient|AsyncHttpClient|Observer"),  # aliases
     ("py:.*", r"InProcessTransport|InferredSchema|SalesforceSwitches|Editable"),  # given by public functions
     ("py:.*", r"di_salesforce\.([a-z_]+\.)?_.*"),  # private modules
 ]
@@ -98,6 +103,21 @@ def process_docstring(*event: Any) -> None:  # autodoc's hook: application, kind
     lines[:] = re.sub(r"(`[^`]+`)(\w?)", lambda m: m[1] + (f"\\ {m[2]}" if m[2] else ""), written).split("\n")
 
 
+def public_names() -> Iterator[str]:
+    """Give each name that a module without an underscore exports."""
+    for found in pkgutil.walk_packages(di_salesforce.__path__, "di_salesforce."):
+        if not any(part.startswith("_") for part in found.name.split(".")):
+            yield from getattr(importlib.import_module(found.name), "__all__", ())
+
+
+def check_names(app: Sphinx, env: BuildEnvironment) -> None:
+    """Warn of a public name that the reference lacks: what is public is promised to be listed."""
+    listed = {name.rpartition(".")[2] for name in env.domains.python_domain.objects}
+    for name in sorted({*public_names()} - listed):
+        logging.getLogger(__name__).warning("the reference lacks the public name %s", name)
+
+
 def setup(app: Sphinx) -> None:
-    """Register the hook."""
+    """Register the hooks."""
     app.connect("autodoc-process-docstring", process_docstring)
+    app.connect("env-check-consistency", check_names)
