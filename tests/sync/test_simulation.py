@@ -17,7 +17,8 @@ import pytest
 
 from di_salesforce.exceptions import ConfigurationError, DISalesforceError
 from di_salesforce.records import Side
-from di_salesforce.synchronizer import RunBudget
+from di_salesforce.salesforce import Bulk
+from di_salesforce.synchronizer import Feeds, RunBudget
 from di_salesforce.testing import HtmlPage, HttpStatus, LateWrite, LostAnswer, Meanwhile, ResetConnection, TruncatedBody
 from di_salesforce.testing._deaths import Fated, Killed, Mortal
 
@@ -53,6 +54,12 @@ class Schedule:
         self.options: dict[str, Any] = {"budget": RunBudget(salesforce_calls=CALLS, dialog_insight_calls=CALLS)}
         if seed % 2:  # half of them follow Salesforce's changes for a day between two full reads
             self.options["full_every"] = {Side.SALESFORCE: timedelta(days=1)}
+        # A quarter asks the replication calls too, and a fifth reads in bulk where it reads all.
+        self.options["feeds"] = Feeds(
+            changes="replication" if seed % 4 == 1 else "modified_since",
+            bulk_from=1 if seed % 5 == 0 else None,
+            bulk=Bulk(first_look=0, patience=60),
+        )
 
     def tell(self) -> None:
         """Let three troubled periods pass, each followed by a quiet one."""
