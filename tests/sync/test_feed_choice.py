@@ -11,17 +11,19 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from di_salesforce.clients import SalesforceClient
 from di_salesforce.engine import Coverage
+from di_salesforce.exceptions import UnexpectedResponseError
 from di_salesforce.mapping import FieldMapping, Integration, ObjectTransfer
 from di_salesforce.records import Side
-from di_salesforce.salesforce import Bulk, select, soql
+from di_salesforce.salesforce import AccessToken, Bulk, select, soql
 from di_salesforce.salesforce._bulk_reading import bulk_rows
-from di_salesforce.schema import TableSchema
+from di_salesforce.schema import FieldSchema, FieldType, TableSchema
 from di_salesforce.synchronizer import FeedKind, Feeds, FeedUsed, Synchronizer
 from di_salesforce.synchronizing._parents import with_parents
 from di_salesforce.testing import FakeSalesforce, Field, HttpStatus, TruncatedBody
@@ -208,6 +210,41 @@ def test_a_bulk_query_that_fails_leaves_the_pages(world: World, path: str) -> No
     assert len(world.store.baseline("people")) == 8
 
 
+@pytest.mark.parametrize(
+    ("counted", "seen", "why"),
+    [
+        (3, "2026-05-01T07:25:37.000Z", "it has 3 rows, and 2 came"),
+        (2, "yesterday", "a date-time is none"),
+        (2, "2026-05-01T07:25:37", "a date-time has no zone"),
+    ],
+)
+def test_rows_that_cannot_be_relied_on_are_refused(counted: int, seen: str, why: str) -> None:
+    """Fewer rows than the job counted are never taken for all of them, and a cell is never taken for what it is not."""
+    job = {"id": "750000000000001AAA", "state": "JobComplete", "numberRecordsProcessed": counted}
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(
+            f"{request.method} {json.loads(request.content).get('state', '') if request.content else ''}".strip()
+        )
+        if request.url.path.endswith("/results"):
+            lines = ["Id,Seen__c", f"003000000000001AAA,{seen}", "003000000000002AAA,"]
+            return httpx.Response(200, text="\n".join(lines), headers={"Sforce-NumberOfRecords": "2"})
+        return httpx.Response(200, json=job)
+
+    schema = TableSchema(
+        "Contact", side=Side.SALESFORCE,
+        fields=[FieldSchema("Id", FieldType.ID), FieldSchema("Seen__c", FieldType.DATETIME)],
+    )  # fmt: skip
+    with (
+        httpx.Client(transport=httpx.MockTransport(answer)) as http,
+        SalesforceClient(auth=AccessToken("https://a.my.salesforce.com", "t"), http_client=http) as client,
+        pytest.raises(UnexpectedResponseError, match=why),
+    ):
+        client.run(bulk_rows(*client.context, soql("SELECT Id, Seen__c FROM Contact"), schema=schema, bulk=QUICK))
+    assert asked[-1] == "PATCH Aborted"  # nothing is left behind
+
+
 def test_a_bulk_query_without_end_is_left(world: World) -> None:
     """A job that is not done when patience ends is ended, and the side is read page after page."""
     people(world, 3)
@@ -235,6 +272,21 @@ def test_what_is_not_known_of_bulk_files_is_not_read_so(
     world.sync(more, feeds=feeds).run(first_run=True)
     assert used(world).kind is FeedKind.PAGES
     assert why in used(world).reason
+
+
+@pytest.mark.parametrize(("allowed", "edits"), [(False, 0), (True, 1)])
+def test_line_breaks_that_a_bulk_file_changes_are_no_edits(
+    world: World, people_transfer: Callable[..., Any], allowed: bool, edits: int
+) -> None:
+    """Where bulk files change line breaks, text of several lines would look edited: by default it is not read so."""
+    lines = Integration([people_transfer(fields=[*people_transfer().fields, FieldMapping("Description", "Level")])])
+    contact, person = world.pair("ann@example.com")
+    world.salesforce.edit("Contact", contact, Description="one\r\ntwo")
+    world.dialog_insight.edit_contact(PROJECT, person, Level="one\r\ntwo")
+    assert world.sync(lines).run(first_run=True).written == ()
+    world.salesforce.switches = attrs.evolve(world.salesforce.switches, bulk_line_feeds=True)
+    report = world.sync(lines, feeds=attrs.evolve(ALL_BULK, multi_line_in_bulk=allowed)).run()
+    assert len(report.written) == edits
 
 
 def test_a_comparison_reads_many_records_in_bulk(world: World) -> None:

@@ -354,7 +354,8 @@ def query_results(call: ApiCall) -> Answer:
     begin = _offset(call.request.query.get("locator", ""))
     end = min(begin + most, len(job.rows))
     lines: list[Sequence[str | None]] = [
-        [cell_text(read(row)) for _, read in job.columns] for row in job.rows[begin:end]
+        [cell_text(read(row), line_feeds=switches.bulk_line_feeds) for _, read in job.columns]
+        for row in job.rows[begin:end]
     ]
     if begin == 0 or switches.bulk_repeats_header:
         lines.insert(0, [name for name, _ in job.columns])

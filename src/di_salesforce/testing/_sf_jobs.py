@@ -168,7 +168,7 @@ def wrong_type(name: str, cell: str) -> Refusal:
     return Refusal("INVALID_TYPE_ON_FIELD_IN_RECORD", f"value not of required type: {cell}", [name])
 
 
-def cell_text(value: object) -> str | None:
+def cell_text(value: object, *, line_feeds: bool = False) -> str | None:
     """Show a stored value in a query's CSV: date-times end in `Z` there [inferred], null is blank."""
     match value:
         case None:
@@ -176,7 +176,8 @@ def cell_text(value: object) -> str | None:
         case bool():
             return "true" if value else "false"
         case str():
-            return value[:-5] + "Z" if value.endswith(".000+0000") else value
+            shown = value[:-5] + "Z" if value.endswith(".000+0000") else value
+            return shown.replace("\r\n", "\n") if line_feeds else shown
         case _:
             return str(value)
 

@@ -60,6 +60,8 @@ class SalesforceSwitches:
     """Order of a job's result rows: None, the upload's; a number, a shuffle from that seed: any order [documented]"""
     bulk_repeats_header: bool = True
     """Every page of a bulk query begins with the header; otherwise the first alone. [unknown]"""
+    bulk_line_feeds: bool = False
+    """Line breaks in the cells of a bulk query's file are LF alone; otherwise as they were saved. [unknown]"""
     bulk_page_rows: int = 100_000
     """The most rows of such a page; the vendor's own measure is not published. [unknown]"""
     bulk_max_upload: int = 150_000_000
