@@ -22,7 +22,7 @@ from di_salesforce.engine._actions import (
 )
 from di_salesforce.engine._applied import Applied
 from di_salesforce.engine._baseline import Baseline, BaselineLike
-from di_salesforce.engine._context import Context, EngineCapabilities, Limits
+from di_salesforce.engine._context import Claims, Context, EngineCapabilities, Limits
 from di_salesforce.engine._decision import FIELD_TABLE, GATES
 from di_salesforce.engine._lines import BoundLine, BoundTransfer
 from di_salesforce.engine._memory import CoverageRecord, FieldState, Life, LinkRecord, OpenItem, Relation, Tombstone
@@ -48,6 +48,7 @@ __all__ = [
     "BoundLine",
     "BoundTransfer",
     "Change",
+    "Claims",
     "Conflict",
     "ConflictField",
     "Context",
