@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import pickle
@@ -16,7 +17,8 @@ from di_salesforce.dialog_insight import Capabilities, ContactList, FieldClause,
 from di_salesforce.dialog_insight._calls import delete_call, get_call, list_projects_call, project_call
 from di_salesforce.dialog_insight._errors import open_envelope
 from di_salesforce.dialog_insight._merge import Prepared, merge_call
-from di_salesforce.dialog_insight._values import is_object
+from di_salesforce.dialog_insight._schema import contact_schema
+from di_salesforce.dialog_insight._values import is_object, read_id
 from di_salesforce.exceptions import (
     ApiError,
     AuthenticationError,
@@ -161,9 +163,10 @@ CALLS: list[Call[Any]] = [
 ]
 names = st.sampled_from(
     "Success ErrorCode ErrorMessage Records CreatedRecords UpdatedRecords DeletedRecords ProjectInfo idRequest "
-    "IdRecord Status ValidationResult Message ID Data Record idContact f_EMail idProject ProjectName".split()
+    "IdRecord Status ValidationResult Message ID Data Record idContact f_EMail idProject ProjectName ProjectFields "
+    "OptinFields Code DataType isRequired isKey Length Labels Value".split()
 )
-words = st.sampled_from(["OK", "Created", "Updated", "1", ""])
+words = st.sampled_from(["OK", "Created", "Updated", "1", "", "9" * 5000, "\u0663"])
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | words | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=6),
@@ -183,3 +186,21 @@ def test_no_answer_breaks_a_reader(call: Call[Any], status: int, answer: object)
     except DISalesforceError:
         return
     assert result is not None
+
+
+SCHEMA_KNOWN = Capabilities(key_member="isKey", length_member="Length")
+
+
+@pytest.mark.fuzz
+@given(st.dictionaries(names, values, max_size=6))
+def test_no_description_breaks_the_schema(info: dict[str, Any]) -> None:
+    """Whatever a project's description holds, it becomes a schema or an error of ours."""
+    with contextlib.suppress(DISalesforceError):
+        assert contact_schema(info, id_project=4321, capabilities=SCHEMA_KNOWN).names
+
+
+@pytest.mark.parametrize("digits", ["9" * 5000, "9" * 101])
+def test_a_number_without_end_is_no_id(digits: str) -> None:
+    """Python refuses to read texts of thousands of digits as numbers: no id has that many."""
+    assert read_id(digits) is None
+    assert read_id("9" * 18) == int("9" * 18)

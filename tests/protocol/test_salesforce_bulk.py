@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from contextlib import suppress
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from di_salesforce.exceptions import ConversionError, UnexpectedResponseError
-from di_salesforce.records import UNSET, record_id_18
+from di_salesforce.records import UNSET, Side, record_id_18
 from di_salesforce.salesforce import BulkJob, CsvForm, Settings
 from di_salesforce.salesforce import _bulk as calls
 from di_salesforce.salesforce._bulk_csv import Piece, cell_text, pieces, read_lines
+from di_salesforce.schema import FieldSchema, FieldType, TableSchema
 from di_salesforce.wire import HttpResponse
 
 JOB = BulkJob(str(record_id_18("750000000000001")), "JobComplete")
@@ -111,6 +113,40 @@ def test_whatever_comes_is_read_or_refused(content: bytes, count: str, locator: 
     for call in answers:
         with suppress(UnexpectedResponseError):
             call.decode(HttpResponse(200, headers, content))
+
+
+TYPED = TableSchema(
+    "Contact",
+    side=Side.SALESFORCE,
+    fields=[
+        FieldSchema(type_.value, type_)
+        for type_ in (FieldType.INTEGER, FieldType.DECIMAL, FieldType.BOOLEAN, FieldType.DATETIME)
+    ],
+)
+CELLS = st.text(alphabet="0123456789.eE+-:TZtruefalsNaIy ", max_size=26) | st.sampled_from(
+    ["NaN", "Infinity", "1E+999999", "9" * 5000, "2026-05-01T07:25:37.000Z", "9999-12-31T23:59:59.999-12:00", "\u0663"]
+)
+
+
+@pytest.mark.fuzz
+@given(st.lists(CELLS, min_size=4, max_size=4))
+def test_cells_are_of_their_type_or_refused(cells: list[str]) -> None:
+    """A cell that is not of its field's type is an error of ours, and never another value."""
+    read = calls.reader_of(TYPED.names, TYPED)
+    with suppress(UnexpectedResponseError):
+        [row] = read([cells])
+        for value, cell, kind in zip(row.values(), cells, (int, Decimal, bool, str), strict=True):
+            assert (value is None) == (cell == "")
+            assert value is None or type(value) is kind
+            assert kind not in (int, Decimal) or value is None or value == Decimal(cell)
+
+
+@pytest.mark.parametrize("cell", ["1.5", "NaN", "1E+999999", "9" * 5000, "x"])
+def test_what_is_no_whole_number_is_refused(cell: str) -> None:
+    """The error names no value, which is somebody's data, and takes no time."""
+    with pytest.raises(UnexpectedResponseError, match=r"whole number|number is none") as caught:
+        calls.reader_of(("integer",), TYPED)([[cell]])
+    assert cell not in str(caught.value)
 
 
 @pytest.mark.parametrize(

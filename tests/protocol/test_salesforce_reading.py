@@ -190,7 +190,14 @@ KEYS = st.sampled_from(
     "Max Remaining organization_id access_token instance_url refresh_token picklistValues referenceTo length "
     "error".split()
 )
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just("/services/data/x")
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["/services/data/x", "9" * 5000])
+)
 JSON = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5), max_leaves=12
 )
@@ -208,7 +215,10 @@ BODIES = st.one_of(
     reader=st.sampled_from(sorted(READERS)),
     status=st.sampled_from([200, 200, 200, 201, 204, 300, 302, 400, 401, 403, 404, 429, 500, 503]),
     body=BODIES,
-    headers=st.dictionaries(st.sampled_from(["retry-after", "date", "sforce-limit-info"]), st.text(max_size=20)),
+    headers=st.dictionaries(
+        st.sampled_from(["retry-after", "date", "sforce-limit-info"]),
+        st.text(max_size=20) | st.sampled_from(["9" * 5000, f"api-usage={'9' * 5000}/15000"]),
+    ),
 )
 def test_any_bytes_end_in_a_result_or_in_our_error(
     reader: str, status: int, body: bytes, headers: dict[str, str]

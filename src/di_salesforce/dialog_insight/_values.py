@@ -42,6 +42,7 @@ JsonObject: TypeAlias = dict[str, Any]
 AS_THEY_ARE: Final = frozenset({str, int})
 """The types of most values, which are sent unchanged (a bool, an enum and a date are not of them)."""
 
+_MOST_DIGITS: Final = 100  # of a number in a text: far more than any id has, and read in no time
 _SCALARS: Final = frozenset({str, int, bool, Decimal, type(None)})
 
 
@@ -132,7 +133,7 @@ def load_json(response: HttpResponse) -> Any:  # any JSON value
 
 def read_id(value: object) -> int | None:
     """Read a record's own id: a number, perhaps in a string; None for anything else, and for 0 (no record)."""
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS:
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 

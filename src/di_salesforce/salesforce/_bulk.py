@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from di_salesforce.exceptions import ConfigurationError
+from di_salesforce.exceptions import ConfigurationError, UnexpectedResponseError
 from di_salesforce.records import Side, record_id_18
 from di_salesforce.salesforce._bulk_csv import CsvForm, read_lines
 from di_salesforce.salesforce._calls import JSON_BODY, raw_call, reading
@@ -350,9 +350,22 @@ def _even(lines: list[list[str]]) -> list[list[str]]:
 
 def _decimal(cell: str) -> Decimal:
     try:
-        return Decimal(cell)
+        number = Decimal(cell)
     except InvalidOperation:
         raise WrongShapeError("a number is none") from None
+    if not number.is_finite():
+        raise WrongShapeError("a number is none")
+    return number
+
+
+_MOST_DIGITS: Final = 100  # of a whole number: far more than any field holds, and read in no time
+
+
+def _integer(cell: str) -> int:
+    number = _decimal(cell)
+    if number.adjusted() > _MOST_DIGITS or number != number.to_integral_value():
+        raise WrongShapeError("a whole number is none")
+    return int(number)
 
 
 _MOMENT: Final = 24  # characters of `2026-05-01T07:25:37.000Z`, the form that is documented for uploads
@@ -373,7 +386,7 @@ def _moment(cell: str) -> str:
 
 
 _TYPED: Final[Mapping[FieldType, Callable[[str], Any]]] = {  # a Value of the type
-    FieldType.INTEGER: lambda cell: int(_decimal(cell)),
+    FieldType.INTEGER: _integer,
     FieldType.DECIMAL: _decimal,
     FieldType.BOOLEAN: lambda cell: cell.lower() == "true",
     FieldType.DATETIME: _moment,
@@ -383,17 +396,26 @@ _TYPED: Final[Mapping[FieldType, Callable[[str], Any]]] = {  # a Value of the ty
 def reader_of(
     header: Sequence[str], schema: TableSchema | None
 ) -> Callable[[Iterable[Sequence[str]]], list[dict[str, Any]]]:  # rows of Values
-    """Give what makes rows of lines: texts and None, and the own fields of a schema in their types."""
+    """Give what makes rows of lines: texts and None, and the own fields of a schema in their types.
+
+    What is given raises `UnexpectedResponseError` for a cell that is not of its field's type.
+    """
     known = {} if schema is None else {field.name.lower(): field.type for field in schema.fields}
     typed = [_TYPED.get(known.get(name.lower(), FieldType.UNKNOWN)) for name in header]
 
     def read(lines: Iterable[Sequence[str]]) -> list[dict[str, Any]]:  # see above
-        return [
-            {
-                name: None if cell == "" else cell if convert is None else convert(cell)
-                for name, cell, convert in zip(header, cells, typed, strict=True)
-            }
-            for cells in lines
-        ]
+        try:
+            return [
+                {
+                    name: None if cell == "" else cell if convert is None else convert(cell)
+                    for name, cell, convert in zip(header, cells, typed, strict=True)
+                }
+                for cells in lines
+            ]
+        except ValueError as error:
+            why = str(error)
+        raise UnexpectedResponseError(
+            f"Salesforce, rows of a bulk query: {why}, by the schema that was given", side=Side.SALESFORCE
+        )
 
     return read

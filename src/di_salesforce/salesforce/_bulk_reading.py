@@ -45,7 +45,7 @@ def bulk_rows(
         page: BulkPage | None = None
         while page is None or page.locator:
             page = yield from bulk_page(settings, connection, job, page, bulk)
-            rows += _read(page, schema, job)
+            rows += reader_of(page.header, schema)(page.lines)
         if job.processed and job.processed != len(rows):  # a job that does not count says nothing
             raise _wrong(job, f"it has {job.processed:,} rows, and {len(rows):,} came")
     except DISalesforceError:
@@ -54,13 +54,6 @@ def bulk_rows(
                 yield from with_retry(close_job(settings, made.id, "Aborted", kind="query"), connection, settings.retry)
         raise
     return rows
-
-
-def _read(page: BulkPage, schema: TableSchema, job: BulkJob) -> list[dict[str, Any]]:  # rows of Values
-    try:
-        return reader_of(page.header, schema)(page.lines)
-    except ValueError as error:
-        raise _wrong(job, str(error)) from None
 
 
 def _wrong(job: BulkJob, why: str) -> UnexpectedResponseError:

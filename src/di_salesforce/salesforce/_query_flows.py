@@ -199,7 +199,7 @@ def _following_pages(settings: Settings, connection: str, mark: _Mark) -> Flow[l
 
 def _likely_paths(mark: _Mark, at_most: int) -> list[str]:
     path = mark.next_path or ""
-    found = re.fullmatch(r"(.*-)(\d+)", path)
+    found = re.fullmatch(r"(.*-)(\d{1,18})", path)
     if found is None or not mark.rows:
         return [path]
     offsets = range(int(found[2]), max(mark.total, int(found[2]) + 1), mark.rows)

@@ -199,5 +199,5 @@ def usage_of(headers: Mapping[str, str]) -> Usage | None:
         >>> usage_of({"sforce-limit-info": "api-usage=25/15000; per-app-api-usage=17/250(appName=sync)"})
         Usage(used=25, allowed=15000)
     """
-    found = re.search(r"(?<![\w-])api-usage=(\d+)/(\d+)", headers.get("sforce-limit-info", ""))
+    found = re.search(r"(?<![\w-])api-usage=(\d{1,18})/(\d{1,18})(?!\d)", headers.get("sforce-limit-info", ""))
     return Usage(int(found[1]), int(found[2])) if found else None
