@@ -43,7 +43,7 @@ BASE = "/services/data/v60.0"
 SOQL = "SELECT Id, LastName, Email, Active__c, Points__c FROM Contact"
 UPSERT = f"{BASE}/composite/sobjects/Contact/Ext__c"
 MERGE = "/webservices/ofc4/contacts.ashx?method=Merge"
-PEERS = ("di-salesforce", "httpx", "requests", "simple-salesforce", "aiosalesforce", "msgspec", "orjson")
+PEERS = ("di-salesforce", "httpx", "requests", "simple-salesforce", "aiosalesforce", "msgspec", "sniffio", "orjson")
 
 Run = Callable[[], int]
 
