@@ -186,7 +186,8 @@ def lowest(session: nox.Session) -> None:
     declared = [*project["dependencies"], *extras, "numpy>=1.26"]  # the last that pandas 2.1 takes
     pins = Path(session.create_tmp()) / "lowest.txt"
     pins.write_text("\n".join(each.replace(">=", "==") for each in declared), encoding="utf-8")
-    session.install("-e", *TEST_TOOLS, "--constraint", str(pins))
+    tools = ("psycopg[binary]", "pytest-timeout", "pytest-xdist", "sybil")  # others ask for newer versions of ours
+    session.install("-e", TEST_TOOLS[0], *tools, "--constraint", str(pins))
     session.run("python", "-m", "pip", "list")
     program = "import di_salesforce.clients, di_salesforce.synchronizer, di_salesforce.csvfiles"
     session.run("python", "-W", "error::ImportWarning", "-c", program)
