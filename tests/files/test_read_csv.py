@@ -55,6 +55,15 @@ def test_what_was_written_comes_back(
     assert [tuple(row.values()) for row in read] == nulls == [tuple(row.values()) for row in read]
 
 
+@pytest.mark.parametrize("city", ["Québec", "ÉVÉNEMENT\u2026", "«\u00a0À voir\u00a0»", "Noël ß", "20\u00a0€"])
+def test_an_accent_in_cp1252_is_no_damaged_utf_8(city: str) -> None:
+    """French texts of Windows read as what they are, capitals before a mark that UTF-8 could take for a pair too."""
+    assert list(read_csv(io.BytesIO(f"Id,City\n1,{city}\n2,Orléans\n".encode("cp1252")))) == [
+        {"Id": "1", "City": city},
+        {"Id": "2", "City": "Orléans"},
+    ]
+
+
 @given(st.text())
 def test_a_neutralised_text_is_no_formula_and_comes_back(text: str) -> None:
     """No cell that was neutralised begins like a formula, and taking the apostrophe away gives the text exactly."""
@@ -121,6 +130,10 @@ def test_a_schema_gives_names_their_case() -> None:
         (b"PK\x03\x04\x14\0\x06\0\x08\0", "is a workbook"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "is a workbook"),
         (b"\x1f\x8b\x08\0\0", "is compressed"),
+        (
+            "Id,City\n1,Québec\n2,Lévis\n".encode() + b"3,Montr\xe9al\n",
+            "is UTF-8 but for a few bytes, the first in line 4",
+        ),
         ("Id,City\n".encode("utf-16-le"), "has zero bytes in its header"),
         (b"f_EMail,key_f_EMail\na,b\n", "two columns for EMail"),
         (b"Id,City,City\na,b,c\n", "two columns named City: rename one"),

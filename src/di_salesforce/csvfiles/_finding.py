@@ -9,8 +9,10 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import BinaryIO, Final
 
 from di_salesforce.dialog_insight import ContactList
@@ -61,8 +63,37 @@ def find_encoding(file: BinaryIO) -> str:
         if not decoders:
             raise ConfigurationError("is neither UTF-8 nor cp1252: name its encoding (encoding=)")
         if not piece:
-            return next(iter(decoders))  # UTF-8 first: plain ASCII is both
+            break
         piece = file.read(_PIECE)
+    found = next(iter(decoders))  # UTF-8 first: plain ASCII is both
+    if found == "cp1252":
+        _refuse_damaged(file)
+    return found
+
+
+# A letter beyond ASCII, as UTF-8 writes it.  In cp1252 these bytes are pairs such as Ã©, which no language has.
+_LETTER: Final = re.compile(
+    rb"[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|\xed[\x80-\x9f][\x80-\xbf]"
+    rb"|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
+)
+_HIGH: Final = re.compile(rb"[\x80-\xff]")
+
+
+def _refuse_damaged(file: BinaryIO) -> None:
+    """Refuse UTF-8 with a few broken bytes, which as cp1252 would turn every accent into two other letters."""
+    file.seek(0)
+    letters, others, broken = 0, 0, 0
+    for number, line in enumerate(iter(partial(file.readline, _PIECE), b""), start=1):
+        high = len(_HIGH.findall(line))
+        if high:
+            found = _LETTER.findall(line)
+            letters += len(found)
+            others += high - sum(map(len, found))
+            broken = broken or (number if high > sum(map(len, found)) else 0)
+    if letters > others:
+        raise ConfigurationError(
+            f"is UTF-8 but for a few bytes, the first in line {broken}: mend them, or name its encoding (encoding=)"
+        )
 
 
 DELIMITERS: Final[Mapping[str, str]] = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
