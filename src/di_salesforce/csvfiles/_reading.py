@@ -214,10 +214,10 @@ def read_csv(
 ) -> CsvRows:
     r"""Read a CSV file as rows: exports of both products, files to import, spreadsheets.
 
-    Encoding (UTF-8 with or without mark, UTF-16 and UTF-32 with mark, cp1252) and delimiter (comma, semicolon, tab, pipe) are
-    found, and shown by what is returned.  Headers may be Salesforce's API names, in the case that Data Loader gives
-    them, or Dialog Insight's, with the prefixes of its import page (`f_`, `key_f_`, `key_`, `optin_`); rows have the
-    names that the clients give.  Columns of a Bulk job's result files (`sf__...`) are left out.
+    Encoding (UTF-8 with or without mark, UTF-16 and UTF-32 with mark, cp1252) and delimiter (comma, semicolon, tab,
+    pipe) are found, and shown by what is returned.  Headers may be Salesforce's API names, in the case that Data Loader
+    gives them, or Dialog Insight's, with the prefixes of its import page (`f_`, `key_f_`, `key_`, `optin_`); rows have
+    the names that the clients give.  Columns of a Bulk job's result files (`sf__...`) are left out.
 
     Args:
         source: A path, or a binary file that can be rewound, such as an upload.
