@@ -54,8 +54,12 @@ def _flaws(transfer: ObjectTransfer, action: Action, links: Mapping[str, LinkRec
     if link is not None and not getattr(action, "fields", ()) and not getattr(action, "group", ""):
         yield from _flaws_of_a_whole_record(action, link)
     match action:
+        case Create():
+            yield from _flaws_of_a_create(transfer, action, link)
         case Update() | Delete():
             yield from _flaws_of_a_write(transfer, action, link)
+        case Skip() | Reject() if action.subject.startswith("row:"):
+            yield from _flaws_about_a_row(transfer, action)
         case Skip():
             yield from _flaws_of_a_skip(transfer, action)
         case Conflict():
@@ -73,6 +77,66 @@ def _flaws_about_the_link(action: Action, link: LinkRecord) -> Iterable[str]:
         yield f"it is filed under {action.subject}"
     if bool(action.key_text) is not bool(link.salesforce_key or link.dialog_insight_key):
         yield "it does not say the link's key"
+
+
+def _flaws_about_a_row(transfer: ObjectTransfer, action: Skip | Reject) -> Iterable[str]:
+    """Hold what is told of a row without a link against the name that it is filed under."""
+    _, held_by, name = action.subject.split(":", 2)
+    side = Side(held_by)
+    # A skip names the side that is not written, a reject the side that holds the row at fault.
+    if action.side is not (side if isinstance(action, Reject) else side.other):
+        yield f"it is filed under {action.subject}, and tells of another side"
+    record_id = action.salesforce_id if side is Side.SALESFORCE else action.dialog_insight_id
+    if transfer.id_field(side) is not None and record_id != name:
+        yield f"it is filed under {action.subject}, and is about {record_id}"
+    if isinstance(action, Reject) and action.record_id != record_id:
+        yield "it names another record than its row"
+    if not action.fingerprint:
+        yield "it does not say what it was decided from"
+    if isinstance(action, Reject) and any(_CODE.fullmatch(code) is None for _, code in action.causes):
+        yield "it does not say why, field by field"
+
+
+def _flaws_of_a_create(transfer: ObjectTransfer, create: Create, link: LinkRecord | None) -> Iterable[str]:
+    """Hold a create against the declaration, and against the link that it would make."""
+    side = create.side
+    if dict(create.values) != {change.field: change.after for change in create.changes} or create.based_on:
+        yield "what it writes is not what its changes say"
+    if any(not isinstance(change.before, UnsetType) for change in create.changes):
+        yield "it replaces something"
+    constants = {each.field: each.value for each in transfer.constants if each.side is side}
+    if {change.field: change.after for change in create.changes if change.rule == "constant"} != constants:
+        yield "it does not write the constants of its side, and no others"
+    lines = {line.name: line for line in transfer.lines}
+    for change in create.changes:
+        line = lines.get(change.line)
+        if (line is None) is not (change.rule == "constant") or change.rule not in (
+            "constant",
+            "default",
+            "create.new",
+        ):
+            yield f"{change.field} is written by {change.rule}"
+        elif line is not None and (change.field != line.field(side) or not line.flows.allows(side)):
+            yield f"{change.field} is not what the line {line.name} writes"
+    if set(create.address) != {line.field(side) for line in transfer.key_lines}:
+        yield "its address is not the record's key"
+    if link is None:
+        yield "it would make no link"
+    else:
+        yield from _flaws_of_a_new_link(transfer, create, link)
+
+
+def _flaws_of_a_new_link(transfer: ObjectTransfer, create: Create, link: LinkRecord) -> Iterable[str]:
+    side, source = create.side, create.side.other
+    if link.record_id(side) is not None or link.as_of(source) is None:
+        yield "its link names the record that is not there yet, or does not say when the other was seen"
+    if not create.key_text == link.key(side) == link.key(source):
+        yield "its link has another key"
+    for line in transfer.lines:
+        state = link.fields[line.name]
+        group = line.group_name if len(transfer.groups[line.group_name]) > 1 else None
+        if not state.version or state.group != group or isinstance(state.seen_of(source), UnsetType):
+            yield f"its link does not say of {line.name} what was seen"
 
 
 def _flaws_of_a_whole_record(action: Action, link: LinkRecord) -> Iterable[str]:
