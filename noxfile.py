@@ -72,7 +72,9 @@ def long(session: nox.Session) -> None:
 
 # Every line and branch of what decides, and of what declares, is reached by tests of its own.
 WHOLLY_COVERED = ["engine/*", "mapping.py", "_line.py", "triggers.py", "converters.py", "_lenses.py", "_time_lenses.py"]
-COVERING_TESTS = ["tests/engine", "tests/mapping", "tests/converters", "tests/check", "tests/files/test_notebook_views.py"]
+COVERING_TESTS = [
+    f"tests/{name}" for name in ("engine", "mapping", "converters", "check", "files/test_notebook_views.py")
+]
 
 
 @nox.session(default=False)

@@ -19,14 +19,26 @@ from di_salesforce.engine import (
     Outcome,
     OutcomeKind,
     Reject,
+    Relation,
     Skip,
     Unlink,
     Update,
 )
-from di_salesforce.records import Side
+from di_salesforce.records import UNSET, Side, UnsetType
 
 if TYPE_CHECKING:
-    from di_salesforce.engine import Applied, Baseline, OpenItem, Plan, ReportLine, Settlement, Write
+    from di_salesforce.engine import (
+        Applied,
+        Baseline,
+        Change,
+        LinkRecord,
+        OpenItem,
+        Plan,
+        ReportLine,
+        Settlement,
+        Write,
+    )
+    from di_salesforce.records import Row
 
 __all__ = ["check_settled"]
 
@@ -176,6 +188,10 @@ def _flaws_of_links(
                     yield f"{action!r}: it was done, and its link is not as of now"
                 elif link.rev <= (old[link.id].rev if link.id in old else 0):
                     yield f"{action!r}: it was done, and its link does not count it"
+                else:
+                    for change in action.changes:
+                        if change.line and not _is_settled(link, action.side, change, outcomes[action.id].stored):
+                            yield f"{action!r}: {change.line} is remembered as {link.fields[change.line]!r}"
             case Unlink():
                 ended = tuple(Side) if action.survivor is None else (action.survivor,)
                 yield from _flaws_of_an_end(action, ended, settlement, now)
@@ -183,6 +199,31 @@ def _flaws_of_links(
                 yield from _flaws_of_an_end(action, tuple(Side), settlement, now)
             case _:
                 pass
+
+
+def _is_settled(link: LinkRecord, side: Side, change: Change, stored: Row | None) -> bool:
+    """Hold what is remembered of a line that was written against the table of what settles."""
+    state, other = link.fields[change.line], side.other
+    kept = (stored or {}).get(change.field, UNSET)
+    is_told = not isinstance(kept, UnsetType)
+    if change.rule == "undo.write":
+        return state.rel is Relation.ACCEPTED and state.of(side) == (kept if is_told else change.after)
+    is_adopted = state.seen_of(side) is not UNSET  # what the service made of it counts as its own change
+    now = state.seen_of(side) if is_adopted else state.of(side)
+    if change.rule in ("default", "update.merged"):
+        relations = {Relation.REWRITTEN, Relation.AGREED} if change.rule != "default" else {Relation.REWRITTEN}
+    elif is_told and not is_adopted and kept != change.after:
+        relations = {Relation.REWRITTEN, Relation.AGREED}  # by the line's own rule
+    else:
+        relations = {Relation.AGREED}
+    return (
+        now == (kept if is_told else change.after)
+        and state.of(other) == (None if isinstance(change.source, UnsetType) else change.source)
+        and state.rel in relations
+        and (state.wrote, state.bounce, state.unverified) == (side, change.bounce, not is_told)
+        and state.seen_of(other) is UNSET
+        and bool(state.version)
+    )
 
 
 def _flaws_of_an_end(
