@@ -10,7 +10,7 @@ import functools
 from typing import Any
 
 from di_salesforce.engine._actions import Change, Create, Reject, Skip
-from di_salesforce.engine._lines import BoundTransfer, Undefined, value_flaw
+from di_salesforce.engine._lines import BoundTransfer, Undefined, are_sound, value_flaw
 from di_salesforce.engine._memory import SIDES, FieldState, KeyText, LinkRecord, Relation, digest, fingerprint
 from di_salesforce.engine._observe import RowRef
 from di_salesforce.engine._packed import LazyFields
@@ -100,18 +100,19 @@ def create(work: Workspace, ref: RowRef, target: Side) -> None:
     reasons: set[str] = set()
     row, here, there = ref.row, SIDES.index(ref.side), SIDES.index(target)
     for name, line in work.bound.lines.items():
-        value = row[line.fields[here]]
+        fields = line.fields
+        value = row[fields[here]]
         if not line.receives[there]:
             if line.mapping.key:
-                causes.append((line.fields[here], "key.not_creatable"))
+                causes.append((fields[here], "key.not_creatable"))
                 reasons.add("key.not_creatable")
             continue
         converted = line.convert(value, to=target)
         if isinstance(converted, Undefined):
-            causes.append((line.fields[here], converted.code))
+            causes.append((fields[here], converted.code))
             reasons.add(_refusal(converted, is_key=line.mapping.key))
         elif not is_blank(converted):
-            changes.append(Change(line.fields[there], UNSET, converted, "create.new", name, value))
+            changes.append(Change(fields[there], UNSET, converted, "create.new", name, value))
         elif not isinstance(default := line.mapping.default(target), UnsetType):
             changes.append(Change(line.fields[there], UNSET, default, "default", name, value))
     if "reference.waiting" in reasons:
@@ -126,6 +127,8 @@ def create(work: Workspace, ref: RowRef, target: Side) -> None:
 
 def _flaws(work: Workspace, ref: RowRef) -> dict[str, str]:
     """Give the fields of which no value was read, each with its code: first those that hold something else."""
+    if not ref.unclear and _is_sound(ref.row, work.bound.fields[SIDES.index(ref.side)]):
+        return {}  # sooner told of all fields at once
     flaws: dict[str, str] = {}
     missing: list[str] = []
     row, unclear, at = ref.row, ref.unclear, SIDES.index(ref.side)
@@ -136,6 +139,14 @@ def _flaws(work: Workspace, ref: RowRef) -> dict[str, str]:
         elif code := "value.unclear" if field in unclear else value_flaw(row[field]):
             flaws[field] = code
     return flaws | dict.fromkeys(missing, "value.not_read")
+
+
+def _is_sound(row: Row, fields: tuple[str, ...]) -> bool:
+    """Tell whether all of these fields were read, and hold plain values."""
+    try:
+        return are_sound([row[field] for field in fields])
+    except KeyError:
+        return False
 
 
 def _beside_blank(side: Side, value: Value) -> tuple[Value, Value]:
@@ -171,19 +182,16 @@ def _append_create(work: Workspace, ref: RowRef, target: Side, changes: list[Cha
     born = LazyFields(functools.partial(_born, work.bound, ref.side, ref.row))
     link = new_link(work, key, {ref.side: ref, target: None}).with_fields(born)
     link = link.with_side(ref.side, as_of=ref.as_of)
-    constants = [c for c in work.bound.transfer.constants if c.side is target]
-    changes += [Change(c.field, UNSET, c.value, "constant", "", UNSET) for c in constants]
+    changes += [
+        Change(c.field, UNSET, c.value, "constant", "", UNSET) for c in work.bound.constants if c.side is target
+    ]
+    address = zip(work.bound.key_lines, work.bound.key_for(target, work.row_key(ref)) or (), strict=False)
     write = Create(
         **about_row(work, ref, "create"),
         reason="create.new",
         link=link.id,
         side=target,
-        address={
-            line.field(target): value
-            for line, value in zip(
-                work.bound.key_lines, work.bound.key_for(target, work.row_key(ref)) or (), strict=False
-            )
-        },
+        address={line.field(target): value for line, value in address},
         values={change.field: change.after for change in changes},
         changes=tuple(changes),
     )

@@ -28,6 +28,9 @@ from di_salesforce.triggers import Drift
 
 __all__ = ["decide_fields", "decide_first_meeting"]
 
+_S, _D = SIDES  # to name a member of an enumeration is slow, here and below
+_UNKNOWN, _FIRST, _CHANGED, _UNCHANGED = SideClass.UNKNOWN, SideClass.FIRST, SideClass.CHANGED, SideClass.UNCHANGED
+
 
 def decide_fields(
     work: Workspace,
@@ -84,25 +87,25 @@ def decide_first_meeting(work: Workspace, link: LinkRecord, observed: Mapping[Si
 
 def _class(pair: Pair, side: Side, lines: tuple[BoundLine, ...]) -> SideClass:
     """Class one side of a group: unknown if any line is, first if any line has no base, changed if any line is."""
-    if any(pair.value(side, line) is UNSET for line in lines):
-        return SideClass.UNKNOWN
-    if any(pair.states[line.name].base is None for line in lines):
-        return SideClass.FIRST
-    changed = any(has_moved(line, side, pair.states[line.name], pair.value(side, line)) for line in lines)
-    return SideClass.CHANGED if changed else SideClass.UNCHANGED
+    known = [(line, pair.states[line.name], pair.value(side, line)) for line in lines]
+    if any(value is UNSET for _, _, value in known):
+        return _UNKNOWN
+    if any(state.base is None for _, state, _ in known):
+        return _FIRST
+    return _CHANGED if any(has_moved(line, side, state, value) for line, state, value in known) else _UNCHANGED
 
 
 def _decide_group(pair: Pair, group: str, lines: tuple[BoundLine, ...]) -> Decision | None:
     """Decide one group by the field table; None where what was read of it is no value."""
     if _has_flaw(pair, group, lines) or _passes_refusal_on(pair, group, lines) or _was_undone(pair, group, lines):
         return None
-    classes = {side: _class(pair, side, lines) for side in SIDES}
+    classes = {_S: _class(pair, _S, lines), _D: _class(pair, _D, lines)}
     case = pair.case(lines)
-    differing = case.differing() if case is not None else ()
+    differing = case.differing if case is not None else ()
     line, side = decide(
         Facts(
-            classes[Side.SALESFORCE],
-            classes[Side.DIALOG_INSIGHT],
+            classes[_S],
+            classes[_D],
             agree=case is not None and not differing,
             rel=_relation(pair, differing),
             to_salesforce=lines[0].receives[0],
@@ -130,8 +133,7 @@ def _decide_group(pair: Pair, group: str, lines: tuple[BoundLine, ...]) -> Decis
 
 def _was_undone(pair: Pair, group: str, lines: tuple[BoundLine, ...]) -> bool:
     """Settle an undo whose answer was lost once it shows to have been carried out: as accepted, like any other undo."""
-    items = pair.work.items.get(pair.subject, ())
-    marks = {item.fingerprint for item in items if item.reason == "undo.unsure" and item.group == group}
+    marks = {item.fingerprint for item in pair.items if item.reason == "undo.unsure" and item.group == group}
     case = pair.case(lines) if marks else None
     if case is None:
         pair.undecided.update((group,) if marks else ())
@@ -153,7 +155,7 @@ def _passes_refusal_on(pair: Pair, group: str, lines: tuple[BoundLine, ...]) -> 
     Kept open as long as it is not there, since the merge is told only once.
     """
     work, side = pair.work, Side.SALESFORCE
-    is_open = any(item.reason == "merge.refusal" and item.group == group for item in work.items.get(pair.subject, ()))
+    is_open = any(item.reason == "merge.refusal" and item.group == group for item in pair.items)
     if not (is_open or group in work.refusals.get(pair.link.id, ())):
         return False
     line = next(line for line in lines if isinstance(line.mapping.dialog_insight, OptIn))
@@ -163,7 +165,7 @@ def _passes_refusal_on(pair: Pair, group: str, lines: tuple[BoundLine, ...]) -> 
             work.need_row(side, pair.link)
     elif line.opted_in(side, value) is False:
         return False
-    elif work.bound.allowed.allows_update(side.other) and not isinstance(refusal, Undefined):
+    elif side.other in work.bound.updates_from and not isinstance(refusal, Undefined):
         source = pair.value(side.other, line)
         pair.writes[side].append(Change(line.field(side), value, refusal, PASSED_ON, line.name, source))
     work.actions.append(
@@ -173,7 +175,7 @@ def _passes_refusal_on(pair: Pair, group: str, lines: tuple[BoundLine, ...]) -> 
 
 
 def _is_quiet(classes: Mapping[Side, SideClass]) -> bool:
-    return all(classes[side] is SideClass.UNCHANGED for side in SIDES)
+    return classes[_S] is _UNCHANGED and classes[_D] is _UNCHANGED
 
 
 def _has_flaw(pair: Pair, group: str, lines: tuple[BoundLine, ...]) -> bool:
@@ -201,6 +203,8 @@ def _need(pair: Pair, group: str, lines: tuple[BoundLine, ...], side: Side) -> N
 
 
 def _relation(pair: Pair, differing: tuple[BoundLine, ...]) -> Relation:
+    if len(differing) == 1:
+        return pair.states[differing[0].name].rel
     relations = {pair.states[line.name].rel for line in differing}
     return Relation.AGREED if Relation.AGREED in relations or not relations else min(relations)
 
@@ -301,7 +305,7 @@ def _skip(pair: Pair, group: str, case: GroupCase, reason: str, target: Side | N
             **pair.members("skip", group),
             reason=reason,
             side=target,
-            fields=tuple(line.name for line in case.differing()),
+            fields=tuple(line.name for line in case.differing),
             group=group,
             fingerprint=_inputs(case),
         )

@@ -5,7 +5,7 @@ What may not go in here: which line of the field table applies, who wins.  Each 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import attrs
@@ -16,7 +16,7 @@ from di_salesforce.engine._lines import BoundLine, Undefined
 from di_salesforce.engine._memory import SIDES, FieldState
 from di_salesforce.engine._pair import Pair, has_moved
 from di_salesforce.engine._policies import GroupCase, is_consent, loosens_unasked
-from di_salesforce.records import Side, Value
+from di_salesforce.records import Side
 from di_salesforce.triggers import Drift
 
 __all__ = ["Stopped", "proposal", "through_gates"]
@@ -39,16 +39,8 @@ class _Bid:
     case: GroupCase
     keep: Side
     bounces: Mapping[str, int]
-    converted: Mapping[str, Value | Undefined]
     asks: bool  # whether a gate may ask for the rows that would prove it
-
-    @property
-    def undefined(self) -> Iterator[tuple[BoundLine, Undefined]]:
-        """The lines whose value has no form on the other side."""
-        for line in self.case.differing():
-            answer = self.converted[line.name]
-            if isinstance(answer, Undefined):
-                yield line, answer
+    undefined: Sequence[tuple[BoundLine, Undefined]]  # the lines whose value has no form on the other side
 
 
 def through_gates(
@@ -65,12 +57,13 @@ def through_gates(
     target = keep.other
     # A person's decision starts the count of rounds afresh.
     bounces = {line.name: 0 if person else _bounced(before[line.name], line, keep, case) for line in case.lines}
-    converted = {line.name: line.convert(case.value(keep, line), to=target) for line in case.differing()}
-    bid = _Bid(pair, case, keep, bounces, converted, asks)
-    for gate in GATES:
+    converted = {line.name: line.convert(case.value(keep, line), to=target) for line in case.differing}
+    undefined = [(line, answer) for line in case.differing if isinstance(answer := converted[line.name], Undefined)]
+    bid = _Bid(pair, case, keep, bounces, asks, undefined)
+    for gate, check in _WALK:
         if person and gate.person_passes:
             continue
-        refusal = _CHECKS[gate.name](bid)
+        refusal = check(bid)
         if refusal:
             causes = tuple((line.field(keep), answer.code) for line, answer in bid.undefined)
             return Stopped(gate, refusal, causes)
@@ -84,7 +77,7 @@ def through_gates(
             case.value(keep, line),
             bounces[line.name],
         )
-        for line in case.differing()
+        for line in case.differing
         if not isinstance(after := converted[line.name], Undefined)
     )
 
@@ -113,7 +106,7 @@ def _unsettled(bid: _Bid) -> str:
 
 
 def _trigger(bid: _Bid) -> str:
-    return "" if bid.pair.work.bound.allowed.allows_update(bid.keep) else "trigger.off"
+    return "" if bid.keep in bid.pair.work.bound.updates_from else "trigger.off"
 
 
 def _reference(bid: _Bid) -> str:
@@ -121,13 +114,13 @@ def _reference(bid: _Bid) -> str:
 
 
 def _conversion(bid: _Bid) -> str:
-    return "value.not_convertible" if any(bid.undefined) else ""
+    return "value.not_convertible" if bid.undefined else ""
 
 
 def _writable(bid: _Bid) -> str:
     """Say what stands against writing a changed key; empty where nothing does, or no key changed."""
     pair, work, target = bid.pair, bid.pair.work, bid.keep.other
-    if not any(line.mapping.key for line in bid.case.differing()):
+    if not any(line.mapping.key for line in bid.case.differing):
         return ""
     if pair.link.record_id(target) is None or target not in work.context.capabilities.writes_key:
         return "conflict.key_not_writable"
@@ -161,3 +154,4 @@ _CHECKS: Final[Mapping[str, Callable[[_Bid], str]]] = {
     "writable": _writable,
     "consent": _consent,
 }
+_WALK: Final = tuple((gate, _CHECKS[gate.name]) for gate in GATES)

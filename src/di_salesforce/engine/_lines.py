@@ -7,7 +7,7 @@ value without a counterpart is an answer (`Undefined`), so that one bad row neve
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
@@ -19,12 +19,12 @@ from di_salesforce.converters import AS_IS
 from di_salesforce.engine._context import Context
 from di_salesforce.engine._memory import KeyText, Life, digest
 from di_salesforce.exceptions import ConversionError
-from di_salesforce.mapping import FieldMapping, ObjectTransfer
+from di_salesforce.mapping import Constant, FieldMapping, ObjectTransfer
 from di_salesforce.protocols import Converter
 from di_salesforce.records import UNSET, Row, Side, UnsetType, Value, is_blank, record_id_18
 from di_salesforce.triggers import ConflictPolicy, Direction, Trigger
 
-__all__ = ["BoundLine", "BoundTransfer", "Undefined", "normal_id", "value_flaw"]
+__all__ = ["BoundLine", "BoundTransfer", "Undefined", "are_sound", "normal_id", "value_flaw"]
 
 
 @attrs.frozen
@@ -63,7 +63,22 @@ def value_flaw(value: object) -> str:
     return "value.not_scalar"
 
 
+def are_sound(values: Iterable[object]) -> bool:
+    """Tell of many values by their mere types that each is one; those of other types are to be looked at."""
+    listed = list(values)
+    odd = set(map(type, listed)) - _SOUND
+    return not odd or (odd == {Decimal} and all(value.is_finite() for value in listed if isinstance(value, Decimal)))
+
+
 _EXACT: Final = frozenset({str, int, bool})
+_USUAL_DIGITS: Final = 100  # before or behind the point: of wider decimals the converter says whether they will do
+
+
+def _is_plain(value: Value) -> bool:
+    """Tell whether a value is one that lines without a converter take over as it is."""
+    return value.__class__ in _EXACT or (
+        isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) < _USUAL_DIGITS
+    )
 
 
 @attrs.frozen
@@ -120,7 +135,7 @@ class BoundLine:
 
     def convert(self, value: Value, *, to: Side) -> Value | Undefined:
         """Give the other side's native value, or why there is none."""
-        if self._is_as_it_is and value.__class__ in _EXACT:
+        if self._is_as_it_is and _is_plain(value):
             return None if value == "" else value
         if self.mapping.references is not None:
             return self._translated(value, to)
@@ -147,7 +162,12 @@ class BoundLine:
 
     def agree(self, salesforce: Value, dialog_insight: Value) -> bool:
         """Tell whether the two values are the same one, by the rule of the line's direction."""
-        if self._is_as_it_is and salesforce.__class__ in _EXACT and salesforce.__class__ is dialog_insight.__class__:
+        if (
+            self._is_as_it_is
+            and salesforce.__class__ is dialog_insight.__class__
+            and _is_plain(salesforce)
+            and _is_plain(dialog_insight)
+        ):
             return salesforce == dialog_insight
         to_salesforce, to_dialog_insight = self.receives
         return (to_dialog_insight and self._reads_as(salesforce, dialog_insight, Side.DIALOG_INSIGHT)) or (
@@ -208,6 +228,10 @@ class BoundTransfer:
     groups: Mapping[str, tuple[BoundLine, ...]]
     key_lines: tuple[BoundLine, ...]
     allowed: Trigger
+    creates_from: frozenset[Side]  # sides a record of which may be created on the other one
+    updates_from: frozenset[Side]  # sides an edit on which may change the other one
+    fields: tuple[tuple[str, ...], tuple[str, ...]]  # the lines' names in Salesforce's rows, and in Dialog Insight's
+    constants: tuple[Constant, ...]
 
     @classmethod
     def of(cls, transfer: ObjectTransfer, context: Context) -> BoundTransfer:
@@ -219,6 +243,10 @@ class BoundTransfer:
             {name: tuple(lines[line.name] for line in group) for name, group in transfer.groups.items()},
             tuple(lines[line.name] for line in transfer.key_lines),
             transfer.allowed,
+            frozenset(side for side in Side if transfer.allowed.allows_create(side)),
+            frozenset(side for side in Side if transfer.allowed.allows_update(side)),
+            (tuple(line.fields[0] for line in lines.values()), tuple(line.fields[1] for line in lines.values())),
+            transfer.constants,
         )
 
     def record_id(self, side: Side, row: Row) -> str | None:
@@ -260,8 +288,8 @@ class BoundTransfer:
 
     def key_values(self, side: Side, row: Row) -> tuple[Value, ...]:
         """Give a row's key as that side writes it."""
-        values = (row.get(line.field(side)) for line in self.key_lines)
-        return tuple(None if value_flaw(value) else value for value in values)
+        values = [row.get(line.field(side)) for line in self.key_lines]
+        return tuple([None if value_flaw(value) else value for value in values])
 
     def key_for(self, to: Side, values: tuple[Value, ...]) -> tuple[Value, ...] | None:
         """Give the other side's key as `to` would write it; None where a part has no form there."""

@@ -16,7 +16,7 @@ from di_salesforce.engine._fields import decide_fields
 from di_salesforce.engine._lines import BoundLine, value_flaw
 from di_salesforce.engine._memory import SIDES, Life, LinkRecord, digest
 from di_salesforce.engine._observe import CONVERTED_INTO, MERGED_INTO, Observation, Presence, became, where_by_cause
-from di_salesforce.engine._pair import is_untouched, loud_lines, noticed
+from di_salesforce.engine._pair import is_untouched, loud_lines, noticed, read_rows
 from di_salesforce.engine._snapshot import Coverage
 from di_salesforce.engine._workspace import Workspace, display_key
 from di_salesforce.records import UNSET, Side, UnsetType, Value
@@ -24,19 +24,23 @@ from di_salesforce.triggers import Deletes
 
 __all__ = ["about_link", "decide_link", "observe_link", "whereabouts"]
 
+_S, _D = SIDES  # to name a member of an enumeration is slow, here and below
+_HERE, _DELETED = Presence.HERE, Presence.DELETED
+_LIVE, _DORMANT = Life.LIVE, Life.DORMANT
 _UNTOLD = (Presence.NOT_READ, Presence.TOO_OLD, Presence.ABSENT)
 _LIVING = (Presence.HERE, Presence.NOT_READ, Presence.TOO_OLD)
 
 
 def observe_link(work: Workspace, link: LinkRecord) -> dict[Side, Observation]:
     """Tell what is known of a link's two records, and note which rows and keys it holds: no other row may take them."""
-    seen = {side: work.views[side].of_link(link) for side in SIDES}
+    views = work.views
+    seen = {_S: views[_S].of_link(link), _D: views[_D].of_link(link)}
     for side, observation in seen.items():
         ref, key = observation.ref, link.key(side)
         name = ref.name if ref is not None else link.record_id(side) or (digest(key) if key is not None else None)
         if name is not None:
             work.linked[side].add(name)
-    if all(whereabouts(link, side, seen[side]) is Presence.DELETED for side in SIDES):
+    if whereabouts(link, _S, seen[_S]) is _DELETED and whereabouts(link, _D, seen[_D]) is _DELETED:
         return seen  # it ends with this plan, so its key is free for another record now
     for side, observation in seen.items():
         ref, key = observation.ref, link.key(side)
@@ -48,7 +52,7 @@ def observe_link(work: Workspace, link: LinkRecord) -> dict[Side, Observation]:
 
 def whereabouts(link: LinkRecord, side: Side, seen: Observation) -> Presence:
     """Tell where a link's record is: as observed, else as the link remembers of the one that is gone."""
-    if link.life is Life.DORMANT and link.gone is side and seen.presence in _UNTOLD:
+    if link.life is _DORMANT and link.gone is side and seen.presence in _UNTOLD:
         return where_by_cause(link.cause)
     return seen.presence
 
@@ -56,14 +60,15 @@ def whereabouts(link: LinkRecord, side: Side, seen: Observation) -> Presence:
 def decide_link(work: Workspace, link: LinkRecord, seen: dict[Side, Observation]) -> None:
     """Decide one link: where its two records are, and if both are there, their fields."""
     is_told = link.id in work.acted or link.id in work.refusals  # of a merge, before any link is decided
-    if link.life is Life.LIVE and not is_told and is_untouched(work, link, seen):
+    read = read_rows(work, link, seen)
+    if link.life is _LIVE and not is_told and read is None and is_untouched(work, link, seen):
         is_known = all(each.presence is Presence.HERE or each.gap_free for each in seen.values())
         work.counts["agreed" if is_known else "unread"] += 1
         if any(each.as_of is not None and not each.is_covered for each in seen.values()):
             work.remember(link, link, seen)
         return
     is_owed = is_told or any(item.reason == "merge.refusal" for item in work.items.get(f"link:{link.id}", ()))
-    loud = work.bound.lines if is_owed else loud_lines(work, link, seen)
+    loud = work.bound.lines if is_owed else loud_lines(work, link, seen, read)
     new = noticed(work, _identified(link, seen), seen, loud)
     work.remember(link, _decided(work, new, seen, loud), seen)
 
@@ -82,6 +87,8 @@ def _decided(
 ) -> LinkRecord:
     """Give the link as it is to be remembered."""
     where = {side: whereabouts(link, side, seen[side]) for side in SIDES}
+    if link.life is _LIVE and where[_S] is _HERE and where[_D] is _HERE:  # which is so for most links; or else as below
+        return link if _waits(work, link, seen, *SIDES) else decide_fields(work, link, seen, loud)
     for side in SIDES:
         is_hint = where[side] is Presence.TOO_OLD and work.views[side].snapshot.coverage is Coverage.CHANGES
         if is_hint or where[side] is Presence.ABSENT:
@@ -95,7 +102,7 @@ def _decided(
     left = [side for side in SIDES if where[side] is Presence.OUT_OF_SCOPE]
     if left:
         return _dormant(work, link, left[0], "scope.left")
-    if any(where[side] not in _LIVING for side in SIDES) or _waits(work, link, seen, *Side):
+    if any(where[side] not in _LIVING for side in SIDES) or _waits(work, link, seen, *SIDES):
         return link
     if link.life is Life.DORMANT and _is_claimed(work, link):
         work.actions.append(Skip(**about_link(work, link, "skip"), reason="claimed", side=Side.SALESFORCE))
@@ -127,8 +134,7 @@ def _waits(work: Workspace, link: LinkRecord, seen: Mapping[Side, Observation], 
     While a lost write may still land, the link is left alone; afterwards, and after any other failure, the rows are
     read again: the one that was to be written in any case, the other where what it holds is not known.
     """
-    subject = f"link:{link.id}"
-    items = [item for item in work.items.get(subject, ()) if item.is_about_a_write]
+    items = [item for item in work.items.get(f"link:{link.id}", ()) if item.is_about_a_write]
     if any(work.in_quarantine(item) for item in items):
         work.actions.append(Skip(**about_link(work, link, "skip"), reason="outcome.quarantine"))
         return True

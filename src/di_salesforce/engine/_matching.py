@@ -39,8 +39,11 @@ def claimant(work: Workspace, key: KeyText, dialog_insight: RowRef) -> str | Non
 
 def tombstone(work: Workspace, ref: RowRef) -> Tombstone | None:
     """Give the memory of a record that is not to be created again."""
+    stones = work.baseline.tombstones
+    if not stones:
+        return None
     name = ref.record_id or digest(work.key_text(ref))
-    return work.baseline.tombstones.get(f"{work.name}/{ref.side.value}/{name}")
+    return stones.get(f"{work.name}/{ref.side.value}/{name}")
 
 
 def decided_pairs(work: Workspace, refs: Iterable[RowRef]) -> Iterator[tuple[RowRef, RowRef]]:

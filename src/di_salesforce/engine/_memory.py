@@ -38,6 +38,8 @@ __all__ = [
 SIDES: Final = tuple(Side)
 """Both sides, Salesforce first: walking an enumeration is slow, and pairs are walked by the hundred thousand."""
 
+_SALESFORCE: Final = Side.SALESFORCE  # to name a member of an enumeration is slow as well
+
 FORMAT: Final = 1
 """The format number of plain rows; a reader accepts this and every older one."""
 
@@ -79,11 +81,11 @@ class FieldState:
 
     def of(self, side: Side) -> Value | UnsetType:
         """That side's value of the base."""
-        return UNSET if self.base is None else self.base[0 if side is Side.SALESFORCE else 1]
+        return UNSET if self.base is None else self.base[0 if side is _SALESFORCE else 1]
 
     def seen_of(self, side: Side) -> Value | UnsetType:
         """That side's value at the last look, where it differs from the base."""
-        return self.seen[0 if side is Side.SALESFORCE else 1]
+        return self.seen[0 if side is _SALESFORCE else 1]
 
     def seeing(self, seen: tuple[Value | UnsetType, Value | UnsetType]) -> FieldState:
         """Give the same state with other values at the last look."""
@@ -150,15 +152,15 @@ class LinkRecord:
 
     def record_id(self, side: Side) -> str | None:
         """That side's native id; a relational row has none."""
-        return self.salesforce_id if side is Side.SALESFORCE else self.dialog_insight_id
+        return self.salesforce_id if side is _SALESFORCE else self.dialog_insight_id
 
     def key(self, side: Side) -> KeyText | None:
         """That side's normalised key."""
-        return self.salesforce_key if side is Side.SALESFORCE else self.dialog_insight_key
+        return self.salesforce_key if side is _SALESFORCE else self.dialog_insight_key
 
     def as_of(self, side: Side) -> datetime | None:
         """When that side was last looked at for this link, or written."""
-        return self.salesforce_as_of if side is Side.SALESFORCE else self.dialog_insight_as_of
+        return self.salesforce_as_of if side is _SALESFORCE else self.dialog_insight_as_of
 
     def with_side(
         self,
@@ -169,46 +171,37 @@ class LinkRecord:
         as_of: datetime | UnsetType | None = UNSET,
     ) -> LinkRecord:
         """Give the same link with other words about one side."""
-        is_salesforce = side is Side.SALESFORCE
         own_id = self.record_id(side) if isinstance(record_id, UnsetType) else record_id
         own_key = self.key(side) if isinstance(key, UnsetType) else key
         own_as_of = self.as_of(side) if isinstance(as_of, UnsetType) else as_of
-        # Not `attrs.evolve`, which is slow, here and below.
-        return LinkRecord(
-            self.transfer,
-            self.id,
-            own_id if is_salesforce else self.salesforce_id,
-            self.dialog_insight_id if is_salesforce else own_id,
-            own_key if is_salesforce else self.salesforce_key,
-            self.dialog_insight_key if is_salesforce else own_key,
-            self.fields,
-            self.life,
-            self.gone,
-            self.cause,
-            own_as_of if is_salesforce else self.salesforce_as_of,
-            self.dialog_insight_as_of if is_salesforce else own_as_of,
-            self.rev,
-        )
+        if side is _SALESFORCE:
+            ids, keys = (own_id, self.dialog_insight_id), (own_key, self.dialog_insight_key)
+            return self._again(ids, keys, self.fields, (own_as_of, self.dialog_insight_as_of), self.rev)
+        ids, keys = (self.salesforce_id, own_id), (self.salesforce_key, own_key)
+        return self._again(ids, keys, self.fields, (self.salesforce_as_of, own_as_of), self.rev)
 
-    def with_fields(self, fields: Mapping[str, FieldState], *, rev: int | None = None) -> LinkRecord:
-        """Give the same link with other states of its lines, and another count of settlements (None: the same)."""
-        if fields is self.fields and rev is None:
+    def with_fields(self, fields: Mapping[str, FieldState]) -> LinkRecord:
+        """Give the same link with other states of its lines."""
+        if fields is self.fields:
             return self
-        return LinkRecord(
-            self.transfer,
-            self.id,
-            self.salesforce_id,
-            self.dialog_insight_id,
-            self.salesforce_key,
-            self.dialog_insight_key,
-            fields,
-            self.life,
-            self.gone,
-            self.cause,
-            self.salesforce_as_of,
-            self.dialog_insight_as_of,
-            self.rev if rev is None else rev,
-        )
+        ids, keys = (self.salesforce_id, self.dialog_insight_id), (self.salesforce_key, self.dialog_insight_key)
+        return self._again(ids, keys, fields, (self.salesforce_as_of, self.dialog_insight_as_of), self.rev)
+
+    def observed(self, salesforce: datetime | None, dialog_insight: datetime | None, *, rev: int) -> LinkRecord:
+        """Give the same link with when its sides were looked at, and another count of settlements."""
+        ids, keys = (self.salesforce_id, self.dialog_insight_id), (self.salesforce_key, self.dialog_insight_key)
+        return self._again(ids, keys, self.fields, (salesforce, dialog_insight), rev)
+
+    def _again(
+        self,
+        ids: tuple[str | None, str | None],
+        keys: tuple[KeyText | None, KeyText | None],
+        fields: Mapping[str, FieldState],
+        moments: tuple[datetime | None, datetime | None],
+        rev: int,
+    ) -> LinkRecord:
+        # Not `attrs.evolve`, which is slow.
+        return LinkRecord(self.transfer, self.id, *ids, *keys, fields, self.life, self.gone, self.cause, *moments, rev)
 
     def tight(self) -> LinkRecord:
         """Give the same link with its lines in little room: how a memory keeps it."""
@@ -425,7 +418,7 @@ def plain_format(data: object) -> int | None:
 
 def digest(*parts: str | tuple[str, ...]) -> str:
     """Give a short stable name for what is named by its parts (also used for action ids)."""
-    text = "\x1f".join("\x1e".join(part) if isinstance(part, tuple) else part for part in parts)
+    text = "\x1f".join(["\x1e".join(part) if isinstance(part, tuple) else part for part in parts])
     return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=10).hexdigest()
 
 

@@ -16,7 +16,7 @@ import attrs
 
 from di_salesforce.engine._baseline import BaselineLike
 from di_salesforce.engine._lines import BoundTransfer, Undefined, normal_id, value_flaw
-from di_salesforce.engine._memory import KeyText, Life, LinkRecord, digest
+from di_salesforce.engine._memory import SIDES, KeyText, Life, LinkRecord, digest
 from di_salesforce.engine._sift import Sifted, key_reader
 from di_salesforce.engine._snapshot import Coverage, Snapshot
 from di_salesforce.records import UNSET, Row, Side, UnsetType, Value
@@ -33,6 +33,9 @@ __all__ = [
     "became",
     "where_by_cause",
 ]
+
+
+_SALESFORCE: Final = SIDES[0]  # to name a member of an enumeration is slow, here and below
 
 
 class Presence(enum.StrEnum):
@@ -77,6 +80,9 @@ def where_by_cause(cause: str) -> Presence:
     return REMEMBERED.get(head + mark, Presence.DELETED)
 
 
+_ROW_OF: Final[Mapping[Side, str]] = {side: f"row:{side.value}:" for side in SIDES}
+
+
 @attrs.frozen(repr=False)
 class RowRef:
     """A row with its identity: the native id, or the key where there is none."""
@@ -93,7 +99,7 @@ class RowRef:
     @property
     def subject(self) -> str:
         """What open items about the row are filed under."""
-        return f"row:{self.side.value}:{self.name}"
+        return f"{_ROW_OF[self.side]}{self.name}"
 
     def value(self, field: str) -> Value | UnsetType:
         """Give a field's value; `UNSET` where it was not read, or where what was read is no value."""
@@ -134,6 +140,9 @@ class Observation:
         return self.ref.row if self.ref is not None else {}
 
 
+_HERE, _OUT_OF_SCOPE = Presence.HERE, Presence.OUT_OF_SCOPE
+_COMPLETE, _CHANGES, _SAMPLE = Coverage.COMPLETE, Coverage.CHANGES, Coverage.SAMPLE
+_DORMANT: Final = Life.DORMANT
 _NOT_READ: Final = Observation(Presence.NOT_READ)
 _TOO_OLD: Final = Observation(Presence.TOO_OLD)
 
@@ -167,7 +176,8 @@ class SideView:
         self._filter = bound.transfer.dialog_insight_filter if side is Side.DIALOG_INSIGHT else None
         self._key = key_reader(bound, side)
         self._has_ids = bound.transfer.id_field(side) is not None
-        is_ours = side is Side.SALESFORCE  # Dialog Insight merges nothing, as far as is known
+        self._reads_scope = self.covers_scope and snapshot.scope is not None
+        is_ours = side is _SALESFORCE  # Dialog Insight merges nothing, as far as is known
         self.merged = _renamed(side, snapshot.merged if is_ours else {})
         self.converted = _renamed(side, snapshot.converted if is_ours else {})
         # The stronger evidence last: an id that is listed as deleted and as merged was merged.
@@ -226,6 +236,9 @@ class SideView:
     def refs(self) -> Iterator[RowRef]:
         """Give every row once, a looked-up row before a snapshot's; what was looked up and not found is not there."""
         yield from self.found.values()
+        if not (self.found or self.lookup.ids or self.lookup.keys):
+            yield from self.rows.values()
+            return
         for name, ref in self.rows.items():
             if name not in self.found and not self.asked(ref.record_id, ref.key):
                 yield ref
@@ -251,14 +264,15 @@ class SideView:
         if self._filter is not None and not self._filter(ref.row):
             return False
         # A complete read of a filter's scope holds all rows that satisfy it: one that only a look-up found does not.
-        if self.snapshot.coverage is Coverage.COMPLETE and self.snapshot.scope is not None and not self.is_old:
-            return ref.name in self.rows
-        return True
+        return not self._reads_scope or ref.name in self.rows
 
     def with_key(self, key: KeyText) -> list[RowRef]:
         """Give the rows that were read with this key."""
         refs = self._by_key.get(key, [])
-        names = (link.record_id(self.side) or digest(key) for link in self._sifted.holders(self.side, key))
+        holders = self._sifted.holders(self.side, key)
+        if not holders:
+            return refs
+        names = (link.record_id(self.side) or digest(key) for link in holders)
         return [*refs, *(ref for name in names if (ref := self._row(name)) is not None)]
 
     def _row(self, name: str) -> RowRef | None:
@@ -272,12 +286,12 @@ class SideView:
     @property
     def proves_absence(self) -> bool:
         """Whether a key that was not read is proven not to exist on this side."""
-        return self.snapshot.coverage is Coverage.COMPLETE and self.snapshot.scope is None and not self.is_old
+        return self.snapshot.coverage is _COMPLETE and self.snapshot.scope is None and not self.is_old
 
     @property
     def covers_scope(self) -> bool:
         """Whether every record of the transfer's scope was read."""
-        return self.snapshot.coverage is Coverage.COMPLETE and not self.is_old
+        return self.snapshot.coverage is _COMPLETE and not self.is_old
 
     def key_is_settled(self, key: KeyText, since: datetime | None = None) -> bool:
         """Tell whether all rows with this key are known: by an unfiltered read (not before `since`), or a look-up."""
@@ -303,12 +317,10 @@ class SideView:
 
     def _here(self, ref: RowRef, link: LinkRecord, *, gap_free: bool = False, is_covered: bool = False) -> Observation:
         is_in = self.takes_part(ref)
-        if link.life is Life.DORMANT and link.gone is self.side and link.cause == "scope.left":
+        if link.life is _DORMANT and link.gone is self.side and link.cause == "scope.left":
             # Only Salesforce knows who satisfies its filter, and a look-up by id or key does not ask.
             is_in = is_in and (self._filter is not None or ref.name in self.rows)
-        return Observation(
-            Presence.HERE if is_in else Presence.OUT_OF_SCOPE, ref, ref.as_of, gap_free=gap_free, is_covered=is_covered
-        )
+        return Observation(_HERE if is_in else _OUT_OF_SCOPE, ref, ref.as_of, gap_free, is_covered)
 
     def _by_unborn_id(self, key: KeyText) -> RowRef | None:
         """Find the row of a link that was made without a record id: by its key, if just one row has it."""
@@ -326,15 +338,15 @@ class SideView:
         too_old = self._is_too_old(link)
         ref, evidence = self._row(name), self.evidence.get(name)
         coverage = self.snapshot.coverage
-        is_covered = coverage is not Coverage.SAMPLE
+        is_covered = coverage is not _SAMPLE
         if too_old and (evidence is not None or ref is not None):
             return _TOO_OLD
         if evidence is not None:
             return Observation(evidence, as_of=self.as_of, is_covered=is_covered)
         if ref is not None:
-            return self._here(ref, link, gap_free=coverage is Coverage.CHANGES, is_covered=is_covered)
-        if too_old or coverage is Coverage.SAMPLE:
+            return self._here(ref, link, gap_free=coverage is _CHANGES, is_covered=is_covered)
+        if too_old or coverage is _SAMPLE:
             return _NOT_READ
-        if coverage is Coverage.COMPLETE:
+        if coverage is _COMPLETE:
             return Observation(Presence.ABSENT)
         return Observation(Presence.NOT_READ, gap_free=True)

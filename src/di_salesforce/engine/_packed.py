@@ -97,21 +97,22 @@ def repacked(values: list[Any]) -> bytes:  # what `pack_special` was given
     return marshal.dumps(values, _FORM)
 
 
-def differing(packed: bytes, values: list[Any], count: int) -> list[int]:  # what `pack_special` was given
-    """Give the places at which values, once `pack_special` has been at them, are not the ones that were packed."""
-    kept: list[Any] = marshal.loads(packed)  # noqa: S302 - written by this process, never read from anywhere else
+def differing(one: bytes, other: bytes, count: int) -> list[int]:
+    """Give the places, of so many, at which two packed rows are not the same."""
+    kept: list[Any] = marshal.loads(one)  # noqa: S302 - written by this process, never read from anywhere else
+    now: list[Any] = marshal.loads(other)  # noqa: S302 - likewise
     found = [
         place
-        for place, (one, other) in enumerate(zip(kept, values[:count], strict=False))
-        if one is not other
+        for place, (before, after) in enumerate(zip(kept[:count], now, strict=False))
+        if before is not after
         and (
-            one.__class__ is not other.__class__
-            or one != other
-            or (one.__class__ is float and repr(one) != repr(other))
+            before.__class__ is not after.__class__
+            or before != after
+            or (before.__class__ is float and repr(before) != repr(after))
         )
     ]
-    if kept[count:] != values[count:]:
-        found += {mark // _CODES for mark in {*kept[count:]} ^ {*values[count:]}}.difference(found)
+    if kept[count:] != now[count:]:
+        found += {mark // _CODES for mark in {*kept[count:]} ^ {*now[count:]}}.difference(found)
     return found
 
 
@@ -209,25 +210,29 @@ class PackedFields(Mapping[str, "FieldState"]):
         from di_salesforce.engine._memory import FieldState
 
         shape, count = self.shape, len(self.shape.names)
-        salesforce = unpack(self.salesforce, count)
-        dialog_insight = salesforce if self.dialog_insight is self.salesforce else unpack(self.dialog_insight, count)
+        salesforce: list[Value] | None = None
+        dialog_insight: list[Value] = []
         found: dict[str, FieldState] = {}
         for name in shape.names if names is None else names:
             place = shape.places[name]
             traits = shape.traits[place]
             if traits is None:
                 found[name] = cast("Mapping[str, FieldState]", self.loose)[name]
-            else:
-                found[name] = FieldState(
-                    (salesforce[place], dialog_insight[place]),
-                    traits.rel,
-                    _UNSEEN,
-                    traits.bounce,
-                    traits.wrote,
-                    traits.unverified,
-                    traits.version,
-                    traits.group,
-                )
+                continue
+            if salesforce is None:
+                salesforce = unpack(self.salesforce, count)
+                is_one = self.dialog_insight is self.salesforce
+                dialog_insight = salesforce if is_one else unpack(self.dialog_insight, count)
+            found[name] = FieldState(
+                (salesforce[place], dialog_insight[place]),
+                traits.rel,
+                _UNSEEN,
+                traits.bounce,
+                traits.wrote,
+                traits.unverified,
+                traits.version,
+                traits.group,
+            )
         return found
 
     def __iter__(self) -> Iterator[str]:

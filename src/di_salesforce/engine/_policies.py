@@ -6,7 +6,6 @@ side, or None to hold the conflict for a person.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Final, TypeAlias
@@ -32,6 +31,10 @@ __all__ = [
 ]
 
 
+def _differing(case: GroupCase) -> tuple[BoundLine, ...]:
+    return tuple(line for line in case.lines if not line.agree(*case.both(line)))
+
+
 @attrs.frozen(repr=False)
 class GroupCase:
     """One field group with both sides' values, by line."""
@@ -41,6 +44,8 @@ class GroupCase:
     salesforce: Mapping[str, Value]
     dialog_insight: Mapping[str, Value]
     before: Mapping[str, tuple[Value | UnsetType, Value | UnsetType]]
+    differing: tuple[BoundLine, ...] = attrs.field(init=False, default=attrs.Factory(_differing, takes_self=True))
+    """The lines whose two values are not the same one."""
 
     def value(self, side: Side, line: BoundLine) -> Value:
         """One side's value of one line."""
@@ -53,16 +58,6 @@ class GroupCase:
     def blank(self, side: Side) -> bool:
         """Whether one side holds nothing in the whole group."""
         return all(is_blank(self.value(side, line)) for line in self.lines)
-
-    def differing(self) -> tuple[BoundLine, ...]:
-        """The lines whose two values are not the same one."""
-        return self._differing
-
-    @functools.cached_property
-    def _differing(self) -> tuple[BoundLine, ...]:
-        return tuple(
-            line for line in self.lines if not line.agree(self.salesforce[line.name], self.dialog_insight[line.name])
-        )
 
 
 def is_consent(lines: tuple[BoundLine, ...]) -> bool:

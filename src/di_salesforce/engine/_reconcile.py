@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 import attrs
 
 from di_salesforce._lenses import function_name
+from di_salesforce.engine import _sift
 from di_salesforce.engine._actions import Action, Key, key_parts
 from di_salesforce.engine._answers import NO_ANSWERS, Answers
 from di_salesforce.engine._baseline import BaselineLike
@@ -26,7 +27,8 @@ from di_salesforce.engine._part import Part
 from di_salesforce.engine._plan import Plan
 from di_salesforce.engine._rows import pair_up
 from di_salesforce.engine._showing import in_order
-from di_salesforce.engine._sift import Sieve, Sifted, sift
+from di_salesforce.engine._sieve import Sieve
+from di_salesforce.engine._sift import Sifted, sift
 from di_salesforce.engine._snapshot import Coverage, Snapshot
 from di_salesforce.engine._workspace import Workspace
 from di_salesforce.exceptions import ConfigurationError, EmptySideError, Problem
@@ -195,7 +197,7 @@ class Inputs:
             side: SideView(self.bound, side, self.snapshots[side], lookups[side], self.baseline, self.now)
             for side in Side
         }
-        sieve = Sieve(self.bound)
+        sieve = Sieve(self.bound, is_in_use=_sift.IN_USE)
         # Where neither side was read completely only what was touched is looked at, and nothing need be passed over.
         if any(view.snapshot.coverage is Coverage.COMPLETE for view in views.values()):
             sifted = sift(self.bound, views, sieve, self.baseline.links, items)

@@ -139,7 +139,7 @@ def _without_key(work: Workspace, ref: RowRef) -> None:
         reject_row(work, ref, ref.key.code if ref.key.code in _NO_VALUE else "key.invalid", causes)
     elif hold_hit(work, ref):
         pass
-    elif not work.bound.allowed.allows_create(ref.side):
+    elif ref.side not in work.bound.creates_from:
         skip_row(work, ref, "trigger.off")
     else:
         reject_row(work, ref, "key.missing", _about_key(work, ref, "key.missing"))
@@ -301,7 +301,7 @@ def _decide_row(work: Workspace, ref: RowRef) -> None:
         skip_row(work, ref, "claimed")
     elif hold_hit(work, ref):
         return
-    elif not work.bound.allowed.allows_create(ref.side):
+    elif ref.side not in work.bound.creates_from:
         skip_row(work, ref, "trigger.off")
     elif tombstone(work, ref) is not None:
         skip_row(work, ref, "tombstone")

@@ -10,199 +10,34 @@ What may not go in here: deciding.  With `IN_USE` off the plans are the same, le
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from di_salesforce._lenses import AsIs, EMail, Text
 from di_salesforce.engine._lines import BoundLine, BoundTransfer, Undefined, normal_id
-from di_salesforce.engine._memory import SIDES, KeyText, Life, LinkRecord, Relation, digest
-from di_salesforce.engine._packed import (
-    PLAIN,
-    PackedFields,
-    Shape,
-    Traits,
-    differing,
-    pack,
-    pack_special,
-    repacked,
-    same,
-    tight,
-    unpack,
-)
+from di_salesforce.engine._memory import SIDES, KeyText, Life, LinkRecord, digest
+from di_salesforce.engine._sieve import Moved, Sieve
 from di_salesforce.engine._snapshot import Coverage
-from di_salesforce.records import UNSET, Row, Side
+from di_salesforce.records import Row, Side
 
 if TYPE_CHECKING:
-    from di_salesforce.engine._observe import RowRef, SideView
+    from di_salesforce.engine._observe import SideView
 
-__all__ = ["Sieve", "Sifted", "key_reader", "sift"]
+__all__ = ["Read", "Sifted", "key_reader", "sift"]
 
 IN_USE = True
 """Whether links are passed over at all."""
 
-_AS_IT_IS: Final[tuple[int, ...]] = ()
 
+class Read(NamedTuple):
+    """Both rows of a link of which at least one is not what the link remembers."""
 
-class _RowBytes:
-    """Packs one side's fields of a row in the order of the transfer's lines."""
-
-    def __init__(self, fields: tuple[str, ...]) -> None:
-        # Of a single field `itemgetter` would give the bare value.
-        self._read: Callable[[Row], Iterable[Any]] = (
-            operator.itemgetter(*fields) if len(fields) > 1 else lambda row: [row[field] for field in fields]
-        )
-        self._special: list[int] = []  # places where a value was found that does not go into the bytes as it is
-
-    def of(self, row: Row) -> bytes | None:
-        """Give the row's fields as bytes; None where one was not read, or is no value that is known."""
-        try:
-            values = list(self._read(row))
-            if self._special:
-                pack_special(values, self._special)
-            return repacked(values)
-        except KeyError:
-            return None
-        except ValueError:
-            return None if self.values(row) is None else self.of(row)
-
-    def values(self, row: Row) -> list[Any] | None:
-        """Give the row's fields as they go into the bytes; None likewise."""
-        try:
-            values = list(self._read(row))
-        except KeyError:
-            return None
-        special = {place for place, value in enumerate(values) if type(value) not in PLAIN}
-        if not special <= set(self._special):
-            if pack(values) is None:
-                return None
-            self._special = sorted(special.union(self._special))
-        pack_special(values, self._special)
-        return values
-
-
-class Sieve:
-    """Tells by raw equality that nothing can have changed in a link's fields, which is so for most links."""
-
-    def __init__(self, bound: BoundTransfer) -> None:
-        self._lines = bound.lines
-        # A lookup's translation may have moved: such transfers are compared in full.
-        self.is_open = all(line.mapping.references is None for line in bound.lines.values())
-        self._bytes = [_RowBytes(tuple(line.field(side) for line in bound.lines.values())) for side in SIDES]
-        self._groups = {
-            line.name: name if len(lines) > 1 else None for name, lines in bound.groups.items() for line in lines
-        }
-        self._joint = {
-            line.name: tuple(each.name for each in lines)
-            for lines in bound.groups.values()
-            if len(lines) > 1
-            for line in lines
-        }
-        self._order = {name: at for at, name in enumerate(bound.lines)}
-        self._places: dict[Shape, tuple[int, ...] | None] = {}
-
-    def passes(self, link: LinkRecord, salesforce: Row | None, dialog_insight: Row | None) -> bool:
-        """Tell whether a link remembers plain agreement, and each row that was read holds just that."""
-        fields = link.fields
-        if not isinstance(fields, PackedFields):
-            fields = tight(fields)
-        shape = fields.shape
-        places = self._places[shape] if shape in self._places else self._place(shape)
-        if places is None:
-            return False
-        kept = fields.salesforce, fields.dialog_insight
-        if places is not _AS_IT_IS:
-            kept = _picked(kept[0], shape, places), _picked(kept[1], shape, places)
-        return (salesforce is None or self._bytes[0].of(salesforce) == kept[0]) and (
-            dialog_insight is None or self._bytes[1].of(dialog_insight) == kept[1]
-        )
-
-    def loud(self, link: LinkRecord, sides: Iterable[tuple[RowRef | None, bool]]) -> Mapping[str, BoundLine]:
-        """Give the lines to be decided: without those that remember plain agreement, which both sides still hold.
-
-        Args:
-            link: A live link.
-            sides: Salesforce's row and Dialog Insight's, each with whether what was not read did not change.
-        """
-        fields = link.fields
-        if not (IN_USE and self.is_open and isinstance(fields, PackedFields)):
-            return self._lines
-        shape = fields.shape
-        places = self._places[shape] if shape in self._places else self._place(shape)
-        if places is not _AS_IT_IS:
-            return self._loud_one_by_one(fields, sides)
-        moved: set[int] = set()
-        for at, (ref, gap_free) in enumerate(sides):
-            if ref is None and gap_free:
-                continue
-            values = None if ref is None or ref.unclear else self._bytes[at].values(ref.row)
-            if values is None:
-                return self._loud_one_by_one(fields, sides)
-            moved.update(differing(fields.dialog_insight if at else fields.salesforce, values, len(shape.names)))
-        return self._whole_groups(shape.names[place] for place in moved)
-
-    def _loud_one_by_one(
-        self, fields: PackedFields, sides: Iterable[tuple[RowRef | None, bool]]
-    ) -> Mapping[str, BoundLine]:
-        """Do the same for a link of which some lines, or a row of which some fields, say less."""
-        shape = fields.shape
-        kept = [unpack(packed, len(shape.names)) for packed in (fields.salesforce, fields.dialog_insight)]
-        loud: list[str] = []
-        for name, line in self._lines.items():
-            place = shape.places.get(name)
-            if place is None or not self._is_plain(line, shape.traits[place]):
-                loud.append(name)
-                continue
-            for at, (ref, gap_free) in enumerate(sides):
-                field = line.fields[at]
-                if ref is None or (gap_free and field not in ref.row):
-                    is_quiet = gap_free
-                else:
-                    is_quiet = field not in ref.unclear and same(ref.row.get(field, UNSET), kept[at][place])
-                if not is_quiet:
-                    loud.append(name)
-                    break
-        return self._whole_groups(loud)
-
-    def _whole_groups(self, names: Iterable[str]) -> Mapping[str, BoundLine]:
-        """Give lines with those of their groups, which are decided as one value, in the transfer's order."""
-        found = {name for own in names for name in self._joint.get(own, (own,))}
-        ordered = found if len(found) < 2 else sorted(found, key=self._order.__getitem__)
-        return {name: self._lines[name] for name in ordered}
-
-    def _is_plain(self, line: BoundLine, traits: Traits | None) -> bool:
-        return (
-            traits is not None
-            and traits.rel is Relation.AGREED
-            and not traits.bounce
-            and not traits.unverified
-            and traits.version == line.version
-            and traits.group == self._groups[line.name]
-        )
-
-    def _place(self, shape: Shape) -> tuple[int, ...] | None:
-        """Tell where the transfer's lines stand in a shape; None where one is not plainly agreed."""
-        found: list[int] = []
-        for name, line in self._lines.items():
-            place = shape.places.get(name)
-            traits = None if place is None else shape.traits[place]
-            if place is None or not self._is_plain(line, traits):
-                self._places[shape] = None
-                return None
-            found.append(place)
-        places = _AS_IT_IS if found == list(range(len(shape.names))) else tuple(found)
-        self._places[shape] = places
-        return places
-
-
-def _picked(packed: bytes, shape: Shape, places: tuple[int, ...]) -> bytes:
-    """Give the bytes of some lines of a link that also remembers others, or has them in another order."""
-    values = unpack(packed, len(shape.names))
-    picked = pack(values[place] for place in places)
-    assert picked is not None  # noqa: S101 - they were packed before
-    return picked
+    salesforce: Row
+    dialog_insight: Row
+    moved: Moved
 
 
 class Sifted:
@@ -213,30 +48,49 @@ class Sifted:
         self.rows = rows
         self.passed: list[LinkRecord] = []
         self.passed_rows: Mapping[Side, list[Row | None]] = {side: [] for side in SIDES}
-        self._by_name: dict[Side, dict[str, Row]] = {}
-        self._by_key: dict[Side, dict[KeyText, list[LinkRecord]]] = {}
+        self.read: dict[str, Read] = {}  # by the id of the link
+        self._by_name: dict[Side, dict[str, Row | None]] = {}
+        self._by_key: dict[Side, _Holders] = {}
 
     def row(self, side: Side, name: str) -> Row | None:
         """Give the row of that name, where it was passed over."""
         if not self.passed:
             return None
         if side not in self._by_name:
-            found = zip(self.passed, self.passed_rows[side], strict=True)
-            self._by_name[side] = {_name_of(link, side): row for link, row in found if row is not None}
+            names = map(operator.attrgetter(f"{side.value}_id"), self.passed)
+            rows = dict(zip(names, self.passed_rows[side], strict=True))
+            if None in rows:
+                named = zip(self.passed, self.passed_rows[side], strict=True)
+                rows = {_name_of(link, side): row for link, row in named}
+            self._by_name[side] = rows
         return self._by_name[side].get(name)
 
-    def holders(self, side: Side, key: KeyText) -> list[LinkRecord]:
+    def holders(self, side: Side, key: KeyText) -> Sequence[LinkRecord]:
         """Give the links that were passed over and hold a key on that side."""
         if not self.passed:
-            return []
+            return ()
         if side not in self._by_key:
-            held: dict[KeyText, list[LinkRecord]] = {}
-            for link in self.passed:
-                own = link.key(side)
-                if own is not None:
-                    held.setdefault(own, []).append(link)
-            self._by_key[side] = held
-        return self._by_key[side].get(key, [])
+            self._by_key[side] = _Holders(side, self.passed)
+        return self._by_key[side].of(key)
+
+
+class _Holders:
+    """Links by the key that they hold on one side."""
+
+    def __init__(self, side: Side, links: list[LinkRecord]) -> None:
+        keys: list[KeyText | None] = list(map(operator.attrgetter(f"{side.value}_key"), links))
+        self._last = dict(zip(keys, links, strict=True))
+        self._all: dict[KeyText | None, list[LinkRecord]] = {}
+        if len(self._last) < len(links):  # which is so for hardly any transfer
+            for key, link in zip(keys, links, strict=True):
+                self._all.setdefault(key, []).append(link)
+
+    def of(self, key: KeyText) -> Sequence[LinkRecord]:
+        """Give the links with this key."""
+        if self._all:
+            return self._all.get(key, ())
+        link = self._last.get(key)
+        return () if link is None else (link,)
 
 
 def _name_of(link: LinkRecord, side: Side) -> str:
@@ -269,33 +123,29 @@ def sift(
         start = f"row:{each.side.value}:"
         each.keep({subject.removeprefix(start) for subject in open_subjects if subject.startswith(start)})
     remaining: list[LinkRecord] = []
-    sifted = Sifted(remaining, {each.side: each.rows for each in (left, right)})
-    passes, live = sieve.passes, Life.LIVE
-    keep, keep_left, keep_right = sifted.passed.append, *(sifted.passed_rows[side].append for side in SIDES)
+    candidates: list[LinkRecord] = []
+    live = Life.LIVE
     for link in links:
-        if link.life is not live or (open_subjects and f"link:{link.id}" in open_subjects):
-            remaining.append(link)
-            continue
-        one = left.take(link.salesforce_id, link.salesforce_key)
-        other = _NOT_HERE if one is _NOT_HERE else right.take(link.dialog_insight_id, link.dialog_insight_key)
-        if (
-            other is not _NOT_HERE
-            and passes(link, one, other)
-            and left.is_known(one, link.salesforce_key, link.salesforce_as_of)
-            and right.is_known(other, link.dialog_insight_key, link.dialog_insight_as_of)
-        ):
+        is_candidate = link.life is live and not (open_subjects and f"link:{link.id}" in open_subjects)
+        (candidates if is_candidate else remaining).append(link)
+    sifted = Sifted(remaining, {each.side: each.others for each in (left, right)})
+    keep, keep_left, keep_right = sifted.passed.append, *(sifted.passed_rows[side].append for side in SIDES)
+    at_rest = left.at_rest(sieve, candidates), right.at_rest(sieve, candidates)
+    for link, one, other in zip(candidates, *at_rest, strict=True):
+        if one is not _NOT_HERE and other is not _NOT_HERE:
             keep(link)
             keep_left(one)
             keep_right(other)
-        else:
-            left.put_back(one)
-            right.put_back(other)
-            remaining.append(link)
+            continue
+        remaining.append(link)
+        ours, theirs = left.put_back(link, one), right.put_back(link, other)
+        if ours is not None and theirs is not None:
+            sifted.read[link.id] = Read(ours[0], theirs[0], (ours[1], theirs[1]))
     return sifted
 
 
 _NOT_HERE: Final[Row] = {}
-"""Stands for a row that was not read, where that says something, or that is not to be passed over."""
+"""Stands for a row that is not at rest, or not known to be."""
 
 
 class _Named:
@@ -310,7 +160,9 @@ class _Named:
         self._has_ids = bound.transfer.id_field(view.side) is not None
         self._kept: set[str] = {*view.evidence, *view.lookup.ids, *view.found, *map(digest, view.lookup.keys)}
         self._kept |= set(view.merged.values())  # their links may be told something
-        self._others: list[Row] = []
+        self._link_key = operator.attrgetter(f"{self.side.value}_key", f"{self.side.value}_as_of")
+        self.others: list[Row] = []  # that are left to be decided, once all is sifted
+        self._moved: dict[str, tuple[Row, bytes]] = {}  # rows that do not hold what their links remember, by link
         self._single = self._by_name(_names(bound, view), view.snapshot.rows)
 
     def _by_name(self, names: list[str | None], rows: tuple[Row, ...]) -> dict[str, Row]:
@@ -318,58 +170,76 @@ class _Named:
         single.pop(None, None)
         if len(single) < len(rows):
             again = {name for name, count in Counter(names).items() if count > 1 or name is None}
-            self._others += [row for name, row in zip(names, rows, strict=True) if name in again]
+            self.others += [row for name, row in zip(names, rows, strict=True) if name in again]
             for name in again - {None}:
                 del single[name]
             self._kept |= {name for name in again if name is not None}
-        self._others += [row for name in self._kept if (row := single.pop(name, None)) is not None]
+        self.others += [row for name in self._kept if (row := single.pop(name, None)) is not None]
         return single
 
     def keep(self, names: set[str]) -> None:
         """Pass over none of these."""
         self._kept |= names
-        self._others += [row for name in names if (row := self._single.pop(name, None)) is not None]
+        self.others += [row for name in names if (row := self._single.pop(name, None)) is not None]
 
-    @property
-    def rows(self) -> Iterable[Row]:
-        """The rows that are left, to be asked for when all is sifted."""
-        return _Left(self._single, self._others)
+    def at_rest(self, sieve: Sieve, links: Sequence[LinkRecord]) -> Iterable[Row | None]:
+        """Tell of all rows whether they are at rest; give for each link its row that is, `_NOT_HERE` for any other.
 
-    def _name(self, record_id: str | None, key: KeyText | None) -> str | None:
-        if self._has_ids or record_id is not None:
-            return record_id
-        return None if key is None else digest(key)
-
-    def take(self, record_id: str | None, key: KeyText | None) -> Row | None:
-        """Take a link's row out, so that no other link that names it finds it.
-
-        None: it is known not to have changed; `_NOT_HERE`: it cannot be passed over.
+        None: it was not read, and is known not to have changed.  A row at rest holds what its link remembers, its key
+        included (whoever asks for a key is answered by what the links remember), is no older than that, and is within
+        the transfer's filter.  Rows are walked in their own order, since they lie in memory as they were read.
         """
-        name = record_id if self._has_ids else self._name(record_id, key)
-        if name is None:
-            return _NOT_HERE
+        names = self._named(links)
+        by_name = dict(zip(names, links, strict=True))
+        if len(by_name) < len(links):  # no row is given to two links that name it
+            again = {name for name, count in Counter(names).items() if count > 1}
+            self.keep({name for name in again if name is not None})
+        found = list(map(by_name.get, self._single))
+        at, rows, key_of, as_of = SIDES.index(self.side), self._single.values(), self._key, self._as_of
+        told = zip(self._single, rows, found, sieve.kept(at, found), sieve.packed(at, rows), strict=True)
+        at_rest: dict[str | None, Row] = {}
+        for name, row, link, kept, packed in told:
+            if link is not None and packed is not None and kept is not None:
+                if packed != kept:
+                    self._moved[link.id] = row, packed
+                else:
+                    key, moment = self._link_key(link)
+                    is_new = moment is None or as_of >= moment
+                    if is_new and key_of(row) == key and (self._filter is None or self._filter(row)):
+                        at_rest[name] = row
+                        continue
+            self.others.append(row)
         if self._reads_all:
-            return self._single.pop(name, _NOT_HERE)
-        if name in self._kept:
-            return _NOT_HERE
-        self._kept.add(name)
-        return self._single.pop(name, None)
+            return map(at_rest.get, names, itertools.repeat(_NOT_HERE))
+        return [
+            at_rest[name] if name in at_rest else None if self._is_unchanged(name, link) else _NOT_HERE
+            for name, link in zip(names, links, strict=True)
+        ]
 
-    def put_back(self, row: Row | None) -> None:
-        """Leave a row to be decided with its link."""
-        if row is not None and row is not _NOT_HERE:
-            self._others.append(row)
+    def _named(self, links: Sequence[LinkRecord]) -> list[str | None]:
+        """Give the names of links' rows; None where a link does not name its row."""
+        if self._has_ids:
+            return list(map(operator.attrgetter(f"{self.side.value}_id"), links))
+        return [None if link.key(self.side) is None else _name_of(link, self.side) for link in links]
 
-    def is_known(self, row: Row | None, key: KeyText | None, moment: datetime | None) -> bool:
-        """Tell whether a row is news, is within the transfer's filter, and has the key that the link remembers.
+    def _is_unchanged(self, name: str | None, link: LinkRecord) -> bool:
+        """Tell whether a link's row, which is not among those at rest, is known not to have changed."""
+        moment = link.as_of(self.side)
+        return (
+            name is not None
+            and name not in self._kept
+            and name not in self._single
+            and (moment is None or self._as_of >= moment)
+        )
 
-        Whoever asks for a key is answered by what the links remember.
-        """
-        if moment is not None and self._as_of < moment:
-            return False
+    def put_back(self, link: LinkRecord, row: Row | None) -> tuple[Row, bytes | None] | None:
+        """Leave a row to be decided with its link; give it, and its bytes where they are not what is remembered."""
+        if row is _NOT_HERE:
+            return self._moved.get(link.id)
         if row is None:
-            return True
-        return self._key(row) == key and (self._filter is None or self._filter(row))
+            return None
+        self.others.append(row)
+        return row, None
 
 
 def _names(bound: BoundTransfer, view: SideView) -> list[str | None]:
@@ -381,15 +251,6 @@ def _names(bound: BoundTransfer, view: SideView) -> list[str | None]:
     if side is Side.DIALOG_INSIGHT and set(map(type, ids)) == {int}:
         return list(map(str, ids))
     return [normal_id(side, record_id) for record_id in ids]
-
-
-class _Left:
-    def __init__(self, single: dict[str, Row], others: list[Row]) -> None:
-        self._single, self._others = single, others
-
-    def __iter__(self) -> Iterator[Row]:
-        yield from self._single.values()
-        yield from self._others
 
 
 def key_reader(bound: BoundTransfer, side: Side) -> Callable[[Row], KeyText | Undefined | None]:

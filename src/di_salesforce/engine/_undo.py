@@ -179,7 +179,7 @@ def _stopped(work: Workspace, link: LinkRecord, side: Side, lines: list[BoundLin
     line = lines[0]
     if not line.flows.allows(side):
         return "undo.direction"
-    if not work.bound.allowed.allows_update(side.other):
+    if side.other not in work.bound.updates_from:
         return "undo.trigger"
     if any(each.mapping.key for each in lines):
         return "undo.key"  # whether the old key is free again is for a person to find out

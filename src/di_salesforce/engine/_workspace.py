@@ -20,7 +20,8 @@ from di_salesforce.engine._lines import BoundTransfer, Undefined
 from di_salesforce.engine._memory import SIDES, KeyText, LinkRecord, OpenItem, digest, fingerprint
 from di_salesforce.engine._needs import Need
 from di_salesforce.engine._observe import Observation, RowRef, SideView
-from di_salesforce.engine._sift import Sieve, Sifted
+from di_salesforce.engine._sieve import Sieve
+from di_salesforce.engine._sift import Sifted
 from di_salesforce.records import Side, UnsetType, Value
 
 __all__ = ["Workspace", "display_key"]
@@ -145,15 +146,20 @@ class Workspace:
     def remember(self, old: LinkRecord, new: LinkRecord, seen: Mapping[Side, Observation]) -> None:
         """Keep a link that is to be remembered otherwise than it was, or that has an action, with when it was seen."""
         changed = new.id in self.acted or new != old
-        for side in SIDES:
-            as_of = seen[side].as_of
-            if as_of is not None and as_of != new.as_of(side) and (changed or not seen[side].is_covered):
-                new = new.with_side(side, as_of=as_of)
-        if not changed and new == old:
+        known = [new.salesforce_as_of, new.dialog_insight_as_of]
+        moments = [
+            seen[side].as_of if seen[side].as_of is not None and (changed or not seen[side].is_covered) else before
+            for side, before in zip(SIDES, known, strict=True)
+        ]
+        if not changed and moments == known:
             return
-        if new.life is not old.life or any(new.key(side) != old.key(side) for side in SIDES):
+        if (
+            new.life is not old.life
+            or new.salesforce_key != old.salesforce_key
+            or new.dialog_insight_key != old.dialog_insight_key
+        ):
             self.touched.update(key for link in (old, new) for side in SIDES if (key := link.key(side)) is not None)
-        self.links[new.id] = new.with_fields(new.fields, rev=old.rev + 1)
+        self.links[new.id] = new.observed(*moments, rev=old.rev + 1)
 
     def link_key_values(self, side: Side, link: LinkRecord) -> tuple[Value, ...] | None:
         """Give a link's key as one side writes it: from what is remembered of either side's key fields."""
