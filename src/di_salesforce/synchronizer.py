@@ -66,7 +66,7 @@ class Synchronizer(Looking):
         salesforce: A `SalesforceClient`.
         dialog_insight: A `DialogInsightClient`, or one by project name.
         store: Where the memory is kept; it belongs to one org.
-        fresh_for: A plan older than this is checked against both services before it is applied.
+        fresh_for: What was looked at longer ago than this is looked at again just before it is written.
         lease: How long a run that died without a word keeps others out of the store; a run that lives prolongs it.
         full_every: How often a side is read in full: one period for both, or by side (a side left out: at every run).
             In between, Salesforce is asked for what changed since the last run, and Dialog Insight for the contacts
@@ -300,7 +300,7 @@ class AsyncSynchronizer(AsyncLooking):
         salesforce: An `AsyncSalesforceClient`.
         dialog_insight: An `AsyncDialogInsightClient`, or one by project name.
         store: Where the memory is kept; it belongs to one org.
-        fresh_for: A plan older than this is checked against both services before it is applied.
+        fresh_for: What was looked at longer ago than this is looked at again just before it is written.
         lease: How long a run that died without a word keeps others out of the store; a run that lives prolongs it.
         full_every: How often a side is read in full: one period for both, or by side (a side left out: at every run).
             In between, Salesforce is asked for what changed since the last run, and Dialog Insight for the contacts

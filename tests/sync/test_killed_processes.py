@@ -36,9 +36,9 @@ from di_salesforce.dialog_insight import Capabilities
 from di_salesforce.exceptions import AlreadyRunningError
 from di_salesforce.salesforce import AccessToken
 
-_, _, url, token, host, id_key, key, path = sys.argv
+_, _, url, token, host, id_key, key, path, bulk_from = sys.argv
 with (
-    SalesforceClient(auth=AccessToken(url, token)) as salesforce,
+    SalesforceClient(auth=AccessToken(url, token), bulk_from=int(bulk_from)) as salesforce,
     DialogInsightClient(id_key=id_key, key=key, host=host, capabilities=Capabilities(clauseless_get=True)) as di,
     Synchronizer(
         Integration([make_people_transfer()]), salesforce=salesforce, dialog_insight=di, store=SQLiteStore(path),
@@ -58,7 +58,8 @@ with (
 def command(world: World, path: Path) -> list[str]:
     root = str(Path(__file__).parents[2])
     token, fake = world.salesforce.access_token(), world.dialog_insight
-    arguments = [root, world.salesforce.url, token, fake.url, str(fake.id_key), str(fake.key), str(path)]
+    many = RECORDS // 4  # half of all are created in Salesforce: at first in bulk, what deaths leave of them otherwise
+    arguments = [root, world.salesforce.url, token, fake.url, str(fake.id_key), str(fake.key), str(path), str(many)]
     return [sys.executable, "-c", RUN, *arguments]
 
 
@@ -95,6 +96,7 @@ def test_killed_at_random_moments(make_world: object, tmp_path: Path) -> None:
         time.sleep(0.5)
     else:
         raise AssertionError("no run came to rest")
+    assert any(not job.is_query for job in world.salesforce._service.jobs.values())
     here, there = world.truth()
     assert [row[0] for row in here] == sorted(names)
     assert [row[0] for row in there] == sorted(names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -258,3 +258,48 @@ def test_a_plan_that_grows_old_while_it_is_carried_out_is_looked_at_again(settle
     assert [line.key for line in report.written] == ["ann@example.com"]
     assert [line.key for line in report.of(outcome="stale")] == ["bob@example.com"]
     assert ("bob@example.com", "Meanwhile", "Roy", 10.0) in settled.truth()[1]
+
+
+def test_a_read_that_takes_long_makes_what_it_read_old(settled: World) -> None:
+    """Reading took two minutes, and a record was edited after it was read: it is looked at again, and left alone."""
+    settled.salesforce.edit("Contact", settled.contact_id("ann@example.com"), FirstName="Planned")
+
+    def meanwhile() -> None:
+        settled.clock.time += timedelta(minutes=2)
+        settled.dialog_insight.edit_contact(PROJECT, settled.person_id("ann@example.com"), FirstName="Meanwhile")
+
+    dialog_insight, real = settled.dialog_insight, settled.dialog_insight.handle
+
+    def slow(request: Any) -> Any:
+        answer = real(request)
+        if "contacts" in request.path.lower() and b"Ann" in answer.body and not edited:
+            edited.append(True)
+            meanwhile()
+        return answer
+
+    edited: list[bool] = []
+    dialog_insight.handle = slow  # type: ignore[method-assign]  # somebody acts after the answer was made
+    report = settled.sync().run()
+    assert edited
+    assert [line.outcome for line in report.lines if line.kind == "update"] == ["stale"]
+    assert ("ann@example.com", "Meanwhile", "Roy", 10.0) in settled.truth()[1]
+
+
+def test_the_remaining_window_is_told(settled: World) -> None:
+    """The report says how long it was at most between a look at a record and the write that changed it."""
+    settled.salesforce.edit("Contact", settled.contact_id("ann@example.com"), FirstName="Anna")
+    settled.dialog_insight.inject(Meanwhile(lambda: settled.clock.sleep(7)), method="Merge")
+    report = settled.sync().run()
+    assert timedelta(seconds=7) < report.window < timedelta(seconds=8)
+    assert report.to_dict()["window_seconds"] == report.window.total_seconds()
+    assert "Between our last look at a record and its write lay 7." in str(report)
+    assert settled.sync().run().window == timedelta(0)
+
+
+def test_a_create_that_changes_nothing_has_no_window(world: World) -> None:
+    """A create is insert-only, so that no edit can be overwritten by it."""
+    world.contact("ann@example.com")
+    world.person("bob@example.com")
+    report = world.sync().run(first_run=True)
+    assert len(report.written) == 2
+    assert report.window == timedelta(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any, Final, Self
 
 import attrs
@@ -94,6 +95,7 @@ class SyncReport(Tabular):
     calls: Mapping[str, int] = attrs.field(factory=dict[str, int])
     schema_changes: tuple[Finding, ...] = ()  # how the tables changed since the last run; none of them stopped it
     feeds: tuple[str, ...] = ()  # how each side was read, what that covers and why, one sentence for each reading
+    window: timedelta = timedelta(0)  # the longest time between a look at a record and a write that changed it
     ways: tuple[str, ...] = ()  # how what was written to Salesforce travelled, and why
 
     @classmethod
@@ -120,6 +122,7 @@ class SyncReport(Tabular):
             calls=dict(calls),
             schema_changes=tuple(dict.fromkeys(change for report in listed for change in report.schema_changes)),
             feeds=tuple(dict.fromkeys(feed for report in listed for feed in report.feeds)),
+            window=max((report.window for report in listed), default=timedelta(0)),
             ways=tuple(dict.fromkeys(way for report in listed for way in report.ways)),
         )
 
@@ -195,6 +198,7 @@ class SyncReport(Tabular):
             "calls": dict(self.calls),
             "schema_changes": [change.to_dict() for change in self.schema_changes],
             "feeds": list(self.feeds),
+            "window_seconds": self.window.total_seconds(),
             "ways": list(self.ways),
             "counts": dict(self.counts),
             "lines": self.to_dicts(),
@@ -238,6 +242,11 @@ class SyncReport(Tabular):
             if len(lines) > _SHOWN:
                 page.append(f"  ... and {len(lines) - _SHOWN:,} more")
         page += [f"How it was read: {feed}" for feed in self.feeds if any(word in feed for word in _UNUSUAL)]
+        if self.window:
+            page.append(
+                f"Between our last look at a record and its write lay {self.window.total_seconds():.1f} s at most; "
+                "an edit of a written field that fell in between was overwritten."
+            )
         page += [f"How it travelled: {way}" for way in self.ways if _BULK in way]
         if self.schema_changes:
             page.append("Tables that changed since the last run:")

@@ -7,6 +7,7 @@ before it is remembered; what a run that was killed left open is settled by the 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import partial
 
 import attrs
@@ -14,6 +15,7 @@ import attrs
 from di_salesforce.engine import (
     BaselineLike,
     BoundTransfer,
+    Create,
     Outcome,
     Part,
     Plan,
@@ -99,6 +101,7 @@ def _apply_part(
         transfers=(transfer.name,),
         rounds=1,
         ways=tuple(sending.ways),
+        window=sending.window,
     )
 
 
@@ -114,6 +117,7 @@ class _Sending:
     done: int = 0
     cut_short: str = ""
     ways: dict[str, None] = attrs.field(factory=dict[str, None])  # a set that keeps its order
+    window: timedelta = timedelta(0)  # the longest time between a look at a record and its write
 
     def journal(self, intent_id: str) -> Journal:
         """Give what keeps the jobs of an intent, and the lease while they go on."""
@@ -167,15 +171,20 @@ def _carry_out(sending: _Sending, piece: Plan) -> Flow[SyncReport]:
 def _write(
     sending: _Sending, piece: Plan, side: Side, actions: list[Write], parents: Mapping[str, str], journal: Journal
 ) -> Flow[Written]:
-    """Write one group; where the plan is not fresh by now, it is checked against the service first."""
-    moved: frozenset[str] = frozenset()
+    """Write one group; what was planned too long ago by now is looked at again first."""
     now = yield from time_now()
-    if not sending.setup.is_fresh(piece, now):
+    moved: frozenset[str] = frozenset()
+    looked = sending.setup.fresh_since(piece, now)
+    if looked is None:
+        looked = now
         moved = yield from moved_since(sending.setup, sending.transfer, side, actions)
     left = [action for action in actions if action.id not in moved]
     told = Written({})
     if left:
         told = yield from write(sending.setup, sending.transfer, side, left, parents, journal)
+        now = yield from time_now()
+        if sending.transfer.dedicated_key or not isinstance(left[0], Create):  # other creates change nothing
+            sending.window = max(sending.window, now - looked)
     return attrs.evolve(told, outcomes={**told.outcomes, **{action_id: Outcome.stale() for action_id in moved}})
 
 

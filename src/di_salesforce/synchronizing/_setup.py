@@ -78,7 +78,7 @@ class Setup:
     salesforce: SalesforceSettings
     dialog_insight: Mapping[str, DialogInsightSettings]  # by project name
     store: Store
-    fresh_for: timedelta  # a plan older than this is checked against the services before it is applied
+    fresh_for: timedelta  # what was looked at longer ago is looked at again before it is written
     schemas: Schemas = Schemas()
     full_every: Mapping[Side, timedelta] = attrs.field(factory=dict[Side, timedelta])  # a side left out: at every run
     feeds: Feeds = attrs.field(factory=Feeds)
@@ -93,13 +93,14 @@ class Setup:
     lock_pauses: tuple[float, ...] = (1.0, 4.0, 15.0)  # seconds before each further try of rows that were locked
     lookups_at_most: int = 20  # rounds of look-ups for one plan: each can ask for what the last one brought up
 
-    def is_fresh(self, plan: Plan, now: datetime) -> bool:
-        """Tell whether a plan's rows were read so recently that they need not be looked at again before the writes.
+    def fresh_since(self, plan: Plan, now: datetime) -> datetime | None:
+        """Tell since when a plan's rows are known; None: for so long that they are looked at again before the writes.
 
         A plan that was made from an export a moment ago is as old as the export.
         """
         moments = [plan.now, *(part.observed for part in plan.parts)]
-        return all(moment is not None and now - moment <= self.fresh_for for moment in moments)
+        known = [moment for moment in moments if moment is not None]
+        return min(known) if len(known) == len(moments) and now - min(known) <= self.fresh_for else None
 
     def project(self, transfer: ObjectTransfer) -> DestinationProject:
         """Give a transfer's project, which a synchronizer needs to reach Dialog Insight."""
