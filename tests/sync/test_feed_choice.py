@@ -310,6 +310,24 @@ def test_ranges_of_ids_are_the_clients_setting(world: World) -> None:
     assert len(world.store.baseline("people")) == 40
 
 
+def test_an_object_in_which_nothing_changes_stays_followed(world: World) -> None:
+    """The cursor stands at the last change for weeks, and no run reads all for it; one that comes too late does."""
+    people(world, 3)
+    sync = world.sync(full_every=timedelta(days=90))
+    sync.run(first_run=True)
+    for _ in range(5):
+        world.clock.sleep(timedelta(days=5).total_seconds())
+        sync.run()
+        assert used(world).kind is FeedKind.MODIFIED
+    world.salesforce.delete("Contact", world.contact_id("p1@example.com"))
+    world.salesforce.empty_bin()
+    world.clock.sleep(timedelta(days=15).total_seconds())
+    report = sync.run()
+    assert used(world).kind is FeedKind.PAGES
+    assert used(world).reason.startswith("since the last reading, deleted records may have left the recycle bin")
+    assert [line.reason for line in report.of(kind="skip")] == ["deleted.reported"]
+
+
 # ------------------------------------------------------------------------------------------------------- replication
 
 REPLICATION = Feeds(changes="replication")

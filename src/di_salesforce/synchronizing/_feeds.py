@@ -119,8 +119,8 @@ def _feed(
         cursor = _cursor(baseline)
         if not why and cursor is None:
             why = "no reading left a cursor to go on from"
-        if not why and cursor is not None and now - cursor.moment >= _RECYCLED_FOR:
-            why = "since the last change that was read, deleted records may have left the recycle bin"
+        if not why and _is_forgotten(baseline, now):
+            why = "since the last reading, deleted records may have left the recycle bin"
         if not why and cursor is not None:
             reading = yield from read_changes(setup, transfer, cursor, baseline, progress)
             if isinstance(reading, Followed):
@@ -165,6 +165,15 @@ def _cursor(baseline: BaselineLike) -> ChangeCursor | None:
         return ChangeCursor.from_dict(json.loads(known.cursor))
     except (ConfigurationError, ValueError):
         return None  # of another feed, or of an older release: a full read makes a new one
+
+
+def _is_forgotten(baseline: BaselineLike, now: datetime) -> bool:
+    """Tell whether records may have been deleted since the last reading of which nothing tells any more.
+
+    Not since the cursor: it stands at the latest change, and where nothing changes for weeks it stays there.
+    """
+    known = baseline.coverage(Side.SALESFORCE)
+    return known is None or known.as_of is None or now - known.as_of >= _RECYCLED_FOR
 
 
 def _written(cursor: ChangeCursor) -> str:

@@ -6,7 +6,8 @@ What may not go in here: whether changes are followed at all (`_feeds.py`), and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 import attrs
 
@@ -63,7 +64,7 @@ def read_changes(
     if outside and (yield from work("read the memory", lambda: any(_is_live(baseline, each) for each in outside))):
         return "a linked record changed and does not meet the filter any more"
     rows: dict[str, Row] = {str(row["Id"]): row for row in changes.rows}
-    for row in (yield from _of_moved_parents(setup, transfer, cursor.back(change_flows.OVERLAP).moment, where)):
+    for row in (yield from _of_moved_parents(setup, transfer, _parents_since(cursor, baseline), where)):
         rows.setdefault(str(row["Id"]), row)
     progress(phase, len(rows), len(rows))
     snapshot = Snapshot.changes(
@@ -107,6 +108,17 @@ def _by_the_feed_asked_for(
 def _is_live(baseline: BaselineLike, record_id: str) -> bool:
     link = baseline.find(Side.SALESFORCE, record_id_18(record_id) or record_id)
     return link is not None and link.life is Life.LIVE
+
+
+# Two clocks that are further apart than this would let nobody log in: certificates and tokens last for less.
+_MOST_SKEW: Final = timedelta(days=1)
+
+
+def _parents_since(cursor: ChangeCursor, baseline: BaselineLike) -> datetime:
+    """Give the moment since which parents are looked at: the last reading, which may be long after the last change."""
+    known = baseline.coverage(Side.SALESFORCE)
+    start = cursor.back(change_flows.OVERLAP).moment
+    return start if known is None or known.as_of is None else max(start, known.as_of - _MOST_SKEW)
 
 
 def _of_moved_parents(
