@@ -46,6 +46,39 @@ def test_a_bulk_query_holds_one_page() -> None:
     assert peak_of(lambda: read(30)) < 1.5 * peak_of(lambda: read(3))
 
 
+def test_a_query_holds_no_rows_while_it_asks_for_more() -> None:
+    """When the next page is asked for, the rows that came before it are let go."""
+    ids = [f"003{number:012d}AAA" for number in range(6000)]
+    held: list[int] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        gc.collect()
+        if tracemalloc.is_tracing():
+            held.append(tracemalloc.get_traced_memory()[0])
+        at = int(request.url.path.rpartition("-")[2]) if "-" in request.url.path else 0
+        records = [{"attributes": {"type": "Contact"}, "Id": own, "LastName": f"N{own}"} for own in ids[at : at + 1000]]
+        more = {"nextRecordsUrl": f"/services/data/v60.0/query/0r8-{at + 1000}"} if at + 1000 < len(ids) else {}
+        return httpx.Response(200, json={"totalSize": len(ids), "done": not more, **more, "records": records})
+
+    def read() -> int:
+        auth = AccessToken("https://example.my.salesforce.com", "t")
+        with (
+            httpx.Client(transport=httpx.MockTransport(answer)) as own,
+            SalesforceClient(auth=auth, http_client=own) as client,
+        ):
+            return sum(1 for _ in client.query("SELECT Id, LastName FROM Contact"))
+
+    assert read() == len(ids)  # what is imported and kept once
+    page = peak_of(lambda: [{"Id": own, "LastName": f"N{own}"} for own in ids[:1000]])
+    tracemalloc.start()
+    try:
+        assert read() == len(ids)
+    finally:
+        tracemalloc.stop()
+    assert len(held) == 6
+    assert max(held[1:]) - held[0] < page / 2
+
+
 def test_uploads_hold_one_piece() -> None:
     """Rows that come one after another are cut without being kept."""
 
