@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from di_salesforce.exceptions import StoreError, TransportError
+from di_salesforce.exceptions import ConfigurationError, StoreError, TransportError
 from di_salesforce.records import Side
 from di_salesforce.salesforce import Bulk
 from di_salesforce.synchronizer import RunBudget
 from di_salesforce.synchronizing._salesforce_writing import piece_size
-from di_salesforce.testing import HttpStatus, LostAnswer, ResetConnection
+from di_salesforce.testing import HttpStatus, LostAnswer, Meanwhile, ResetConnection
 from di_salesforce.testing._deaths import CHANGES, around_changes
 
 if TYPE_CHECKING:
@@ -351,3 +351,38 @@ def test_pieces_that_go_in_bulk_are_large_and_none_is_too_small_for_it(make_worl
         else:
             last = count % size or size
             assert 10_000 <= last <= size < 2 * setup.bulk_piece
+
+
+def test_a_job_that_fails_as_a_whole_is_tried_record_by_record(crowded: Callable[[], World]) -> None:
+    """A column that is not there any more fails every row of a job alike: the other way says what it is of each."""
+    world = crowded()
+    gone = Meanwhile(lambda: world.salesforce.hide_field("Contact", "FirstName"))
+    world.salesforce.inject(gone, method="PUT", path=JOBS)
+    report = world.sync().run()
+    assert jobs_of(world)[0] == "Failed"
+    refused = [line for line in report.refused if line.side is Side.SALESFORCE]
+    assert len(refused) == 6  # each record that has the field
+    assert all(line.code.startswith("INVALID_FIELD") for line in refused)  # a row's own code, not the job's
+    assert report.unknown == ()
+    assert world.store.intents() == ()
+
+
+def test_a_job_of_a_dead_run_that_failed_as_a_whole_says_nothing_of_its_records(crowded: Callable[[], World]) -> None:
+    """Found again after a death, such a job refuses nobody: its records are written once the column is back."""
+    end = expected(crowded)
+    steps = crowded().drive(None)
+    closed = steps.index("Send write", steps.index("remember the job") + 2) + 1
+    world = crowded()
+    gone = Meanwhile(lambda: world.salesforce.hide_field("Contact", "FirstName"))
+    world.salesforce.inject(gone, method="PUT", path=JOBS)
+    world.drive(closed)
+    world.salesforce.finish_bulk_jobs()
+    world.clock.sleep(1801)
+    with pytest.raises(ConfigurationError, match="FirstName"):
+        world.sync().run()  # the mapping names a field that is not there
+    world.salesforce.hide_field("Contact", "FirstName", hidden=False)
+    report = world.sync().run()
+    assert jobs_of(world)[0] == "Failed"
+    assert report.set_aside == ()
+    assert world.truth() == end
+    assert_at_rest(world)

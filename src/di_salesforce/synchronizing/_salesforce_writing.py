@@ -180,7 +180,8 @@ def _is_locked(result: RowResult) -> bool:
 
 
 def _is_passing(result: RowResult) -> bool:
-    return not result.unknown and any(error.code in _PASSING for error in result.errors)
+    passes = not result.unknown and any(error.code in _PASSING for error in result.errors)
+    return passes or failed_as_a_whole(result)
 
 
 def outcomes_of(
