@@ -426,6 +426,32 @@ def test_no_proxy_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         connection.close()
 
 
+def test_the_proxy_of_the_environment_is_asked_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any other host is reached through the proxy that the environment names, which sees the host and no more."""
+    asked: list[bytes] = []
+
+    def proxy(listener: socket.socket) -> None:
+        caller, _ = listener.accept()
+        with caller:
+            asked.append(caller.recv(1000))
+            caller.sendall(b"HTTP/1.1 403 Forbidden\r\n\r\n")
+
+    for name in ("HTTPS_PROXY", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        answering = threading.Thread(target=proxy, args=[listener], daemon=True)
+        answering.start()
+        connection = HttpxConnection(Side.SALESFORCE, Session("https://example.my.salesforce.com", Token("s3cr3t")))
+        with pytest.raises(TransportError) as caught:
+            connection.send(READ)
+        connection.close()
+        answering.join(10)
+    assert not caught.value.may_have_applied
+    assert asked[0].startswith(b"CONNECT example.my.salesforce.com:443 ")
+    assert b"s3cr3t" not in asked[0]
+
+
 # Base URLs --------------------------------------------------------------------------------------------------------
 
 
