@@ -386,9 +386,11 @@ def race(title: str, contestants: dict[str, Run], rows: int, rounds: int, base: 
     for _ in range(rounds):
         for name, run in contestants.items():
             try:
-                times.setdefault(name, []).append(timed(run, rows))
+                measured = timed(run, rows)
             except (ImportError, FileNotFoundError, KeyError, subprocess.CalledProcessError) as error:
                 print(f"  left out: {name} ({type(error).__name__})", file=sys.stderr)
+            else:
+                times.setdefault(name, []).append(measured)
     median = {
         name: tuple(statistics.median(one[part] for one in each) for part in (0, 1)) for name, each in times.items()
     }
