@@ -323,6 +323,7 @@ def test_blank_answers_leave_the_plan_as_it_is() -> None:
     plan = ada_twice().plan()
     rows = plan.match_rows()
     assert plan.resolve_matches(rows) is plan
+    assert plan.resolve_matches(json.loads(json.dumps(rows.to_dicts()))) is plan
     assert plan.resolve_matches([]) is plan
     [first, *others] = ({name: value for name, value in row.items() if name != "decision"} for row in rows)
     assert plan.resolve_matches([{**first, "decision": ""}, *others]) is plan

@@ -64,6 +64,21 @@ def test_the_history_of_a_record(edited: World, key: str) -> None:
     assert "Roy" not in repr(done)
 
 
+def test_a_history_is_a_table_with_a_row_for_each_field(edited: World) -> None:
+    """It goes into frames, files and notebooks as plans and reports do; in a notebook people are masked."""
+    history = edited.sync().history("ann@example.com")
+    table = history.to_table()
+    assert [(line["kind"], line["side"], line["field"], line["before"], line["after"]) for line in table] == [
+        ("update", "dialog_insight", "FirstName", "Ann", "Anna"),
+        ("update", "dialog_insight", "LastName", "Roy", "Lee"),
+    ]
+    assert history.to_polars().height == len(history.to_pandas()) == 2
+    assert history.to_dicts() == [line.to_dict() for line in history]
+    assert "ann@" not in history._repr_html_()
+    assert "Lee" not in history._repr_html_()
+    assert "Lee" in history.unmasked()._repr_html_()
+
+
 def test_a_record_that_was_created_is_known_by_its_new_id(edited: World) -> None:
     """The first line of a record's history is its creation, found by the id that the service gave it."""
     [done] = edited.sync().history(edited.contact_id("born@example.com"))
@@ -227,6 +242,19 @@ def test_a_refused_record_is_listed_with_advice(refused: World) -> None:
     assert "robot@example.com" in str(row)
     assert "robot" not in repr(row)
     assert row.to_dict()["key"] == ["robot@example.com"]
+
+
+def test_failed_rows_are_a_table(refused: World) -> None:
+    """They go into frames, files and notebooks as plans and reports do; in a notebook people are masked."""
+    rows = refused.sync().failed()
+    frame = rows.to_pandas()
+    assert frame[["key", "code", "count"]].to_numpy().tolist() == [
+        ["robot@example.com", "FIELD_CUSTOM_VALIDATION_EXCEPTION", 1]
+    ]
+    assert str(frame["since"].dtype).endswith("UTC]")
+    assert rows.to_dicts() == [row.to_dict() for row in rows]
+    assert "robot@" not in rows._repr_html_()
+    assert "robot@" in rows.unmasked()._repr_html_()
 
 
 def test_a_requeued_record_is_tried_again(refused: World) -> None:

@@ -96,6 +96,10 @@ class MatchRows(tuple[dict[str, Value], ...], Tabular):
 
     __slots__ = ()
 
+    def to_dicts(self) -> list[dict[str, Any]]:  # JSON-safe data
+        """Give the rows: ids and keys are text already."""
+        return [dict(row) for row in self]
+
     def to_table(self) -> list[dict[str, Value]]:
         """Give the rows."""
         return list(self)

@@ -18,7 +18,7 @@ from di_salesforce.engine import Applied, Baseline, OpenItem, Outcome, Settlemen
 from di_salesforce.engine._actions import Key, key_parts
 from di_salesforce.engine._reasons import sentence
 from di_salesforce.exceptions import AlreadyRunningError, ForeignStoreError
-from di_salesforce.records import UNSET, Side, record_id_18
+from di_salesforce.records import UNSET, Side, UnsetType, Value, record_id_18
 from di_salesforce.schema import TableSchema
 from di_salesforce.stores._journal import Intent, IntentJob
 
@@ -162,6 +162,30 @@ class AppliedWrite:
             "applied": self.applied.to_dict(),
             "ids": list(self.ids),
         }
+
+    def to_table(self) -> list[dict[str, Value]]:
+        """Give flat rows with native values: one for each field that was written."""
+        done = self.applied
+        about: dict[str, Value] = {
+            "at": done.at,
+            "run": self.run_id,
+            "transfer": done.transfer,
+            "kind": done.kind,
+            "side": done.side.value,
+            "key": " / ".join(map(str, key_parts(done.key))),
+            "record": done.record_id,
+            "sure": done.sure,
+        }
+        return [
+            {
+                **about,
+                "field": change.field,
+                "before": None if isinstance(change.before, UnsetType) else change.before,
+                "after": change.after,
+                "why": sentence(change.rule),
+            }
+            for change in done.changes
+        ] or [about]
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:  # plain data of a store

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from di_salesforce._listing import Listing
 from di_salesforce.dialog_insight import WebhookEvent
 from di_salesforce.engine import Plan
 from di_salesforce.engine._actions import Key
@@ -48,7 +49,7 @@ class Looking(SynchronizerBase):
         """
         return self._runner.run(self._status())
 
-    def failed(self, *transfers: str) -> tuple[FailedRow, ...]:
+    def failed(self, *transfers: str) -> Listing[FailedRow]:
         """List the records that a service refused or that cannot be synchronised, with what to do about each.
 
         A refused write is tried again when something of it changed, and set aside after `most_tries` refusals.
@@ -86,7 +87,7 @@ class Looking(SynchronizerBase):
         """
         return self._runner.run(self._ignore(ids))
 
-    def history(self, key: Key) -> tuple[AppliedWrite, ...]:
+    def history(self, key: Key) -> Listing[AppliedWrite]:
         """Tell what was written of a record: when, by which run and rule, from what to what; oldest first.
 
         Args:
@@ -147,7 +148,7 @@ class AsyncLooking(SynchronizerBase):
     async def status(self) -> Status:
         return await self._runner.run(self._status())
 
-    async def failed(self, *transfers: str) -> tuple[FailedRow, ...]:
+    async def failed(self, *transfers: str) -> Listing[FailedRow]:
         return await self._runner.run(self._failed(transfers))
 
     async def requeue(self, *ids: str) -> int:
@@ -156,7 +157,7 @@ class AsyncLooking(SynchronizerBase):
     async def ignore(self, *ids: str) -> int:
         return await self._runner.run(self._ignore(ids))
 
-    async def history(self, key: Key) -> tuple[AppliedWrite, ...]:
+    async def history(self, key: Key) -> Listing[AppliedWrite]:
         return await self._runner.run(self._history(key))
 
     async def forget(self, key: Key) -> int:

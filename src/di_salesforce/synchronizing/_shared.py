@@ -18,6 +18,7 @@ from typing import Any, Final
 import attrs
 
 from di_salesforce._check import Findings, check
+from di_salesforce._listing import Listing
 from di_salesforce.dialog_insight import WebhookEvent
 from di_salesforce.engine import Limits, Plan, Snapshot, SyncReport
 from di_salesforce.engine._actions import Key, key_parts
@@ -251,7 +252,7 @@ class SynchronizerBase:
     def _status(self) -> Flow[Status]:
         return standing.status(self.store, self.integration.transfers)
 
-    def _failed(self, names: Sequence[str]) -> Flow[tuple[FailedRow, ...]]:
+    def _failed(self, names: Sequence[str]) -> Flow[Listing[FailedRow]]:
         return standing.failed(self.store, chosen(self.integration, names))
 
     def _requeue(self, ids: Sequence[str]) -> Flow[int]:
@@ -260,12 +261,12 @@ class SynchronizerBase:
     def _ignore(self, ids: Sequence[str]) -> Flow[int]:
         return standing.ignore(self.store, self.integration.transfers, ids)
 
-    def _history(self, key: Key) -> Flow[tuple[AppliedWrite, ...]]:
+    def _history(self, key: Key) -> Flow[Listing[AppliedWrite]]:
         by_name: dict[str, AppliedWrite] = {}
         for name in dict.fromkeys((name_of(key), *map(record_name, key_parts(key)))):
             for done in (yield from work("read the history", partial(self.store.applied, name=name))):
                 by_name[f"{done.applied.at.isoformat()} {done.run_id} {done.applied.action}"] = done
-        return tuple(done for _, done in sorted(by_name.items()))
+        return Listing(done for _, done in sorted(by_name.items()))
 
     def _undo(self, run_id: str, *, deletes: bool) -> Flow[Plan]:
         setup = yield from self._usable()

@@ -13,12 +13,13 @@ from typing import Any, Final
 
 import attrs
 
+from di_salesforce._listing import Listing
 from di_salesforce.engine import OpenItem, Plan, ReportLine, Settlement, SyncReport
 from di_salesforce.engine._actions import Key, key_parts
 from di_salesforce.engine._reasons import sentence
 from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.mapping import ObjectTransfer
-from di_salesforce.records import Side, to_plain
+from di_salesforce.records import Side, Value, to_plain
 from di_salesforce.stores import RunRecord, Store
 from di_salesforce.synchronizing._advice import advice
 from di_salesforce.synchronizing._feed_choice import FeedUsed
@@ -71,6 +72,10 @@ class FailedRow:
             "set_aside": self.set_aside,
             "ignored": self.ignored,
         }
+
+    def to_table(self) -> list[dict[str, Value]]:
+        """Give the row as one flat row with native values."""
+        return [{**self.to_dict(), "key": " / ".join(map(str, key_parts(self.key))), "since": self.since}]
 
 
 @attrs.frozen(repr=False)
@@ -184,7 +189,7 @@ def _has_failed(item: OpenItem) -> bool:
     return item.reason == "outcome.refused" or item.reason.startswith(("key.", "value."))
 
 
-def failed(store: Store, transfers: Sequence[ObjectTransfer]) -> Flow[tuple[FailedRow, ...]]:
+def failed(store: Store, transfers: Sequence[ObjectTransfer]) -> Flow[Listing[FailedRow]]:
     """List what failed, each with its code, what to do, and how often it was tried."""
     ignored = yield from _ignored(store)
     found: list[FailedRow] = []
@@ -208,7 +213,7 @@ def failed(store: Store, transfers: Sequence[ObjectTransfer]) -> Flow[tuple[Fail
                         ignored=item.id in ignored,
                     )
                 )
-    return tuple(sorted(found, key=lambda row: (row.transfer, row.code, row.id)))
+    return Listing(sorted(found, key=lambda row: (row.transfer, row.code, row.id)))
 
 
 def requeue(store: Store, transfers: Sequence[ObjectTransfer], ids: Collection[str]) -> Flow[int]:
