@@ -7,11 +7,10 @@ from __future__ import annotations
 import itertools
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from engine_contestants import NOW, our_rows, stored_links, transfer
+from engine_contestants import NOW, links, our_rows, transfer
 from engine_workload import DIALOG_INSIGHT_NAMES, SALESFORCE_NAMES, Workload
 
 _CHANGES = 1000
@@ -19,10 +18,10 @@ _BATCH = 20_000  # links that are saved at once
 
 
 def _fill(store: Any, work: Workload) -> None:
-    from di_salesforce.engine import LinkRecord, Settlement, SyncReport
+    from di_salesforce.engine import Settlement, SyncReport
 
-    links: Iterator[Any] = map(LinkRecord.from_dict, stored_links(work))
-    while batch := tuple(itertools.islice(links, _BATCH)):
+    left = links(work)
+    while batch := tuple(itertools.islice(left, _BATCH)):
         store.save(Settlement(SyncReport(), changed_links=batch))
 
 

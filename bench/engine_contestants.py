@@ -67,8 +67,8 @@ def transfer() -> Any:
     )
 
 
-def stored_links(work: Workload) -> Iterator[dict[str, Any]]:
-    """Give the memory as plain rows, as a store keeps it."""
+def links(work: Workload) -> Iterator[Any]:
+    """Give the memory link by link, as they are once both sides agree."""
     from di_salesforce.converters import AS_IS
     from di_salesforce.engine import FieldState, LinkRecord
 
@@ -77,7 +77,12 @@ def stored_links(work: Workload) -> Iterator[dict[str, Any]]:
     for number, row in work.base():
         key = (row[0],)
         fields = {name: FieldState(base=(v, v), version=version) for name, v in zip(names, row, strict=True)}
-        yield LinkRecord("contacts", f"{number:020x}", salesforce_id(number), str(number), key, key, fields).to_dict()
+        yield LinkRecord("contacts", f"{number:020x}", salesforce_id(number), str(number), key, key, fields)
+
+
+def stored_links(work: Workload) -> Iterator[dict[str, Any]]:
+    """Give the memory as plain rows, as a store keeps it."""
+    return (link.to_dict() for link in links(work))
 
 
 def our_rows(work: Workload) -> tuple[Rows, Rows]:
@@ -122,7 +127,7 @@ def ours(work: Workload) -> Any:
     from di_salesforce.engine import Baseline, Snapshot, reconcile
 
     one = transfer()
-    baseline = Baseline.from_dicts(stored_links(work))
+    baseline = Baseline(links(work))
     left, right = our_rows(work)
 
     def run() -> Any:
