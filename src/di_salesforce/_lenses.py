@@ -109,7 +109,7 @@ class Lens:
         return self._write(to, self._read(to.other, value))
 
     def _read(self, side: Side, value: Value) -> Any:  # each lens has its own canonical type
-        raise NotImplementedError  # every subclass has its own
+        raise AssertionError(side)  # every subclass has its own, or asks for none
 
     def _write(self, side: Side, canonical: Any) -> Value:  # likewise
         native: Value = canonical  # most canonical values are native on both sides

@@ -514,10 +514,25 @@ def test_an_old_export_proposes_nobody() -> None:
 
 
 def test_a_key_that_has_no_form_there_is_not_asked_for() -> None:
-    """A namesake may be in the part that was not read; under a key that cannot be written nobody looks for it."""
+    """A namesake is found; under a key that cannot be written over there nobody looks for another one."""
     loop = names()
     key = FieldMapping("Email", "EMail", key=True, converter=converters.choice({"one": "eins"}))
     loop.transfer = attrs.evolve(loop.transfer, fields=[key, *loop.transfer.lines[1:]])
+    loop.salesforce(ONE, Email="one", First="Ada", Last="L", Phone=None)
     loop.person(1, EMail="zwei", first="Ada", last="L", phone=None)
-    plan = loop.plan(Snapshot.complete([], scope="Email != null"), answers=False)
-    assert not plan.writes and not plan.needs
+    plan = loop.plan(Snapshot.complete(loop.rows[S].values(), scope="Email != null"), answers=False)
+    assert not plan.writes and plan.ambiguous and S not in {side for side, _ in plan.needs}
+
+
+@pytest.mark.parametrize("word", ["link", "different"])
+def test_an_answer_about_a_row_that_left_the_filter_meanwhile_does_nothing(word: str) -> None:
+    """A look-up that was still owed shows that one of the two takes no part any more: there is nothing to answer."""
+    loop = ada_twice(dialog_insight_filter=lambda row: row.get("phone") != "out")
+    loop.salesforce(TWO, Email="bo", First="Bo", Last="B", Phone=None)
+    loop.person(2, EMail="bo", first="Bo", last="B", phone=None)
+    loop.carry_out(loop.plan())
+    del loop.rows[S][TWO]
+    plan = answered(loop.plan(answers=False), word)
+    assert plan.needs
+    gone = {**loop.rows[D]["1"], "phone": "out"}
+    assert "link.person" not in {action.reason for action in plan.supplied(dialog_insight=[gone]).actions}

@@ -14,6 +14,7 @@ from di_salesforce.engine import (
     Context,
     Coverage,
     EngineCapabilities,
+    LinkRecord,
     Plan,
     Snapshot,
     reconcile,
@@ -517,3 +518,80 @@ def test_a_duplicate_is_told_once_and_nothing_else_is_done_with_it() -> None:
 def plan_baseline() -> Baseline:
     """The memory of one pair, linked by its key."""
     return Baseline.empty().updated(settle(plan_of([row(S, 1)], [row(D, 1)]), {}, now=NOW))
+
+
+def test_a_row_that_was_linked_meanwhile_is_open_no_more() -> None:
+    """It waited as a row; the memory holds a link of it now: it is not asked for as a row, and its item is closed."""
+    world = refused(World(contacts()), "a")
+    (item,) = world.baseline.open_items.values()
+    name = item.subject.rpartition(":")[2]
+    number = world.add(D, {"EMail": "a", "a": "x"})
+    link = LinkRecord("t", "l", name, str(number), ("a",), ("a",), {})
+    memory = Baseline((link,), tuple(world.baseline.open_items.values()), (), ())
+    shots = {side: Snapshot.changes([], as_of=world.now) for side in Side}
+    shots[D] = Snapshot.changes([{"idContact": number, "EMail": "a", "a": "y"}], as_of=world.now)
+    plan = plan_of(shots[S], shots[D], memory, now=world.now)
+    settlement = settle(plan, {}, now=world.now)
+    assert item.id in settlement.closed_items or not plan.needs
+
+
+def test_a_row_that_waits_for_a_match_is_looked_at_once_the_other_side_is_known() -> None:
+    """Nothing proved that it has no namesake; a full read of the other side may."""
+    transfer = contacts(match=(("A:a",),))
+    first = plan_of(Snapshot.complete([row(S, 1)]), Snapshot.changes([]), transfer=transfer)
+    while first.needs:
+        first = first.supplied(salesforce=[row(S, 1)])
+    memory = Baseline.empty().updated(settle(first, {}, now=NOW))
+    assert [item.reason for item in memory.open_items.values()] == ["match.unproven"]
+    later = NOW + timedelta(hours=1)
+    whole = Snapshot.complete([row(D, 2, "z", "q")], as_of=later)
+    plan = plan_of(Snapshot.changes([], as_of=later), whole, memory, transfer=transfer, now=later)
+    assert (S, "s1", None) in asked(plan)
+    blind = plan_of(
+        Snapshot.changes([], as_of=later), Snapshot.changes([], as_of=later), memory, transfer=transfer, now=later
+    )
+    assert (S, "s1", None) not in asked(blind)
+
+
+def test_an_open_item_of_another_key_is_of_no_key_of_this_mapping() -> None:
+    """The key had one part when the item was made, and has two now: the row is asked for by its id, as ever."""
+    world = refused(World(contacts()), "a")
+    part = FieldMapping("Part", "part", key=True)
+    transfer = attrs.evolve(contacts(), fields=[*contacts().fields, part])
+    shots = [Snapshot.changes([], as_of=world.now) for _ in Side]
+    plan = plan_of(*shots, world.baseline, transfer=transfer, now=world.now)
+    assert [side for side, _, _ in asked(plan)] == [S]
+    orders = refused(World(ORDERS), "a")
+    orders.add(D, {"EMail": "b", "a": "x"})
+    orders.apply(orders.plan(), lambda write: Fate.REFUSED)
+    tables = attrs.evolve(ORDERS, fields=[*ORDERS.fields, part])
+    plan = plan_of(*shots, orders.baseline, transfer=tables, now=orders.now)
+    assert D not in {side for side, _, _ in asked(plan)}, "a row without an id has no name without its key"
+
+
+def test_a_create_whose_answer_is_lost_is_not_looked_at_while_it_may_land() -> None:
+    """An early look would prove nothing: the row is asked for once the quarantine is over."""
+    world = World(contacts())
+    name = world.add(S, {"Email": "a", "A": "x"})
+    world.apply(world.plan(), lambda write: Fate.LOST)
+    assert (S, name, None) not in asked(changes_of(world))
+    world.rest()
+    assert (S, name, None) in asked(changes_of(world))
+
+
+def test_a_key_that_does_not_come_back_from_its_conversion_is_asked_for_once() -> None:
+    """What was looked up is not the key that the row has: nothing is created by it, and nobody asks for ever."""
+    lower = converters.pair(lambda value: value, lambda value: str(value).lower())
+    plan = plan_of(Snapshot.sample([]), [row(D, 1, "K")], transfer=contacts(converter=lower))
+    assert asked(plan) == [(S, None, "k")]
+    assert not plan.supplied().needs and not plan.supplied().writes
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_a_truth_value_is_a_key_of_its_own_kind(value: bool) -> None:
+    """True is neither 1 nor the text "True"."""
+    transfer = contacts(converter=converters.boolean(blank=None))
+    plan = plan_of([row(S, 1, value)], [row(D, 1, value)], transfer=transfer)
+    assert told(plan) == [("link", "link.key")]
+    text = contacts(converter=converters.text())
+    assert ("link", "link.key") not in told(plan_of([row(S, 1, "1")], [row(D, 1, "True")], transfer=text))

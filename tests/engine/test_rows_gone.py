@@ -14,6 +14,7 @@ from di_salesforce.engine import (
     Coverage,
     EngineCapabilities,
     Life,
+    OpenItem,
     Plan,
     Snapshot,
     settle,
@@ -435,3 +436,46 @@ def test_a_record_without_a_key_that_is_gone_was_not_made_anew() -> None:
     one.world.one_pass()
     one.remove(D)
     assert told(one.world.one_pass()) == [("delete", "delete.proven")] or link_of(one) is not None
+
+
+def test_a_survivor_whose_counterpart_is_nameless_is_deleted_by_rule() -> None:
+    """Nobody can have made anew what has no name: the proven delete is what it is, told once."""
+    one = linked()
+    nameless = attrs.evolve(one.link, dialog_insight_id=None, dialog_insight_key=None)
+    links = [nameless, *(link for link in one.world.baseline.links if link.id != one.link.id)]
+    gone = Snapshot.changes([], as_of=one.world.now, deleted=[one.names[S]])
+    for rule, action in ((Deletes.REPORT, "skip"), (Deletes.UNLINK, "unlink")):
+        plan = plan_of(
+            gone,
+            Snapshot.changes([]),
+            Baseline(links, (), (), ()),
+            now=one.world.now,
+            transfer=contacts(deletes=rule),
+        )
+        assert [kind for kind, _ in told(plan)] == [action] and not plan.writes
+    later = plan_of(Snapshot.sample([]), one.world.snapshot(D), Baseline(links, (), (), ()), now=one.world.now)
+    assert not later.writes
+
+
+def test_what_is_open_may_have_been_made_anew() -> None:
+    """A row with the deleted one's key waits as an open item, and was not read: nothing is deleted before it is."""
+    one = linked(deletes=Deletes.DELETE)
+    slept = attrs.evolve(one.link, life=Life.DORMANT, gone=D, cause="deleted.reported")
+    waits = OpenItem("t", "row:dialog_insight:77", "", "key.duplicate", NOW, key=("k",))
+    seen = Snapshot.changes([one.row(S)], as_of=one.world.now)
+    nothing = Snapshot.changes([], as_of=one.world.now)
+    for items, kinds in (((), {"delete"}), ((waits,), set())):
+        memory = Baseline((slept,), items, (), ())
+        plan = plan_of(seen, nothing, memory, now=one.world.now, transfer=one.world.transfer)
+        assert {action.kind for action in plan.actions} - {"skip"} == kinds
+
+
+def test_a_write_to_a_nameless_record_that_failed_asks_for_nothing() -> None:
+    """Neither an id nor a key says what to look up: the link waits, and nothing flows."""
+    one = linked()
+    nameless = attrs.evolve(one.link, dialog_insight_id=None, dialog_insight_key=None, fields={})
+    item = OpenItem("t", f"link:{nameless.id}", "", "outcome.refused", NOW, side=D)
+    plan = plan_of(
+        one.world.snapshot(S), Snapshot.changes([]), Baseline((nameless,), (item,), (), ()), now=one.world.now
+    )
+    assert not plan.writes and asked(plan) == [(D, None, "other")], "of the other record alone"

@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import attrs
 import pytest
 
 from di_salesforce import FieldMapping, ObjectTransfer
-from di_salesforce.engine import Coverage, Outcome, Plan, Relation, Settlement, settle
+from di_salesforce.engine import Coverage, FieldState, Outcome, Plan, Relation, Settlement, settle
+from di_salesforce.engine._written import WrittenLine, agreeing
 from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.records import UNSET, Side
-from di_salesforce.testing._pairs import LinkedPair, linked
+from di_salesforce.testing._pairs import NOW, LinkedPair, linked, plan_of, row
 from di_salesforce.testing._served import Fate, Saving
 from di_salesforce.triggers import Deletes, Direction, Trigger
 
@@ -296,8 +298,8 @@ def test_a_create_that_was_set_aside_leaves_no_link() -> None:
 def test_an_unlink_that_was_set_aside_keeps_the_link() -> None:
     """A link whose end a person takes out of the plan goes on."""
     one = pair(deletes=Deletes.UNLINK)
-    for side, row in ((S, {"Key": "k2"}), (D, {"key": "k2"})):
-        one.world.add(side, row)
+    for side, values in ((S, {"Key": "k2"}), (D, {"key": "k2"})):
+        one.world.add(side, values)
     one.world.one_pass()
     one.remove(D)
     one.world.apply(one.world.plan().without(kind="unlink"))
@@ -308,8 +310,8 @@ def test_an_unlink_that_was_set_aside_keeps_the_link() -> None:
 def test_a_link_that_was_set_aside_is_found_again() -> None:
     """Under changes alone, a pair whose link a person took out of the plan comes again."""
     one = pair()
-    for side, row in ((S, {"Key": "k2", "A": "y"}), (D, {"key": "k2", "a": "y"})):
-        one.world.add(side, row)
+    for side, values in ((S, {"Key": "k2", "A": "y"}), (D, {"key": "k2", "a": "y"})):
+        one.world.add(side, values)
     shots = [one.world.snapshot(side, Coverage.CHANGES) for side in Side]
     one.world.apply(one.world.plan(*shots).without(kind="link"))
     again = one.look(*(one.world.snapshot(side, Coverage.CHANGES) for side in Side))
@@ -344,3 +346,31 @@ def test_what_is_open_stays_open_while_it_is_not_decided() -> None:
     plan = one.look(dialog_insight=one.snapshot(D, set()))
     after = one.world.baseline.updated(settle(plan, {}, now=one.world.now))
     assert before and set(after.open_items) == before
+
+
+def test_a_group_of_which_one_line_was_never_read_settles_what_was_written() -> None:
+    """The group is decided as one value; of a line of which nothing is known nothing is claimed."""
+    state = FieldState(version="v", group="g")
+    line = WrittenLine(("B", "b", "v", False), None, D, None)
+    assert agreeing(state, line) is state
+
+
+def test_a_write_that_met_another_record_stands_in_the_history_as_unsure() -> None:
+    """It did reach a record, though not the one that was meant: what that held before, nobody knows."""
+    one = linked()
+    one.edit(S, A="y")
+    plan = one.world.plan()
+    (write,) = plan.writes
+    outcome = attrs.evolve(Outcome.stale(), record_id="77")
+    settlement = settle(plan, {write.id: outcome}, now=one.world.now)
+    (said,) = settlement.applied
+    assert not said.sure and said.record_id in ("77", write.record_id)
+
+
+def test_what_goes_with_a_link_that_was_set_aside_is_not_kept_without_it() -> None:
+    """A new pair that a person took out is found again from its row; its fields' conflicts are found with it."""
+    plan = plan_of([row(S, 1, value="y")], [row(D, 1, value="z")])
+    assert {action.kind for action in plan.actions} == {"link", "conflict"}
+    settlement = settle(plan.without(kind="link"), {}, now=NOW)
+    assert [item.reason for item in settlement.open_items] == ["outcome.not_tried"]
+    assert settlement.changed_links == ()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from di_salesforce import FieldMapping, ObjectTransfer, converters
 from di_salesforce.engine import Baseline, FieldState, LinkRecord, Plan, Snapshot, _sift, reconcile, settle
-from di_salesforce.engine._packed import LazyFields, PackedFields, pack, same, tight, unpack
+from di_salesforce.engine._packed import LazyFields, PackedFields, from_plain_fields, pack, same, tight, unpack
 from di_salesforce.exceptions import DISalesforceError
 from di_salesforce.records import UNSET, Row, Side, Value
 from di_salesforce.testing.strategies import change_something, coverages, fates, live_one_round, transfers, worlds
@@ -285,3 +285,10 @@ def test_a_look_that_is_older_than_the_memory_is_not_taken_for_rest(side: Side) 
         now=START + timedelta(hours=1),
     )
     assert not plan.actions and not plan.parts[0].counts.get("agreed")
+
+
+def test_a_stored_value_of_no_known_kind_is_read_back_loose() -> None:
+    """A number that is none cannot be told from itself: its line is kept apart, and the others are packed."""
+    states = {"A": FieldState(base=("a", float("inf")), version="v"), "B": FieldState(base=("b", "b"), version="v")}
+    read = from_plain_fields({name: state.to_plain() for name, state in states.items()})
+    assert read == states

@@ -413,3 +413,27 @@ def test_a_state_and_a_coverage_name_themselves_without_values() -> None:
     one = linked()
     assert repr(one.state("A:a")) == "<FieldState =>" and repr(FieldState()) == "<FieldState no base>"
     assert {one.world.baseline.coverage(side).id for side in Side} == {"t/salesforce", "t/dialog_insight"}  # type: ignore[union-attr]  # both were read
+
+
+def test_a_plan_as_text_is_its_summary_and_a_link_explains_itself_in_a_line() -> None:
+    """What writes nothing has no fields to show."""
+    plan = plan_of([row(S, 1)], [row(D, 1)])
+    assert str(plan) == plan.summary() and "1" in str(plan)
+    assert (
+        plan.explain("k").splitlines()[0].startswith("t: link (link.key): ")
+        and len(plan.explain("k").splitlines()) == 1
+    )
+
+
+def test_claims_may_be_a_collection_that_is_asked_record_by_record() -> None:
+    """Where there are many, they are not handed over: each record is asked for, by its id or its key."""
+
+    class Asked:
+        def holder(self, record_id: str | None, key: tuple[str, ...]) -> str | None:
+            return "others" if record_id == "d1" else None
+
+    context = Context(claims=Asked())
+    assert told(plan_of([], [row(D, 1), row(D, 2, "k2")], context=context)) == [
+        ("create", "create.new"),
+        ("skip", "claimed"),
+    ]

@@ -512,3 +512,11 @@ def test_a_default_belongs_to_a_side_and_null_is_one() -> None:
     """`UNSET` is no default; null is: the record is created with an explicit null."""
     line = FieldMapping("Fax", "Fax", salesforce_default=None)
     assert (line.default(S), line.default(D)) == (None, UNSET)
+
+
+def test_a_table_that_the_project_declares_needs_no_schema_to_be_resolved() -> None:
+    """Its own columns say which converters its lines need, as a described table's would."""
+    table = TableSchema("T", side=Side.DIALOG_INSIGHT, id=2, fields=[FieldSchema("n", FieldType.INTEGER, key=True)])
+    project = DestinationProject("people", id=1, tables={"T": table})
+    transfer = ObjectTransfer("t", sobject="C", project=project, table="T", fields=[FieldMapping("N", "n", key=True)])
+    assert transfer.resolved().fields == transfer.resolved(dialog_insight_schema=table).fields != transfer.fields

@@ -124,10 +124,8 @@ def match_rows(actions: Iterable[Action], parts: Iterable[Part]) -> MatchRows:
             "agreeing": ", ".join(names.get(field, field) for field, _ in told.causes),
             "decision": "",
         }
-        # Where the two rows tell of each other by different tiers, the stronger evidence is shown.
-        before = found.setdefault((told.transfer, (salesforce, dialog_insight)), row)
-        if isinstance(before["tier"], int) and before["tier"] > told.tier:
-            before |= {"tier": row["tier"], "agreeing": row["agreeing"]}
+        # Rows that tell of each other do so by the same tier: the first one in which either agrees with any.
+        found.setdefault((told.transfer, (salesforce, dialog_insight)), row)
     return MatchRows(row for _, row in sorted(found.items()))
 
 

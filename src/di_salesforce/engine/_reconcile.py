@@ -222,11 +222,10 @@ class Inputs:
         """Give what is asked for and was not answered before: nothing is looked up twice for one plan."""
         wanted: dict[Side, list[Need]] = {side: [] for side in Side}
         for (side, _), need in work.needs.items():
-            if need.record_id is not None and need.record_id in lookups[side].ids:
-                continue
-            if need.record_id is None and self._key(side, need.key) in lookups[side].keys:
-                continue
-            wanted[side].append(need)
+            asked = lookups[side]
+            by_id = need.record_id is not None
+            if not (need.record_id in asked.ids if by_id else self._key(side, need.key) in asked.keys):
+                wanted[side].append(need)
         return Needs(salesforce=wanted[Side.SALESFORCE], dialog_insight=wanted[Side.DIALOG_INSIGHT])
 
     def _key(self, side: Side, key: Key) -> tuple[str, ...]:

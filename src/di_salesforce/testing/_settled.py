@@ -75,7 +75,7 @@ def _flaws(
         if not _tells(line, action, outcomes.get(action.id)):
             yield f"{action!r}: its line in the report is {line!r}"
     history = {each.action: each for each in settlement.applied}
-    tried = {write.id: write for write in plan.writes if write.id in outcomes and outcomes[write.id].kind in _TRIED}
+    tried = {write.id: write for write in plan.writes if write.id in outcomes and _was_tried(outcomes[write.id])}
     if len(history) != len(settlement.applied) or set(history) != set(tried):
         yield "the history is not of the writes that were or may have been carried out"
     for name, write in tried.items():
@@ -90,6 +90,11 @@ def _flaws(
     if not set(settlement.closed_items) <= set(prior):
         yield "an item is closed that was not open"
     yield from _flaws_of_links(plan, outcomes, settlement, before, now)
+
+
+def _was_tried(outcome: Outcome) -> bool:
+    """Tell whether a write was or may have been carried out, be it on another record than was meant."""
+    return outcome.kind in _TRIED or (outcome.kind is OutcomeKind.STALE and outcome.record_id is not None)
 
 
 def _tells(line: ReportLine, action: Action, outcome: Outcome | None) -> bool:
