@@ -595,3 +595,47 @@ def test_a_truth_value_is_a_key_of_its_own_kind(value: bool) -> None:
     assert told(plan) == [("link", "link.key")]
     text = contacts(converter=converters.text())
     assert ("link", "link.key") not in told(plan_of([row(S, 1, "1")], [row(D, 1, "True")], transfer=text))
+
+
+# ------------------------------------------------------------------------------------------- creates, once more
+
+
+def test_a_row_that_was_read_twice_is_created_as_the_look_up_has_it() -> None:
+    """Which of two values is right nobody knows: the row is asked for, and rejected where even that is not clear."""
+    twice = [row(S, 1, value="x"), row(S, 1, value="y")]
+    plan = plan_of(twice, [])
+    assert asked(plan) == [(S, "s1", None)] and not plan.actions
+    (write,) = plan.supplied(salesforce=[twice[1]]).writes
+    assert write.values["a"] == "y"
+    unclear = plan.supplied(salesforce=twice)
+    assert [(each.reason, each.causes) for each in unclear.rejects] == [("value.unclear", (("A", "value.unclear"),))]
+
+
+def test_a_row_that_comes_without_a_field_even_when_asked_is_rejected_by_its_name() -> None:
+    """A create writes every field of the mapping, or none."""
+    short = {"Id": "s1", "Email": "k"}
+    plan = plan_of([short], [])
+    assert asked(plan) == [(S, "s1", None)] and not plan.actions
+    told_off = plan.supplied(salesforce=[short])
+    assert [(each.reason, each.causes) for each in told_off.rejects] == [("value.not_read", (("A", "value.not_read"),))]
+
+
+def test_what_has_no_form_there_is_told_apart_by_key_and_value() -> None:
+    """A key that cannot be written makes the whole record impossible; it is named before any other field."""
+    choice = converters.choice({"one": "eins"})
+    lines = [FieldMapping("Email", "EMail", key=True, converter=choice), FieldMapping("A", "a", converter=choice)]
+    transfer = ObjectTransfer("t", sobject="T", fields=lines)
+    for key, value, reason in (("zwei", "drei", "key.invalid"), ("eins", "drei", "value.not_convertible")):
+        plan = plan_of([], [row(D, 1, key, value)], transfer=transfer)
+        assert [each.reason for each in plan.rejects] == [reason]
+
+
+def test_a_group_is_remembered_as_one_value_from_birth() -> None:
+    """A record that is created knows which of its lines are decided together."""
+    lines = [FieldMapping("Email", "EMail", key=True)]
+    lines += [FieldMapping(name.upper(), name, group="g") for name in "ab"]
+    world = World(ObjectTransfer("t", sobject="T", fields=lines))
+    world.add(S, {"Email": "k", "A": "x", "B": None})
+    world.one_pass()
+    (made,) = world.baseline.links
+    assert {name: state.group for name, state in made.fields.items()} == {"Email:EMail": None, "A:a": "g", "B:b": "g"}

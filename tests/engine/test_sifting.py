@@ -292,3 +292,23 @@ def test_a_stored_value_of_no_known_kind_is_read_back_loose() -> None:
     states = {"A": FieldState(base=("a", float("inf")), version="v"), "B": FieldState(base=("b", "b"), version="v")}
     read = from_plain_fields({name: state.to_plain() for name, state in states.items()})
     assert read == states
+
+
+@pytest.mark.parametrize("side", Side)
+def test_two_pairs_of_one_key_at_rest_both_hold_it(side: Side) -> None:
+    """A person linked them by hand: a third record with their key is a duplicate, passed over or not."""
+    rows = {S: [ROW_S, {**ROW_S, "Id": "002"}], D: [ROW_D, {**ROW_D, "idContact": 2}]}
+    third = {S: {**ROW_S, "Id": "003"}, D: {**ROW_D, "idContact": 3}}[side]
+    rows[side] = [*rows[side], third]
+    links = link(1, "k", "a", 1), link(2, "k", "a", 1)
+    plan = compared(rows[S], rows[D], *links)
+    assert [(each.reason, each.side) for each in plan.rejects] == [("key.duplicate", side)]
+
+
+def test_states_that_were_not_packed_are_passed_over_alike() -> None:
+    """A memory that an application holds as plain mappings is as good as one that was read from a store."""
+    loose = attrs.evolve(link(1, "k", "a", 1), fields=dict(link(1, "k", "a", 1).fields))
+    assert (
+        compared([ROW_S], [ROW_D], loose).parts[0].counts
+        == compared([ROW_S], [ROW_D], attrs.evolve(loose, fields=tight(loose.fields))).parts[0].counts
+    )

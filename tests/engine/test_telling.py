@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import attrs
 import pytest
 
@@ -437,3 +439,8 @@ def test_claims_may_be_a_collection_that_is_asked_record_by_record() -> None:
         ("create", "create.new"),
         ("skip", "claimed"),
     ]
+
+
+def test_a_report_says_how_long_an_edit_could_have_been_overwritten() -> None:
+    """The stated window, as it was in this run."""
+    assert "1.5 s at most" in str(SyncReport(window=timedelta(seconds=1.5))) and "at most" not in str(SyncReport())
