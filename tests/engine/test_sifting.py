@@ -319,7 +319,7 @@ def test_two_pairs_of_one_key_at_rest_both_hold_it(side: Side) -> None:
 
 def test_a_sieve_tells_of_loose_states_what_it_tells_of_packed_ones() -> None:
     """A memory packs its links; whoever asks about one that is not packed gets the same answer."""
-    sieve = Sieve(BoundTransfer.of(TRANSFER, Context()))
+    sieve = Sieve(BoundTransfer.of(TRANSFER, Context()), is_in_use=True)
     loose = attrs.evolve(link(1, "k", "a", 1), fields=dict(link(1, "k", "a", 1).fields))
     for each in (loose, loose.tight()):
         assert sieve.passes(each, ROW_S, ROW_D)
