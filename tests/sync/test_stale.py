@@ -163,7 +163,8 @@ def test_a_create_whose_key_appeared_is_stale(world: World) -> None:
     world.contact("bob@example.com", first="Bob")
     report = sync.apply(plan)
     assert [line.outcome for line in report.of(kind="create")] == ["stale", "stale"]
-    assert world.write_calls == (0, 0)
+    assert world.write_calls == (0, 1)  # Dialog Insight is asked to insert, which is its own look
+    assert list(map(len, world.truth())) == [2, 2]
     sync.run(first_run=True)
     here, there = world.truth()
     assert here == there
@@ -193,6 +194,19 @@ def test_dialog_insight_itself_refuses_to_insert_what_it_has(world: World) -> No
     assert world.truth()[1] == [("ann@example.com", "Meanwhile", "Roy", None)]
     [conflict] = sync.plan().conflicts
     assert conflict.reason == "conflict.first_match"
+
+
+def test_old_creates_in_dialog_insight_cost_no_look_each(world: World) -> None:
+    """It takes one key a call, so that a first load which takes more than a minute would become one of days."""
+    for number in range(5):
+        world.contact(f"person{number}@example.com")
+    sync = world.sync()
+    plan = sync.plan()
+    world.clock.time += OLD
+    before = len(world.dialog_insight.requests)
+    assert len(sync.apply(plan).written) == 5
+    told = [call.method for call in world.dialog_insight.requests_since(before) if call.service == "contacts"]
+    assert told == ["Merge"]
 
 
 def test_a_record_deleted_since_is_stale(settled: World) -> None:

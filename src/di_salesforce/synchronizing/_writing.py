@@ -132,12 +132,13 @@ def moved_since(setup: Setup, transfer: ObjectTransfer, side: Side, actions: Seq
     """Read the records that are about to be written, and name the actions that no longer fit what is there.
 
     An update fits while each field that it changes still holds what the plan was based on; a create fits while no
-    record has its key.
+    record has its key.  Dialog Insight sees to the latter itself: a create there is insert-only, and one that meets a
+    record is stale by its answer, while to ask first would be a call for each key.
     """
     moved: set[str] = set()
     creates = [action for action in actions if isinstance(action, Create)]
     others = [action for action in actions if not isinstance(action, Create)]
-    if creates:
+    if creates and side is Side.SALESFORCE:
         keys = [tuple(action.address.values()) for action in creates]
         found = yield from find_by_key(setup, transfer, side, [key for key in keys if key])
         names = [line.field(side) for line in transfer.key_lines]
