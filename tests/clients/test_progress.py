@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -26,6 +27,7 @@ from di_salesforce.testing._sf_schema import Field
 PROJECT, ORDERS, COUNT = 4321, 8765, 25
 QUICK: Final = Bulk(first_look=0, longest_pause=0.01, most_rows=10, page_rows=10)
 PROMPT: Final = RetryPolicy(base=0)
+LONG_AGO: Final = datetime(2020, 1, 1, tzinfo=UTC)
 
 Step: TypeAlias = tuple[str, int, int]
 Work: TypeAlias = Callable[[Any, Any], Any]  # of a client and a callback
@@ -47,6 +49,10 @@ SALESFORCE: Final[dict[str, tuple[Work, dict[str, int]]]] = {
     "query_all": (
         lambda client, tell: client.query_all("SELECT Id FROM Contact", progress=tell),
         {"query Contact": COUNT},
+    ),
+    "changed_since": (
+        lambda client, tell: client.changed_since("Contact", ["Id"], LONG_AGO, page_rows=10, progress=tell),
+        {"read changes of Contact": COUNT},
     ),
     "create_many": (
         lambda client, tell: client.create_many("Contact", people(), progress=tell),
@@ -216,7 +222,7 @@ def test_a_callback_that_fails_changes_nothing(
 
 def outcomes(found: Any) -> Any:
     """Give what stands for an outcome, without the ids, which differ from one simulator to the next."""
-    found = getattr(found, "results", found)
+    found = getattr(found, "results", getattr(found, "rows", found))
     if not isinstance(found, list | tuple):
         return sorted((each.question, each.answer) for each in found.found)
     return [getattr(each, "success", getattr(each, "written", None)) for each in found]

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from di_salesforce.clients._salesforce_bulk import SalesforceBulk
+from di_salesforce.protocols import Progress
 from di_salesforce.salesforce import _change_flows as flows
 from di_salesforce.salesforce._change_flows import OVERLAP
 from di_salesforce.salesforce._changes import ChangeCursor, Changes, Deletions, Updates
@@ -30,6 +31,7 @@ class SalesforceChanges(SalesforceBulk):
         where: Iterable[Soql] = (),
         overlap: timedelta = OVERLAP,
         page_rows: int = 2000,
+        progress: Progress | None = None,
     ) -> Changes:
         """Read the records that changed since a moment or an earlier reading, and what is known of those that left.
 
@@ -44,6 +46,7 @@ class SalesforceChanges(SalesforceBulk):
             overlap: how far behind `since` reading begins, for records that become visible after their stamp; their
                 neighbours come twice, so compare with what is remembered.
             page_rows: rows of one query, each of which goes on exactly where the one before ended.
+            progress: told how many rows have been read; how many there are is not known before the end.
 
         Returns:
             Rows, evidence, and the cursor for the next time.
@@ -54,7 +57,14 @@ class SalesforceChanges(SalesforceBulk):
         """
         return self.run(
             flows.changed_since(
-                *self.context, sobject, fields, since, where=where, overlap=overlap, page_rows=page_rows
+                *self.context,
+                sobject,
+                fields,
+                since,
+                where=where,
+                overlap=overlap,
+                page_rows=page_rows,
+                progress=progress,
             )
         )
 

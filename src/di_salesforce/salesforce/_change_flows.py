@@ -12,7 +12,9 @@ from typing import Any, Final, TypeVar
 
 import attrs
 
+from di_salesforce._telling import Tally
 from di_salesforce.exceptions import ConfigurationError, InvalidRequestError, UnexpectedResponseError
+from di_salesforce.protocols import Progress
 from di_salesforce.records import Side
 from di_salesforce.retry import with_retry
 from di_salesforce.salesforce._changes import (
@@ -52,6 +54,7 @@ def changed_since(
     where: Iterable[Soql] = (),
     overlap: timedelta = OVERLAP,
     page_rows: int = _PAGE_ROWS,
+    progress: Progress | None = None,
 ) -> Flow[Changes]:
     """Read the records that changed, and what is known of those that are gone.
 
@@ -66,6 +69,7 @@ def changed_since(
         where: conditions that rows must meet; not asked of evidence.
         overlap: how far behind `since` reading begins; none: exactly after it.
         page_rows: rows of one query.
+        progress: told how many rows have been read; how many there are is not known before the end.
     """
     if overlap < timedelta(0) or page_rows < 1:
         raise ConfigurationError("changed_since: overlap must not be negative, and page_rows at least 1")
@@ -74,9 +78,12 @@ def changed_since(
     start = position = given.back(overlap)
     wanted, conditions = list(fields), list(where)
     rows: dict[str, dict[str, Any]] = {}  # see `_rows.flat`
+    tally = Tally(progress, f"read changes of {sobject}")
+    yield from tally.begin()
     while True:
         query = changed_page(sobject, wanted, position, conditions, page_rows)
         page = yield from query_rows(settings, connection, query)
+        yield from tally.add(len(page))
         for cursor, row in zip(_cursors(sobject, page), page, strict=True):
             rows.pop(cursor.record_id, None)  # a record that changed while we read comes again, later
             rows[cursor.record_id] = row
@@ -84,6 +91,7 @@ def changed_since(
         if len(page) < page_rows:
             break
     gone = yield from evidence_since(settings, connection, sobject, start.moment)
+    yield from tally.finish()
     last = max([given, position, *gone.cursors], key=lambda cursor: (cursor.moment, cursor.record_id))
     return Changes(
         rows=tuple(row for record_id, row in rows.items() if record_id not in gone.ids),
