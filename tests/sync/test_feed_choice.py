@@ -139,7 +139,7 @@ def test_a_bulk_query_gives_the_rows_of_a_plain_query(
     names = ["Id", *(line.salesforce for line in TRANSFER.lines)]
     query = select("Contact", names, where=[soql("Department = :batch", batch=batch)])
     plain = list(client.query(query))
-    in_bulk = client.run(bulk_rows(*client.context, query, schema=schema, bulk=QUICK))
+    in_bulk = client.run(bulk_rows(*client.context, query, schema=schema, bulk=QUICK, expected=len(rows)))
     by_id = {row["Id"]: row for row in in_bulk}
     assert len(plain) == len(in_bulk) == len(by_id) == len(rows)
     for row in plain:
@@ -214,12 +214,13 @@ def test_a_bulk_query_that_fails_leaves_the_pages(world: World, path: str) -> No
     ("counted", "seen", "why"),
     [
         (3, "2026-05-01T07:25:37.000Z", "it has 3 rows, and 2 came"),
+        (0, "2026-05-01T07:25:37.000Z", "it has 4 rows, and 2 came"),  # a job that does not count
         (2, "yesterday", "a date-time is none"),
         (2, "2026-05-01T07:25:37", "a date-time has no zone"),
     ],
 )
 def test_rows_that_cannot_be_relied_on_are_refused(counted: int, seen: str, why: str) -> None:
-    """Fewer rows than the job counted are never taken for all of them, and a cell is never taken for what it is not."""
+    """Fewer rows than were counted are never taken for all of them, and a cell is never taken for what it is not."""
     job = {"id": "750000000000001AAA", "state": "JobComplete", "numberRecordsProcessed": counted}
     asked: list[str] = []
 
@@ -236,12 +237,13 @@ def test_rows_that_cannot_be_relied_on_are_refused(counted: int, seen: str, why:
         "Contact", side=Side.SALESFORCE,
         fields=[FieldSchema("Id", FieldType.ID), FieldSchema("Seen__c", FieldType.DATETIME)],
     )  # fmt: skip
+    query = soql("SELECT Id, Seen__c FROM Contact")
     with (
         httpx.Client(transport=httpx.MockTransport(answer)) as http,
         SalesforceClient(auth=AccessToken("https://a.my.salesforce.com", "t"), http_client=http) as client,
         pytest.raises(UnexpectedResponseError, match=why),
     ):
-        client.run(bulk_rows(*client.context, soql("SELECT Id, Seen__c FROM Contact"), schema=schema, bulk=QUICK))
+        client.run(bulk_rows(*client.context, query, schema=schema, bulk=QUICK, expected=4))
     assert asked[-1] == "PATCH Aborted"  # nothing is left behind
 
 

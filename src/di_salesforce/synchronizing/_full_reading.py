@@ -75,7 +75,9 @@ def _read_salesforce(
     if not way and schema is not None:
         progress(phase, 0, total)
         try:
-            rows = yield from bulk_rows(setup.salesforce, SALESFORCE, query, schema=schema, bulk=setup.feeds.bulk)
+            rows = yield from bulk_rows(
+                setup.salesforce, SALESFORCE, query, schema=schema, bulk=setup.feeds.bulk, expected=total
+            )
         except ConfigurationError:
             raise
         except DISalesforceError as error:  # where all calls fail, the next page says so
