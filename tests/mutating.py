@@ -30,6 +30,7 @@ WORKERS = int(os.environ.get("MUTATION_WORKERS", str(os.cpu_count() or 1)))
 PATIENCE = 10.0  # times what the tests take unchanged: a mutant may loop for ever
 LEAST = 20  # seconds of processor time, on top of it
 MEMORY = 4 << 30  # bytes: a mutant may also ask for more and more
+CONTROL = "di_salesforce.engine._control.x_nothing__mutmut_1"  # no function: with it the tests run as they are
 SAVE_EVERY = 20  # mutants: a session can be stopped at any time and goes on where it was
 
 
@@ -101,6 +102,10 @@ class Session:
         if self._fork(lambda: _measure(self.items.values())) != 0:
             raise pytest.UsageError("the tests do not pass without a mutant")
         stats = json.loads(STATS.read_text("utf-8"))
+        self._start(CONTROL, "", list(self.items), sum(stats["took"].values()))
+        self._wait()
+        if (told := self.fates.pop(CONTROL)[1]) != "survived":
+            raise pytest.UsageError(f"a change of nothing was {told}: a session like this proves nothing")
         for mutant, version in wanted.items():
             function = mutant.partition("__mutmut_")[0]
             tests: list[str] = stats["reached"].get(function, [])
@@ -133,11 +138,12 @@ class Session:
         limit = int(seconds * PATIENCE) + LEAST
         resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - until the process ends
-        try:
-            answer = _killer(mutant, (self.items[name] for name in tests))
-        except BaseException as error:  # noqa: BLE001 - as above
-            answer = type(error).__name__
+        with Path(os.devnull).open("w", encoding="utf-8") as nowhere:  # kept open: a file left to the collector warns
+            sys.stdout = sys.stderr = nowhere
+            try:
+                answer = _killer(mutant, (self.items[name] for name in tests))
+            except BaseException as error:  # noqa: BLE001 - as above
+                answer = type(error).__name__
         os.write(writer, answer.encode())
         os._exit(0)
 
