@@ -45,6 +45,8 @@ __all__ = [
 PLAIN: Final = frozenset({type(None), bool, int, float, str})
 """Types that go into the bytes as they are; of subclasses nothing is known."""
 
+_EXACT: Final = PLAIN - {float}  # each is equal to itself, and stored as it is
+
 # The second version of the form depends on nothing but the values: later ones also tell which objects are shared.
 _FORM: Final = 2
 _DECIMAL: Final = 1
@@ -360,11 +362,39 @@ def tight(fields: Mapping[str, FieldState]) -> PackedFields:
             salesforce.append(None)
             dialog_insight.append(None)
             loose[name] = state
-    return packed_fields(names, tuple(traits), salesforce, dialog_insight, loose)
+    return packed_fields(Shape.of(names, tuple(traits)), salesforce, dialog_insight, loose)
 
 
 def from_plain_fields(data: Mapping[str, list[Any]]) -> PackedFields:  # plain data of a store
     """Read the states of a link's lines as `FieldState.to_plain` gave them, without making most of them."""
+    try:
+        quickly = _from_columns(data)
+    except (TypeError, ValueError):  # never agreed in some line, or damaged: line by line it is told apart
+        quickly = None
+    return _line_by_line(data) if quickly is None else quickly
+
+
+def _from_columns(data: Mapping[str, list[Any]]) -> PackedFields | None:
+    """Read a link of which no line is loose, which is so for most; None, or an error, for any other."""
+    bases, rels, seens, *others = zip(*data.values(), strict=True)
+    salesforce, dialog_insight = (_read(side) for side in zip(*bases, strict=True))
+    if any(seen is not None for seen in seens) or salesforce is None or dialog_insight is None:
+        return None
+    return packed_fields(_plain_shape((*data,), rels, *others), salesforce, dialog_insight, None)
+
+
+def _read(values: tuple[Any, ...]) -> list[Value] | None:  # plain data of a store
+    """Read one side's values; None where one has no known type."""
+    read = [*values]
+    for place, value in enumerate(values):
+        if type(value) not in _EXACT:
+            read[place] = from_plain(value)
+            if not _is_known(read[place]):
+                return None
+    return read
+
+
+def _line_by_line(data: Mapping[str, list[Any]]) -> PackedFields:  # likewise
     from di_salesforce.engine._memory import FieldState
 
     traits: list[Traits | None] = []
@@ -372,19 +402,24 @@ def from_plain_fields(data: Mapping[str, list[Any]]) -> PackedFields:  # plain d
     dialog_insight: list[Value] = []
     loose: dict[str, FieldState] = {}
     for name, plain in data.items():
-        base, rel, seen, bounce, wrote, unverified, version, group = plain
-        if base is not None and seen is None:
-            one, other = (value if type(value) in PLAIN else from_plain(value) for value in base)
-            if _is_known(one) and _is_known(other):
-                traits.append(_plain_traits(rel, bounce, wrote, unverified, version, group))
-                salesforce.append(one)
-                dialog_insight.append(other)
-                continue
-        traits.append(None)
-        salesforce.append(None)
-        dialog_insight.append(None)
-        loose[name] = FieldState.from_plain(plain)
-    return packed_fields(tuple(data), tuple(traits), salesforce, dialog_insight, loose)
+        base, rel, seen, *others = plain
+        read = _read(tuple(base)) if base is not None and seen is None else None
+        if read is None:
+            traits.append(None)
+            read = [None, None]
+            loose[name] = FieldState.from_plain(plain)
+        else:
+            traits.append(_plain_traits(rel, *others))
+        one, other = read
+        salesforce.append(one)
+        dialog_insight.append(other)
+    return packed_fields(Shape.of(tuple(data), tuple(traits)), salesforce, dialog_insight, loose)
+
+
+@functools.lru_cache(maxsize=1024)  # most links of a transfer have the same; it only saves time
+def _plain_shape(names: tuple[str, ...], *columns: tuple[Any, ...]) -> Shape:  # plain data of a store
+    """Give the shape of lines whose traits are told column by column, in the order of `_plain_traits`."""
+    return Shape.of(names, tuple(_plain_traits(*line) for line in zip(*columns, strict=True)))
 
 
 @functools.cache
@@ -404,17 +439,13 @@ def _plain_traits(
 
 
 def packed_fields(
-    names: tuple[str, ...],
-    traits: tuple[Traits | None, ...],
-    salesforce: list[Value],
-    dialog_insight: list[Value],
-    loose: Mapping[str, FieldState],
+    shape: Shape, salesforce: list[Value], dialog_insight: list[Value], loose: Mapping[str, FieldState] | None
 ) -> PackedFields:
     """Pack values that all have a known type; both sides' bytes are kept once where they are the same."""
     one, two = pack(salesforce), pack(dialog_insight)
     if one is None or two is None:
         raise AssertionError("a value of no known type was to be packed")  # `_fits` keeps them out
-    return PackedFields(Shape.of(names, traits), one, one if one == two else two, loose or None)
+    return PackedFields(shape, one, one if one == two else two, loose or None)
 
 
 def _fits(state: FieldState) -> bool:

@@ -6,6 +6,7 @@ themselves (`_sql_tables.py`), deciding.
 
 from __future__ import annotations
 
+import itertools
 import json
 from abc import abstractmethod
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
@@ -126,14 +127,12 @@ class SqlStore(PortableStore):
     def baseline(self, transfer: str) -> Baseline:
         """Give what is remembered of a transfer."""
         with self._reading("read") as db:
-            bodies = [
-                *db.execute("SELECT body FROM links WHERE transfer = ?", (transfer,)),
-                *db.execute("SELECT body FROM rows WHERE transfer = ?", (transfer,)),
-            ]
-        try:
-            return Baseline.from_dicts([self._read(body) for (body,) in bodies])
-        except ConfigurationError as error:
-            raise StoreError(f"the store {self._place} is damaged or newer: {error}; {ADVICE}") from None
+            links = db.execute("SELECT body FROM links WHERE transfer = ?", (transfer,))
+            rows = db.execute("SELECT body FROM rows WHERE transfer = ?", (transfer,))
+            try:  # row by row: what is read of one takes many times the room that is kept of it
+                return Baseline.from_dicts(self._read(body) for (body,) in itertools.chain(links, rows))
+            except ConfigurationError as error:
+                raise StoreError(f"the store {self._place} is damaged or newer: {error}; {ADVICE}") from None
 
     def stored_baseline(self, transfer: str) -> StoredBaseline:
         """Give what is remembered of a transfer without reading it: links are read as they are asked for.
