@@ -11,8 +11,9 @@ import attrs
 
 from di_salesforce._findings import Finding
 from di_salesforce._listing import HasHtml, Listing, Tabular
-from di_salesforce.engine._actions import Key, Kind, key_parts
+from di_salesforce.engine._actions import Key, Kind
 from di_salesforce.engine._reasons import sentence
+from di_salesforce.engine._tables import key_text
 from di_salesforce.records import Side, Value, to_plain
 
 __all__ = ["ReportLine", "SyncReport"]
@@ -58,7 +59,7 @@ class ReportLine:
         return [
             {
                 "transfer": self.transfer,
-                "key": " / ".join(str(part) for part in key_parts(self.key) if part is not None),
+                "key": key_text(self.key),
                 "kind": self.kind,
                 "side": self.side.value if self.side else None,
                 "outcome": self.outcome,
@@ -71,6 +72,15 @@ class ReportLine:
                 "verified": self.verified,
             }
         ]
+
+
+@attrs.frozen
+class _Step:
+    """What one step of a run counted, and of which transfers."""
+
+    transfers: tuple[str, ...]
+    agreed: int
+    quiet: int
 
 
 def _lines(lines: Iterable[ReportLine]) -> tuple[ReportLine, ...]:
@@ -97,13 +107,19 @@ class SyncReport(Tabular):
     feeds: tuple[str, ...] = ()  # how each side was read, what that covers and why, one sentence for each reading
     window: timedelta = timedelta(0)  # the longest time between a look at a record and a write that changed it
     ways: tuple[str, ...] = ()  # how what was written to Salesforce travelled, and why
+    _steps: tuple[_Step, ...] = attrs.field(
+        default=(), alias="steps", eq=False
+    )  # those that it was joined from and that still count; none: it is one step
 
     @classmethod
     def joined(cls, reports: Iterable[SyncReport]) -> Self:
         """Join the reports of several steps of one run: every write, and of all else each transfer's last word."""
         listed = list(reports)
         last = {name: index for index, report in enumerate(listed) for name in report.transfers}
-        final = [report for index, report in enumerate(listed) if not report.transfers or index in last.values()]
+        # A report of several transfers may be overtaken in some of them only.
+        steps = [step for report in listed for step in report._counted()]  # noqa: SLF001 - of its own class
+        newest = {name: index for index, step in enumerate(steps) for name in step.transfers}
+        final = [step for index, step in enumerate(steps) if not step.transfers or index in newest.values()]
         calls: Counter[str] = Counter()
         for report in listed:
             calls.update(report.calls)
@@ -115,8 +131,8 @@ class SyncReport(Tabular):
                 if line.outcome or last.get(line.transfer, index) == index
             ],
             transfers=tuple(last),
-            agreed=sum(report.agreed for report in final),
-            quiet=sum(report.quiet for report in final),
+            agreed=sum(step.agreed for step in final),
+            quiet=sum(step.quiet for step in final),
             rounds=sum(report.rounds for report in listed),
             cut_short=next((report.cut_short for report in listed if report.cut_short), ""),
             calls=dict(calls),
@@ -124,7 +140,11 @@ class SyncReport(Tabular):
             feeds=tuple(dict.fromkeys(feed for report in listed for feed in report.feeds)),
             window=max((report.window for report in listed), default=timedelta(0)),
             ways=tuple(dict.fromkeys(way for report in listed for way in report.ways)),
+            steps=tuple(final),
         )
+
+    def _counted(self) -> tuple[_Step, ...]:
+        return self._steps or (_Step(self.transfers, self.agreed, self.quiet),)
 
     def of(self, *, kind: str | None = None, outcome: str | None = None) -> Listing[ReportLine]:
         """Give the lines of a kind, of an outcome, or of both."""
@@ -257,6 +277,5 @@ class SyncReport(Tabular):
 def _show(line: ReportLine) -> str:
     where = f" in {line.side.label}" if line.side else ""
     fields = f" ({', '.join(line.fields)})" if line.fields else ""
-    why = f"{line.code}: {line.message}" if line.code or line.message else sentence(line.reason)
-    key = " / ".join(map(str, key_parts(line.key)))
-    return f"{line.transfer}: {key}{where}{fields}: {why}"
+    why = ": ".join(word for word in (line.code, line.message) if word) or sentence(line.reason)
+    return f"{line.transfer}: {key_text(line.key) or '(no key)'}{where}{fields}: {why}"

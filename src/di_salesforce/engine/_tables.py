@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from di_salesforce.engine._actions import Action, Conflict, Create, Delete, Reject, Skip, Update, key_parts
+from di_salesforce.engine._actions import Action, Conflict, Create, Delete, Key, Reject, Skip, Update, key_parts
 from di_salesforce.engine._reasons import sentence
-from di_salesforce.records import UnsetType, Value
+from di_salesforce.records import UnsetType, Value, is_blank
 
 __all__ = ["action_table", "key_text"]
 
 
-def key_text(key: object) -> str:
-    """Write a key as one text, whether it has one part or several."""
-    return " / ".join(str(part) for part in key_parts(key) if part is not None)  # type: ignore[arg-type]  # a Key
+def key_text(key: Key) -> str:
+    """Write a key as one text, whether it has one part or several; a blank part stands for nothing."""
+    return " / ".join(str(part) for part in key_parts(key) if not is_blank(part))
 
 
 def _known(value: Value | UnsetType) -> Value:
@@ -47,10 +47,9 @@ def _fields(action: Action) -> Iterator[dict[str, Value]]:
     match action:
         case Create() | Update() | Delete():
             for change in action.changes:
-                before = None if isinstance(action, Create) else _known(change.before)
                 yield {
                     "field": change.field,
-                    "before": before,
+                    "before": _known(change.before),  # a create replaces nothing
                     "after": change.after,
                     "reason": change.rule,
                     "why": sentence(change.rule),
