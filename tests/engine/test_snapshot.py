@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -45,3 +47,34 @@ def test_a_naive_moment_is_refused() -> None:
 def test_a_snapshot_shows_counts() -> None:
     """What the rows hold does not stand in the repr."""
     assert repr(Snapshot.sample([{"Id": "1", "Email": "ada@test.example"}])) == "<Snapshot sample: 1 row>"
+
+
+@pytest.mark.parametrize("coverage", Coverage)
+def test_rows_may_say_themselves_when_they_were_observed(coverage: Coverage) -> None:
+    """Those of a file do; the caller's word goes first, and a column of that name is no moment."""
+    theirs, mine = datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 5, 2, tzinfo=UTC)
+    assert MAKERS[coverage](Dated(theirs)).as_of == theirs
+    assert MAKERS[coverage](Dated(theirs), as_of=mine).as_of == mine
+    assert MAKERS[coverage](Dated("2026-05-01")).as_of is None
+
+
+class Dated(list[dict[str, Any]]):
+    """Rows that have an attribute `as_of`, as those of a file and a data frame with such a column have."""
+
+    def __init__(self, as_of: object) -> None:
+        super().__init__([{"Id": "1"}])
+        self.as_of = as_of
+
+
+def test_any_mapping_is_a_row() -> None:
+    """Rows are taken as they come, of whatever class of mapping they are."""
+    rows = [{"Id": "1"}, MappingProxyType({"Id": "2"}), ChainMap({"Id": "3"})]
+    assert Snapshot.complete(rows).rows == tuple(rows)
+
+
+def test_what_are_no_rows_is_named_by_its_place() -> None:
+    """The first twenty places are named, each with a code to look for; a wrong file has a million."""
+    with pytest.raises(ConfigurationError) as error:
+        Snapshot.complete([{"Id": "1"}, *([None] * 21)])  # type: ignore[list-item]  # the mistake
+    assert [problem.path for problem in error.value.problems] == [f"rows[{place}]" for place in range(1, 21)]
+    assert {(problem.code, bool(problem.message)) for problem in error.value.problems} == {("row.not_mapping", True)}

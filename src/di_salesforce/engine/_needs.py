@@ -36,7 +36,7 @@ class Need:
 
 
 def _sorted(needs: Iterable[Need]) -> tuple[Need, ...]:
-    return tuple(sorted(needs, key=lambda need: (need.record_id is None, need.record_id or "", repr(need.key))))
+    return tuple(sorted(needs, key=lambda need: (need.record_id is None, str(need.record_id), repr(need.key))))
 
 
 @attrs.frozen(repr=False)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from di_salesforce.engine._actions import Action, Change, Conflict, Create, Delete, Proposal, Reject, Skip, Update
-from di_salesforce.records import UNSET
+from di_salesforce.records import UNSET, Side
 
 if TYPE_CHECKING:
     from di_salesforce.engine._plan import Plan
@@ -36,20 +36,20 @@ def show_summary(plan: Plan) -> str:
         (action.transfer, action.kind, _target(action), action.reason, action.sentence) for action in plan.actions
     )
     order = {part.transfer: index for index, part in enumerate(plan.parts)}
-    table: list[tuple[str, str, str, str, str]] = [
+    table: list[tuple[str, ...]] = [
         (name, kind, side, f"{count:,}", f"{reason}: {sentence}")
         for (name, kind, side, reason, sentence), count in sorted(
-            counted.items(), key=lambda row: (order.get(row[0][0], 0), ORDER[row[0][1]], row[0])
+            counted.items(), key=lambda row: (ORDER[row[0][1]], row[0])
         )
     ]
     table += [
         (part.transfer, "agree", "", f"{part.counts.get('agreed', 0):,}", "pairs in agreement already")
         for part in plan.parts
     ]
-    table.sort(key=lambda row: order.get(row[0], 0))
-    widths = [max((len(row[column]) for row in table), default=0) for column in range(4)]
+    table.sort(key=lambda row: order[row[0]])
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = [
-        f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:<{widths[2]}}  {row[3]:>{widths[3]}}  {row[4]}".rstrip()
+        f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:<{widths[2]}}  {row[3]:>{widths[3]}}  {row[4]}"
         for row in table
     ]
     lines += [f"stopped: {problem.message}" for problem in plan.guards]
@@ -88,7 +88,7 @@ def _before(action: Action, change: Change) -> str:
 
 
 def _target(action: Action) -> str:
-    side = action.side if isinstance(action, (Create, Update, Delete, Skip, Reject)) else None
+    side: Side | None = getattr(action, "side", None)
     return "" if side is None else side.label
 
 
@@ -99,4 +99,4 @@ def _shown(value: object) -> str:
 def _option(proposal: Proposal) -> str:
     if proposal.changes:
         return f"keep {proposal.keep.label}: writes {', '.join(change.field for change in proposal.changes)}"
-    return f"keep {proposal.keep.label}: not possible ({proposal.refusal or 'nothing to write'})"
+    return f"keep {proposal.keep.label}: not possible ({proposal.refusal})"
