@@ -104,6 +104,7 @@ def test_a_counterpart_of_a_record_merged_into_a_linked_one_is_a_duplicate() -> 
     plan = loop.plan(loop.merge(ONE, TWO))
     (unlink,) = [action for action in plan.actions if action.kind == "unlink"]
     assert (unlink.reason, unlink.dialog_insight_id, unlink.duplicate_of) == ("unlink.merged", "1", "2")
+    assert plan.explain("1").splitlines()[1:] == ["  a duplicate of 2 in Dialog Insight"]
     loop.carry_out(plan)
     assert loop.links() == {(TWO, "2"), (THREE, "3")}
     assert loop.run() == [("skip", "tombstone")]

@@ -6,6 +6,7 @@ import itertools
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import attrs
 import pytest
@@ -17,7 +18,7 @@ from di_salesforce.engine import Outcome, ReportLine, SyncReport, settle
 from di_salesforce.engine._actions import key_from_plain
 from di_salesforce.engine._reasons import sentence
 from di_salesforce.records import Side
-from di_salesforce.testing._pairs import NOW, linked, plan_of, row
+from di_salesforce.testing._pairs import NOW, linked
 
 S, D = Side.SALESFORCE, Side.DIALOG_INSIGHT
 KEY = ("ada@test.example", 5, None, Decimal("1.50"), datetime(2026, 5, 1, tzinfo=UTC))
@@ -160,11 +161,52 @@ def test_a_notebook_shows_people_only_where_it_is_asked_to() -> None:
     assert [("ada@test.example" in page, "no such number" in page) for page in pages] == [(False, False), (True, True)]
 
 
-def test_a_long_report_counts_what_it_does_not_name() -> None:
-    """Of each kind a dozen lines are printed, the others counted."""
-    plan = plan_of([row(S, number, f"k{number}") for number in range(15)], [])
-    page = str(settle(plan, {write.id: Outcome.refused("BAD", "no") for write in plan.writes}, now=NOW).report)
-    assert "  ... and 3 more" in page and page.startswith("Something needs a person.") and "BAD: no" in page
+WAITING: list[tuple[str, str, dict[str, Any]]] = [  # members of a line
+    ("Something needs a person.", "Refused by a service", {"outcome": "refused"}),
+    ("Something needs a person.", "Answer lost", {"outcome": "unknown"}),
+    (
+        "Something needs a person.",
+        "Not tried, or turned away for the moment; the next run tries",
+        {"outcome": "not_tried"},
+    ),
+    (
+        "Done; what waits is named.",
+        "Set aside, since a service refused it before and nothing changed",
+        {"kind": "skip", "reason": "refused.unchanged", "outcome": ""},
+    ),
+    ("Done; what waits is named.", "Held for a person", {"kind": "conflict", "outcome": ""}),
+    ("Done; what waits is named.", "Cannot be synchronised as they are", {"kind": "reject", "outcome": ""}),
+    ("All is well.", "Met a record that was there already", {"outcome": "stale"}),
+    ("All is well.", "", {"outcome": "done"}),
+    ("All is well.", "", {"kind": "skip", "outcome": ""}),
+    ("All is well.", "", {"kind": "link", "outcome": ""}),
+]
+
+
+@pytest.mark.parametrize(("head", "title", "told"), WAITING)
+@pytest.mark.parametrize("count", [1, 12, 13])
+def test_a_page_says_first_whether_somebody_must_look_and_names_what_waits(
+    head: str, title: str, told: dict[str, Any], count: int
+) -> None:
+    """What waits stands under what it waits for, a dozen lines of it; all else is counted."""
+    lines = [attrs.evolve(FULL, key=f"k{number}", **told) for number in range(count)]
+    done = count if told["outcome"] == "done" else 0
+    named = [
+        f"  people: k{number} in Dialog Insight (f_Phone, f_Name): BAD_PHONE: no such number" for number in range(12)
+    ]
+    assert str(SyncReport(lines, agreed=1234)).splitlines() == [
+        head,
+        f"1,234 pairs agree; {done} writes done.",
+        f"  {count:>7}  {lines[0].kind} {lines[0].outcome}".rstrip(),
+        *([f"{title}:", *named[:count]] if title else []),
+        *(["  ... and 1 more"] if title and count > len(named) else []),
+    ]
+
+
+def test_a_run_that_was_cut_short_says_why_in_its_first_line() -> None:
+    """What it did not come to needs a person, or another run."""
+    report = SyncReport(cut_short="max_writes is 5")
+    assert str(report).splitlines()[0] == "Something needs a person. Cut short: max_writes is 5." and not report.ok
 
 
 def test_a_table_that_changed_stands_in_the_report() -> None:
@@ -208,28 +250,26 @@ def test_a_pair_is_counted_once_however_often_its_transfer_was_looked_at() -> No
     assert (whole.agreed, whole.quiet) == (2 + 5, 0)
 
 
-WORDS = st.sampled_from(["", "a", "b"])
-SENTENCES = st.lists(st.sampled_from(["x", "y", "z"]), max_size=2).map(tuple)
-CHANGES = [Finding(Severity.INFO, "line.new", path, "m", "r") for path in ("one", "other")]
+CHANGES = tuple(Finding(Severity.INFO, "line.new", path, "m", "r") for path in ("one", "other"))
+OUTCOMES = st.lists(st.sampled_from(["", "done", "refused", "not_tried"]), max_size=2)
 
 
 @st.composite
 def steps(draw: st.DrawFn, /) -> SyncReport:
     """Give what one step of a run may report: of one transfer, or of nothing that has a name."""
-    name = draw(st.sampled_from(["", "people", "orders"]))
-    outcomes = draw(st.lists(st.sampled_from(["", "done", "refused", "not_tried"]), max_size=3))
+    name, outcomes, number = draw(st.sampled_from(["", "people", "orders"])), draw(OUTCOMES), draw(st.integers(0, 9))
     return SyncReport(
-        [attrs.evolve(PLAIN, transfer=name or "nameless", key=draw(WORDS), outcome=outcome) for outcome in outcomes],
-        (name,) if name else (),
-        draw(st.integers(0, 9)),
-        draw(st.integers(0, 9)),
-        draw(st.integers(0, 2)),
-        draw(WORDS),
-        draw(st.dictionaries(st.sampled_from(["query", "merge"]), st.integers(1, 9))),
-        tuple(draw(st.lists(st.sampled_from(CHANGES), max_size=2, unique=True))),
-        draw(SENTENCES),
-        timedelta(seconds=draw(st.integers(0, 9))),
-        draw(SENTENCES),
+        [attrs.evolve(PLAIN, transfer=name or "nameless", key=number, outcome=outcome) for outcome in outcomes],
+        transfers=(name,) if name else (),
+        agreed=number,
+        quiet=10 - number,
+        rounds=number % 3,
+        cut_short=draw(st.sampled_from(["", "a", "b"])),
+        calls={"query": number, "merge": 1} if number % 2 else {"query": number},
+        schema_changes=CHANGES[number % 3 :],
+        feeds=("x", "y", "z")[number % 4 :],
+        window=timedelta(seconds=number),
+        ways=("v", "w")[: number % 3],
     )
 
 

@@ -10,7 +10,18 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from di_salesforce.engine._actions import Action, Change, Conflict, Create, Delete, Proposal, Reject, Skip, Update
+from di_salesforce.engine._actions import (
+    Action,
+    Change,
+    Conflict,
+    Create,
+    Delete,
+    Proposal,
+    Reject,
+    Skip,
+    Unlink,
+    Update,
+)
 from di_salesforce.records import UNSET, Side
 
 if TYPE_CHECKING:
@@ -78,6 +89,8 @@ def show_action(action: Action) -> str:
             told += [f"  {field}: {code}" for field, code in action.causes]
         case Skip():
             told += [f"  {line}" for line in action.fields]
+        case Unlink() if action.duplicate_of:
+            told.append(f"  a duplicate of {action.duplicate_of} in Dialog Insight")
         case _:
             pass
     return "\n".join(told)
