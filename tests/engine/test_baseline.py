@@ -6,17 +6,33 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from di_salesforce import FieldMapping, ObjectTransfer
-from di_salesforce.engine import Baseline, Context, Plan, Relation, Settlement, SyncReport, settle
-from di_salesforce.exceptions import ConfigurationError
+from di_salesforce import FieldMapping, ObjectTransfer, converters
+from di_salesforce.engine import (
+    Baseline,
+    Context,
+    CoverageRecord,
+    FieldState,
+    Life,
+    OpenItem,
+    Outcome,
+    Plan,
+    Relation,
+    Settlement,
+    SyncReport,
+    Tombstone,
+    settle,
+)
+from di_salesforce.exceptions import ConfigurationError, Problem
 from di_salesforce.records import UNSET, Side
-from di_salesforce.testing._pairs import LinkedPair
+from di_salesforce.testing._pairs import LinkedPair, linked, told
 from di_salesforce.testing.strategies import fates, live_one_round, transfers, worlds
 from di_salesforce.testing.world import World
+from di_salesforce.triggers import Deletes
 
 S, D = Side.SALESFORCE, Side.DIALOG_INSIGHT
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -83,6 +99,32 @@ def test_other_transfers_are_left_out() -> None:
     assert {link.transfer for link in settlement.changed_links} == {"t", "u"}
     after = one.world.baseline.updated(settlement.of("t"))
     assert {link.transfer for link in after.links} == {"t"}
+    assert one.world.baseline.updated(settlement) == after
+    assert one.world.baseline.updated(settlement.of("u")) == one.world.baseline
+    with pytest.raises(ConfigurationError, match=r"t, u.*settlement\.of"):
+        Baseline.empty().updated(settlement)  # it does not know yet whose it is
+
+
+@given(world=lived(), data=st.data())
+def test_a_settlement_that_is_stored_again_changes_nothing(world: World, data: st.DataObject) -> None:
+    """Whoever died while storing one may store it again: what it removes is gone already, what it brings is there."""
+    plan = world.plan()
+    outcomes = {write.id: data.draw(st.sampled_from([Outcome.stale(), Outcome.unknown()])) for write in plan.writes}
+    once = world.baseline.updated(settle(plan, outcomes, now=world.now))
+    assert once.updated(settle(plan, outcomes, now=world.now)) == once
+
+
+def test_what_a_settlement_removes_is_gone_and_may_be_gone_already() -> None:
+    """An ended link, a closed item, a tombstone that has served its time."""
+    one = pair()
+    (link,) = one.world.baseline.links
+    item = OpenItem("t", f"link:{link.id}", "", "outcome.stale", NOW)
+    stone = Tombstone("t", S, "1", None, NOW, "unlink.deleted")
+    full = Baseline([link], [item], [stone])
+    settlement = Settlement(
+        SyncReport(), removed_links=(link.id,), closed_items=(item.id,), removed_tombstones=(stone.id,)
+    )
+    assert full.updated(settlement) == full.updated(settlement).updated(settlement) == Baseline.empty()
 
 
 # --------------------------------------------------------------------------------------------------- bad input
@@ -95,6 +137,33 @@ def test_a_newer_format_is_refused() -> None:
     with pytest.raises(ConfigurationError) as caught:
         Baseline.from_dicts(rows)
     assert [(problem.path, problem.code) for problem in caught.value.problems] == [("rows[0]", "baseline.newer")]
+
+
+NO_ROW = "is no row of a baseline", "baseline.unknown_row"
+TOLD: list[tuple[Any, tuple[str, str]]] = [
+    ({}, NO_ROW),
+    ("link", NO_ROW),
+    ({"kind": "nothing", "format": 1}, NO_ROW),
+    ({"kind": "link", "format": 2}, ("has format 2; this version reads up to 1", "baseline.newer")),
+    ({"kind": "link", "format": 1}, ("is damaged (KeyError)", "baseline.damaged")),
+]
+
+
+@pytest.mark.parametrize(("row", "flaw"), TOLD, ids=str)
+def test_what_is_wrong_with_a_row_is_said(row: Any, flaw: tuple[str, str]) -> None:
+    """Its place among the rows, what is wrong with it in words, and a code that a program can go by."""
+    rows = stored(pair().world.baseline)
+    place = len(rows)
+    with pytest.raises(ConfigurationError, match=rf"^baseline: rows\[{place}\]") as caught:
+        Baseline.from_dicts([*rows, row])
+    assert caught.value.problems == (Problem(f"rows[{place}]", *flaw),)
+
+
+def test_of_very_many_damaged_rows_the_first_are_named() -> None:
+    """A file that is no baseline at all would fill the screen with what is wrong with it."""
+    with pytest.raises(ConfigurationError) as caught:
+        Baseline.from_dicts([{}] * 1000)
+    assert [problem.path for problem in caught.value.problems] == [f"rows[{place}]" for place in range(20)]
 
 
 DAMAGE: list[Any] = [  # a row, or what a row is changed by
@@ -151,6 +220,25 @@ def test_distrust_keeps_links_and_forgets_values() -> None:
     assert [(a.kind, a.reason) for a in one.world.plan().actions] == [("conflict", "conflict.first_match")]
 
 
+def test_distrust_forgets_all_that_was_seen_of_a_field_and_nothing_else() -> None:
+    """Who is linked with whom, what is open and what must not be created again is as true as it was."""
+    (link,) = pair().world.baseline.links
+    state = FieldState(
+        ("x", "y"), Relation.REWRITTEN, ("z", UNSET), bounce=2, wrote=D, unverified=True, version="v", group="g"
+    )
+    known = attrs.evolve(link, salesforce_as_of=NOW, dialog_insight_as_of=NOW, fields={"A:a": state})
+    items = [OpenItem("t", f"link:{link.id}", "", "outcome.unknown", NOW)]
+    stones = [Tombstone("t", S, "1", None, NOW, "unlink.deleted")]
+    coverage = CoverageRecord("t", S, None, ("A",), NOW, NOW)
+    forgotten = attrs.evolve(
+        known,
+        salesforce_as_of=None,
+        dialog_insight_as_of=None,
+        fields={"A:a": FieldState(None, Relation.REWRITTEN, wrote=D, unverified=True, version="v", group="g")},
+    )
+    assert Baseline([known], items, stones, [coverage]).distrust() == Baseline([forgotten], items, stones)
+
+
 def test_a_line_that_is_taken_out_keeps_its_state() -> None:
     """A field that leaves the mapping and comes back is compared with what was remembered of it."""
     one = LinkedPair.of(
@@ -191,6 +279,25 @@ def test_lookups_by_id_and_key() -> None:
         assert baseline.find_key(side, ("k",)) is one.link
         assert baseline.find(side, "nobody") is None and baseline.find_key(side, ("nobody",)) is None
     assert one.state("A:a").seen == (UNSET, UNSET) and len(baseline) == 1
+
+
+def test_of_several_links_with_one_key_the_living_one_is_found() -> None:
+    """A record was deleted and made again with its key: the link that sleeps does not keep the key from the new one."""
+    (living,) = pair().world.baseline.links
+    for other in ("0", "z"):  # an id before and one behind it
+        sleeping = attrs.evolve(living, id=other, life=Life.DORMANT, salesforce_id="s", dialog_insight_id="d")
+        for links in ([living, sleeping], [sleeping, living]):
+            assert [Baseline(links).find_key(side, ("k",)) for side in Side] == [living, living]
+
+
+def test_a_row_without_an_id_is_remembered_as_gone_by_its_key() -> None:
+    """A relational row has no other name: the one whose counterpart was deleted is not created back from it."""
+    one = linked(table="Orders", converter=converters.text(), deletes=Deletes.UNLINK)
+    one.remove(S)
+    one.world.one_pass()
+    (stone,) = one.world.baseline.tombstones.values()
+    assert (stone.side, stone.record_id, stone.key, stone.cause) == (D, None, ("k",), "unlink.deleted")
+    assert told(one.world.plan()) == [("skip", "tombstone")]
 
 
 def test_a_memory_is_never_false() -> None:

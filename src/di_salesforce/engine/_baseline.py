@@ -94,7 +94,8 @@ class Baseline:
         """Read what `to_dicts` gave, in any order.
 
         Raises:
-            ConfigurationError: For rows of a newer format or of no known kind, all at once with their positions.
+            ConfigurationError: For rows that are damaged, of a newer format or of no known kind, all at once with their
+                positions (of very many the first).
         """
         found: dict[str, list[Any]] = {kind: [] for kind in _ROWS}  # each list holds its own kind
         problems: list[Problem] = []

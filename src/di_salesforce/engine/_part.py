@@ -38,6 +38,8 @@ class Part:
     lines: Mapping[str, LineWords] = attrs.field(factory=dict[str, LineWords])
     expired: tuple[str, ...] = ()  # ids of tombstones that have served their time
     observed: datetime | None = None  # when the older of the two observations began that it was made from
+    # Of each write that takes something back, by its id: what it would leave in each field group, as a mark.
+    undoing: Mapping[str, Mapping[str, str]] = attrs.field(factory=dict[str, Mapping[str, str]])
 
     def to_dict(self) -> dict[str, Any]:  # JSON-safe data
         """Give the part as plain data."""
@@ -54,6 +56,7 @@ class Part:
             "lines": {name: list(words) for name, words in self.lines.items()},
             "expired": list(self.expired),
             "observed": self.observed.isoformat() if self.observed else None,
+            "undoing": {action_id: dict(marks) for action_id, marks in self.undoing.items()},
         }
 
     @classmethod
@@ -73,4 +76,5 @@ class Part:
             {name: (*words[:3], words[3:] == [True]) for name, words in data["lines"].items()},  # three, in older plans
             tuple(data.get("expired", ())),  # likewise
             datetime.fromisoformat(data["observed"]) if data.get("observed") else None,  # likewise
+            data.get("undoing", {}),  # likewise
         )

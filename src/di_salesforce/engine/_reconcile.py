@@ -179,6 +179,7 @@ class Inputs:
             },
             tuple(sorted(_expired(work))) if self.is_whole else (),
             min(view.as_of for view in work.views.values()),
+            work.undoing,
         )
         return Plan(
             actions=actions,

@@ -33,16 +33,7 @@ from di_salesforce.engine._memory import CoverageRecord, FieldState, Life, LinkR
 from di_salesforce.engine._part import Part
 from di_salesforce.engine._plan import Plan
 from di_salesforce.engine._report import ReportLine, SyncReport
-from di_salesforce.engine._written import (
-    LINE_BY_LINE,
-    UNDONE,
-    WrittenLine,
-    agreeing,
-    born,
-    held_values,
-    values_mark,
-    written,
-)
+from di_salesforce.engine._written import LINE_BY_LINE, WrittenLine, agreeing, born, written
 from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.records import UNSET, Row, Side
 
@@ -143,7 +134,7 @@ class _Ledger:
     """The settlement while it is written."""
 
     now: datetime
-    links: dict[str, LinkRecord]
+    links: dict[str | None, LinkRecord]  # what concerns no link, by None, finds none
     dropped: set[str] = attrs.field(factory=set[str])
     items: dict[str, OpenItem] = attrs.field(factory=dict[str, OpenItem])
     stones: dict[str, Tombstone] = attrs.field(factory=dict[str, Tombstone])
@@ -198,7 +189,9 @@ def settle(plan: Plan, outcomes: Mapping[str, Outcome], *, now: datetime) -> Set
             agreed=sum(part.counts.get("agreed", 0) for part in plan.parts),
             quiet=sum(part.counts.get("quiet", 0) for part in plan.parts),
         ),
-        changed_links=tuple(link for link_id, link in sorted(ledger.links.items()) if link_id not in ledger.dropped),
+        changed_links=tuple(
+            link for link in sorted(ledger.links.values(), key=lambda link: link.id) if link.id not in ledger.dropped
+        ),
         removed_links=tuple(sorted(ledger.dropped)),
         open_items=tuple(_counted(item, prior.get(item.id)) for _, item in sorted(ledger.items.items())),
         closed_items=tuple(sorted(set(prior) - set(ledger.items))),
@@ -225,7 +218,7 @@ def _set_aside(ledger: _Ledger, part: Part, action: Action) -> None:
         case Skip() | Conflict() | Reject():
             _keep_open(ledger, part, action)
         case Link() | Unlink():  # the last kind
-            link = ledger.links.pop(action.link or "")
+            link = ledger.links.pop(action.link)
             ledger.dropped.discard(link.id)
             # A new pair is found again from its Salesforce row; of a known one both rows are read again.
             subject = action.subject if link.rev > 0 else f"{_ROW_OF_SALESFORCE}{link.salesforce_id}"
@@ -248,14 +241,13 @@ def _settle_action(ledger: _Ledger, plan: Plan, part: Part, action: Action, outc
                 _tell(ledger, action, reason.removeprefix("outcome."), outcome)
                 if outcome is not None and outcome.kind is OutcomeKind.UNKNOWN:
                     ledger.applied.append(Applied.of(action, None, None, ledger.now, sure=False))
-                    if action.reason == UNDONE:
-                        _open_unsure(ledger, plan, action)
+                    _open_unsure(ledger, part, action)
                 elif outcome is not None and outcome.kind is OutcomeKind.STALE and outcome.record_id is not None:
                     # It did reach a record, though not the one that was meant: what that held before, nobody knows.
                     ledger.applied.append(Applied.of(action, outcome.record_id, None, ledger.now, sure=False))
                 _untouch(ledger, action)
         case Unlink():
-            link = ledger.links[action.link or ""]
+            link = ledger.links[action.link]
             ledger.dropped.add(link.id)
             for side in Side if action.survivor is None else (action.survivor,):
                 _bury(ledger, link, side, action.reason)
@@ -279,7 +271,7 @@ def _keep_open(ledger: _Ledger, part: Part, action: Skip | Conflict | Reject) ->
 
 def _untouch(ledger: _Ledger, action: Action) -> None:
     """Forget the link that a create would have made."""
-    if isinstance(action, Create) and action.link is not None:
+    if isinstance(action, Create):
         ledger.links.pop(action.link, None)
 
 
@@ -311,20 +303,19 @@ def _open_adopted(ledger: _Ledger, action: Write, name: str, state: FieldState) 
     ledger.items[item.id] = item
 
 
-def _open_unsure(ledger: _Ledger, plan: Plan, action: Write) -> None:
+def _open_unsure(ledger: _Ledger, part: Part, action: Write) -> None:
     """Keep what an undo whose answer was lost would have left: seen there later, it is no edit of that side."""
-    bound, link = plan.bound_transfer(action.transfer), ledger.links.get(action.link or "")
-    if bound is None or link is None:
-        return
-    after = {change.line: change.after for change in action.changes}
-    for group, lines in bound.groups.items():
-        if any(line.name in after for line in lines):
-            mark = values_mark(lines, action.side, {**held_values(link, action.side, lines), **after})
-            key = key_parts(action.key)
-            item = OpenItem(
-                action.transfer, f"link:{link.id}", group, "undo.unsure", ledger.now, fingerprint=mark, key=key
-            )
-            ledger.items[item.id] = item
+    for group, mark in part.undoing.get(action.id, {}).items():
+        item = OpenItem(
+            action.transfer,
+            action.subject,
+            group,
+            "undo.unsure",
+            ledger.now,
+            fingerprint=mark,
+            key=key_parts(action.key),
+        )
+        ledger.items[item.id] = item
 
 
 def _tell(ledger: _Ledger, action: Action, outcome: str, told: Outcome | None = None, **more: Any) -> None:
@@ -363,7 +354,7 @@ def _bury(ledger: _Ledger, link: LinkRecord, side: Side, cause: str) -> None:
 
 
 def _done(ledger: _Ledger, plan: Plan, part: Part, action: Write, outcome: Outcome) -> None:
-    link = ledger.links[action.link or ""]
+    link = ledger.links[action.link]
     record_id = None if action.side in part.keyed else normal_id(action.side, outcome.record_id)
     ledger.applied.append(Applied.of(action, record_id, outcome.stored, ledger.now))
     if isinstance(action, Delete):

@@ -25,8 +25,8 @@ from di_salesforce.engine._plan import Plan
 from di_salesforce.engine._policies import is_consent, strictness
 from di_salesforce.engine._reconcile import Inputs
 from di_salesforce.engine._snapshot import Snapshot
-from di_salesforce.engine._workspace import Workspace, display_key
-from di_salesforce.engine._written import UNDONE
+from di_salesforce.engine._workspace import Workspace
+from di_salesforce.engine._written import UNDONE, held_values, values_mark
 from di_salesforce.mapping import ObjectTransfer
 from di_salesforce.records import UNSET, Row, Side, UnsetType, Value
 
@@ -148,13 +148,14 @@ def _take_back_fields(
     images = _images(writes)
     groups = {work.bound.lines[name].mapping.group_name for name in images if name in work.bound.lines}
     for name in sorted(set(images) - set(work.bound.lines)):
-        _leave(work, link, side, "undo.not_mapped", (name,))
+        _leave(work, link, side, "undo.not_mapped", (name,), name)
     for group in sorted(groups):
         lines = [line for line in work.bound.groups[group] if line.name in images]
         found = [_change(line, side, images[line.name], seen) for line in lines]
-        reason = next((each for each in found if isinstance(each, str)), "") or _stopped(work, link, side, lines, found)
+        against = [each for each in found if isinstance(each, str)]
+        reason = against[0] if against else _stopped(work, link, side, lines, found)
         if reason:
-            _leave(work, link, side, reason, tuple(line.name for line in lines))
+            _leave(work, link, side, reason, tuple(line.name for line in lines), group)
         else:
             changes += [each for each in found if isinstance(each, Change) and each.before != each.after]
     if changes:
@@ -200,19 +201,24 @@ def _write(
     work: Workspace, link: LinkRecord, side: Side, changes: list[Change], seen: Mapping[Side, Observation]
 ) -> None:
     row = seen[side].row
-    work.add_write(
-        Update(
-            **about_link(work, link, f"undo {side.value}"),
-            reason=UNDONE,
-            side=side,
-            record_id=link.record_id(side),
-            address={line.field(side): row.get(line.field(side)) for line in work.bound.key_lines},
-            values={change.field: change.after for change in changes},
-            based_on={change.field: _value(change.before) for change in changes},
-            changes=tuple(changes),
-        ),
-        tuple(change.line for change in changes),
+    write = Update(
+        **about_link(work, link, f"undo {side.value}"),
+        reason=UNDONE,
+        side=side,
+        record_id=link.record_id(side),
+        address={line.field(side): row.get(line.field(side)) for line in work.bound.key_lines},
+        values={change.field: change.after for change in changes},
+        based_on={change.field: _value(change.before) for change in changes},
+        changes=tuple(changes),
     )
+    work.add_write(write, tuple(change.line for change in changes))
+    after = {change.line: change.after for change in changes}
+    # Marked here, where the converters are at hand: a plan may be saved, and its answers be lost after that.
+    work.undoing[write.id] = {
+        group: values_mark(lines, side, {**held_values(link, side, lines), **after})
+        for group, lines in work.bound.groups.items()
+        if any(line.name in after for line in lines)
+    }
 
 
 def _take_back_create(
@@ -252,17 +258,19 @@ def _take_back_create(
     )
 
 
-def _leave(work: Workspace, link: LinkRecord, side: Side, reason: str, fields: tuple[str, ...] = ()) -> None:
-    about = about_link(work, link, " ".join(("undo", side.value, reason, *fields)))
-    work.actions.append(Skip(**about, reason=reason, side=side, fields=fields, group=",".join(fields)))
+def _leave(
+    work: Workspace, link: LinkRecord, side: Side, reason: str, fields: tuple[str, ...] = (), group: str = ""
+) -> None:
+    about = about_link(work, link, f"undo {side.value} {reason} {group}")
+    work.actions.append(Skip(**about, reason=reason, side=side, fields=fields, group=group))
 
 
 def _leave_unlinked(work: Workspace, write: Applied) -> None:
     work.actions.append(
         Skip(
-            id=digest(work.name, "undo", write.link, write.side.value),
+            id=digest(work.name, f"undo {write.side.value}", write.link),
             transfer=work.name,
-            key=display_key(write.key) if isinstance(write.key, tuple) else write.key,
+            key=write.key,
             reason="undo.unlinked",
             subject=f"link:{write.link}",
             side=write.side,

@@ -63,6 +63,7 @@ class Workspace:
     answers: Answers = NO_ANSWERS  # what a person said about unlinked rows in this plan
     hits: dict[str, Hit] = attrs.field(factory=dict[str, Hit])  # of match tiers, by the row's subject
     unread_tiers: set[Side] = attrs.field(factory=set[Side])  # sides of which a row came without a tier's field
+    undoing: dict[str, dict[str, str]] = attrs.field(factory=dict[str, dict[str, str]])  # see `Part`
 
     def __attrs_post_init__(self) -> None:
         for side, name, items in self.row_items():

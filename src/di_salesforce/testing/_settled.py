@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from di_salesforce.engine import (
+    REASONS,
     Action,
     Conflict,
     Create,
@@ -84,9 +85,16 @@ def _flaws(
     items = {(item.subject, item.side, item.group): item for item in settlement.open_items}
     for action in plan.actions:
         yield from _flaws_of_what_is_open(action, outcomes.get(action.id), items)
-    prior = before.open_items
+    prior, told = before.open_items, (*plan.actions, *plan.set_aside)
+    keys = {
+        subject: each.key if isinstance(each.key, tuple) else (each.key,)
+        for each in told
+        for subject in (each.subject, f"link:{each.link}")
+    }
     for item in settlement.open_items:
         yield from _flaws_of_an_item(item, prior.get(item.id), now)
+        if item.key != keys.get(item.subject, item.key):
+            yield f"{item!r}: it is open with another key than it was told with"
     if not set(settlement.closed_items) <= set(prior):
         yield "an item is closed that was not open"
     yield from _flaws_of_links(plan, outcomes, settlement, before, now)
@@ -158,8 +166,9 @@ def _flaws_of_what_is_open(
     if item is None or (item.transfer, item.reason) != (action.transfer, reason):
         yield f"{action!r}: it is open as {item!r}"
         return
-    if side is not None and outcome is not None and outcome.code and outcome.code not in item.detail:
-        yield f"{action!r}: the service's code is not remembered"
+    said = f"{outcome.code}: {outcome.message}" if outcome is not None and outcome.code else ""
+    if side is not None and item.detail != said:
+        yield f"{action!r}: of what the service said {item.detail!r} is remembered"
     if isinstance(action, (Skip, Conflict, Reject)) and item.fingerprint != action.fingerprint:
         yield f"{action!r}: what it was decided from is not remembered"
     if side is not None and not item.fingerprint:
@@ -170,6 +179,10 @@ def _flaws_of_what_is_open(
 
 def _flaws_of_an_item(item: OpenItem, prior: OpenItem | None, now: datetime) -> Iterable[str]:
     """What is open for the same reason as before counts on, and is as old as it was; a lost answer starts afresh."""
+    if item.reason not in REASONS:
+        yield f"{item!r}: {item.reason} is no reason of the table"
+    if item.detail and item.side is None:
+        yield f"{item!r}: no service said {item.detail!r}"
     is_the_same = prior is not None and prior.reason == item.reason
     count = prior.count + 1 if prior is not None and is_the_same else 1
     since = prior.since if prior is not None and is_the_same and item.reason != "outcome.unknown" else now
@@ -212,7 +225,11 @@ def _is_settled(link: LinkRecord, side: Side, change: Change, stored: Row | None
     kept = (stored or {}).get(change.field, UNSET)
     is_told = not isinstance(kept, UnsetType)
     if change.rule == "undo.write":
-        return state.rel is Relation.ACCEPTED and state.of(side) == (kept if is_told else change.after)
+        return (
+            state.of(side) == (kept if is_told else change.after)
+            and (state.rel, state.wrote, state.bounce) == (Relation.ACCEPTED, side, 0)
+            and (state.seen_of(side), state.unverified, bool(state.version)) == (UNSET, not is_told, True)
+        )
     is_adopted = state.seen_of(side) is not UNSET  # what the service made of it counts as its own change
     now = state.seen_of(side) if is_adopted else state.of(side)
     if change.rule in ("default", "update.merged"):
@@ -241,3 +258,5 @@ def _flaws_of_an_end(
         found = [stone for stone in settlement.tombstones if stone.side is side and stone.record_id in (name, None)]
         if not any((stone.cause, stone.since) == (action.reason, now) for stone in found):
             yield f"{action!r}: no tombstone of {side.label} remembers it"
+        if any(bool(stone.key) is not (stone.record_id is None) for stone in found):
+            yield f"{action!r}: a tombstone of {side.label} names the record by more, or less, than its one name"

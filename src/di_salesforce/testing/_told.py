@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from di_salesforce.engine import REASONS, Action, Conflict, Create, Delete, Life, Link, Reject, Skip, Unlink, Update
-from di_salesforce.records import Side, UnsetType, is_blank
+from di_salesforce.records import UNSET, Side, UnsetType, is_blank
 from di_salesforce.triggers import Trigger
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["check_told"]
 
 _CODE: Final = re.compile(r"[a-z_]+(\.[a-z_]+)+")  # an application's converters may have codes of their own
+_NOT_BY_FIELD: Final = frozenset(  # what stands against taking back all that was written to a record
+    {"undo.create", "undo.deleted", "undo.gone", "undo.lost", "undo.not_deletable", "undo.unlinked"}
+)
 _UPDATES: Final = {Side.SALESFORCE: Trigger.SALESFORCE_UPDATED, Side.DIALOG_INSIGHT: Trigger.DIALOG_INSIGHT_UPDATED}
 
 
@@ -48,6 +51,8 @@ def _flaws(transfer: ObjectTransfer, action: Action, links: Mapping[str, LinkRec
         yield f"{action.reason} is no reason of the table"
     if action.transfer != transfer.name:
         yield f"it is told of the transfer {action.transfer}"
+    if not action.subject:
+        yield "it is filed under nothing"
     link = links.get(action.link or "")
     if link is not None and not isinstance(action, Create):
         yield from _flaws_about_the_link(action, link)
@@ -171,6 +176,8 @@ def _flaws_of_a_write(transfer: ObjectTransfer, write: Update | Delete, link: Li
         yield "it names another record than its link"
     if isinstance(write, Update) and dict(write.values) != {change.field: change.after for change in write.changes}:
         yield "what it writes is not what its changes say"
+    if isinstance(write, Delete) and any((each.after, each.source) != (None, UNSET) for each in write.changes):
+        yield "it puts something in the place of what it deletes"
     if dict(write.based_on) != _before(write.changes):
         yield "what it is based on is not what its changes say"
     rules = {change.rule for change in write.changes}
@@ -202,8 +209,11 @@ def _flaws_of_changes(
 
 
 def _flaws_of_a_skip(transfer: ObjectTransfer, skip: Skip) -> Iterable[str]:
-    if skip.link is None or not skip.fields or skip.reason.startswith("undo."):
-        return  # about a row, or about a record as a whole, or about fields of which some may not be mapped any more
+    if skip.reason.startswith("undo."):
+        yield from _flaws_of_what_stays(transfer, skip)
+        return
+    if skip.link is None or not skip.fields:
+        return  # about a row, or about a record as a whole
     if skip.group and not set(skip.fields) <= {line.name for line in transfer.groups.get(skip.group, ())}:
         yield f"its fields are not of the group {skip.group}"
     if skip.reason in ("trigger.off", "direction.one_way", "merge.refusal") and skip.side is None:
@@ -214,6 +224,20 @@ def _flaws_of_a_skip(transfer: ObjectTransfer, skip: Skip) -> Iterable[str]:
         skip.group and skip.fingerprint
     ):
         yield "it does not say what it was decided from"
+
+
+def _flaws_of_what_stays(transfer: ObjectTransfer, skip: Skip) -> Iterable[str]:
+    """Hold what is told of a write that is not taken back: of a record as a whole, or of lines, mapped or not."""
+    if skip.side is None:
+        yield "it does not say which side is not written"
+    if bool(skip.fields) is (skip.reason in _NOT_BY_FIELD) and skip.reason != "undo.moved":
+        yield f"it tells of {len(skip.fields)} fields"
+    mapped = {line.name for line in transfer.lines}
+    if bool(mapped & {*skip.fields}) is (skip.reason == "undo.not_mapped") and skip.fields:
+        yield "it tells of fields that the mapping says otherwise of"
+    own = {line.name for line in transfer.groups.get(skip.group, ())} or {skip.group} - {""}
+    if not own >= {*skip.fields} or bool(skip.group) is not bool(skip.fields):
+        yield f"its fields are not of the group {skip.group}"
 
 
 def _flaws_of_a_conflict(transfer: ObjectTransfer, conflict: Conflict) -> Iterable[str]:
