@@ -1,4 +1,4 @@
-"""Records that became others: links follow a merge, and a conversion where that is declared."""
+"""Records that were merged into others: links follow them, or end where another link holds the winner."""
 
 from __future__ import annotations
 
@@ -8,26 +8,16 @@ from typing import Any
 import attrs
 import pytest
 
-from di_salesforce import DestinationProject, FieldMapping, Integration, ObjectTransfer, OptIn, converters
-from di_salesforce.engine import (
-    Context,
-    Life,
-    Outcome,
-    Snapshot,
-    reconcile,
-    settle,
-)
-from di_salesforce.exceptions import ConfigurationError
+from di_salesforce import FieldMapping, OptIn, converters
+from di_salesforce.engine import Context, EngineCapabilities, Life, Outcome, Snapshot, settle
 from di_salesforce.records import Side
-from di_salesforce.testing._loop import KEY, Loop
+from di_salesforce.testing._loop import Loop
 from di_salesforce.testing._pairs import NOW
-from di_salesforce.triggers import Trigger
+from di_salesforce.triggers import ConflictPolicy, Deletes, Trigger
 
 S, D = Side.SALESFORCE, Side.DIALOG_INSIGHT
 A = FieldMapping("A", "a")
 NEWS = FieldMapping("News__c", OptIn("news"), converter=converters.boolean())
-
-
 ONE, TWO, THREE = "003000000000001AAA", "003000000000002AAA", "003000000000003AAA"
 
 
@@ -155,6 +145,43 @@ def test_a_refusal_that_salesforce_held_is_not_passed_on() -> None:
     assert loop.run(loop.merge(ONE, TWO)) == [("unlink", "unlink.merged")]
 
 
+HELD_APART = attrs.evolve(NEWS, first_match=ConflictPolicy.HOLD)
+
+
+@pytest.mark.parametrize("known_by", ["a look", "an earlier look", "a person's word"])
+def test_a_refusal_counts_however_it_is_known(known_by: str) -> None:
+    """Read just now, read when it could not be written, or accepted by a person as differing: the winner gets it."""
+    loop = two_linked(HELD_APART)
+    if known_by == "a person's word":
+        loop.baseline = loop.baseline.distrust()
+    loop.person(1, optin_news=False)
+    if known_by == "an earlier look":
+        loop.transfer = attrs.evolve(loop.transfer, triggers=Trigger.ALL & ~Trigger.DIALOG_INSIGHT_UPDATED)
+        assert loop.run() == [("skip", "trigger.off")]
+        loop.transfer = attrs.evolve(loop.transfer, triggers=Trigger.ALL)
+    elif known_by == "a person's word":
+        loop.carry_out(loop.plan().accept("p1"))
+    people = None if known_by == "a look" else Snapshot.changes([])
+    assert ("update", "update.merged") in loop.run(loop.merge(ONE, TWO), people)
+    assert loop.rows[S][TWO]["News__c"] is False
+
+
+@pytest.mark.parametrize("refused_in_salesforce", [True, False])
+def test_what_salesforce_said_last_decides_whether_it_held_the_refusal(refused_in_salesforce: bool) -> None:
+    """An edit there that was seen, and could not flow: whoever merged has seen a refusal, and no consent undoes one."""
+    loop = Loop(NEWS)
+    for number, name in ((1, ONE), (2, TWO)):
+        loop.salesforce(name, Email=f"p{number}", News__c=refused_in_salesforce or number == 2)
+        loop.person(number, EMail=f"p{number}", optin_news=refused_in_salesforce or number == 2)
+    loop.run()
+    loop.salesforce(ONE, News__c=not refused_in_salesforce)
+    assert loop.run() == [("skip", "direction.one_way")]
+    loop.person(1, optin_news=False)
+    is_passed_on = ("update", "update.merged") in loop.run(loop.merge(ONE, TWO))
+    assert is_passed_on is not refused_in_salesforce
+    assert loop.rows[S][TWO]["News__c"] is not is_passed_on
+
+
 def test_two_losers_of_one_unlinked_winner_are_held() -> None:
     """Which of two people the winner is, nobody guesses; the order of the memory does not decide it."""
     loop = two_linked()
@@ -194,112 +221,62 @@ def test_a_circle_of_merges_ends() -> None:
     assert ("conflict", "conflict.merged") in loop.run(Snapshot.complete(loop.rows[S].values(), merged=circle))
 
 
+def test_a_link_whose_person_is_gone_sleeps_on_beside_the_winner() -> None:
+    """A merge says nothing of the person who was deleted: that was told, and nothing flows until there is somebody."""
+    loop = one_linked_one_not()
+    del loop.rows[D]["1"]
+    assert loop.run() == [("skip", "deleted.reported"), ("skip", "trigger.off")]
+    assert loop.run(loop.merge(ONE, TWO)) == [("link", "link.merged")]
+    (link,) = [link for link in loop.baseline.links if link.salesforce_id == TWO]
+    assert (link.life, link.gone, link.cause) == (Life.DORMANT, D, "deleted.reported")
+
+
+def test_a_link_that_sleeps_for_another_reason_is_not_merged() -> None:
+    """Its record was deleted, which was told: nobody is asked for as if that were the id of a winner."""
+    loop = one_linked_one_not()
+    del loop.rows[S][ONE]
+    loop.run()
+    plan = loop.plan(answers=False)
+    assert [action.reason for action in plan.actions] == ["trigger.off"] and not plan.needs
+
+
+def test_a_winner_that_the_evidence_does_not_name_holds_the_link() -> None:
+    """Merged is not deleted, at any later run: nothing is deleted for it, whatever the transfer deletes otherwise."""
+    can_delete = EngineCapabilities(deletes=frozenset(Side))
+    loop = two_linked()
+    loop.transfer, loop.context = attrs.evolve(loop.transfer, deletes=Deletes.DELETE), Context(capabilities=can_delete)
+    del loop.rows[S][ONE]
+    evidence = Snapshot.complete(loop.rows[S].values(), merged={ONE: ""})
+    for shot in (evidence, Snapshot.changes([]), None):
+        assert loop.run(shot) == [("conflict", "conflict.merged")]
+
+
+def test_the_winner_of_several_is_not_even_looked_up() -> None:
+    """Whatever it holds, nobody could say whose it is."""
+    loop = two_linked()
+    del loop.rows[S][ONE], loop.rows[S][TWO]
+    winner = "003000000000009AAA"
+    assert not loop.plan(Snapshot.changes([], merged={ONE: winner, TWO: winner}), answers=False).needs
+
+
+def test_a_row_of_the_winner_from_before_the_merge_writes_nothing() -> None:
+    """What the merger chose is not in it: the link follows, and the winner's values are taken from a later look."""
+    loop = one_linked_one_not()
+    before = Snapshot.sample([loop.rows[S][TWO]], as_of=loop.now + timedelta(minutes=1))
+    del loop.rows[S][ONE]
+    loop.carry_out(loop.plan(Snapshot.sample([], merged={ONE: TWO}), answers=False))
+    loop.salesforce(TWO, A="chosen")
+    assert loop.run(before) == [("link", "link.merged")]
+    assert loop.rows[D]["1"]["a"] == "x"
+    loop.run()
+    assert loop.rows[D]["1"]["a"] == "chosen"
+
+
 def test_a_merge_told_late_is_not_believed() -> None:
     """Evidence from before the link was last looked at says nothing."""
     loop = one_linked_one_not()
     old = Snapshot.sample([], merged={ONE: TWO}, as_of=NOW - timedelta(days=1))
     assert loop.plan(old).actions == ()
-
-
-# ------------------------------------------------------------------------------------------------------ conversions
-
-LEAD = "00Q000000000001AAA"
-TABLE = DestinationProject("people", id=1)
-
-
-def leads_and_contacts(**settings: Any) -> tuple[Loop, Loop]:
-    """Give a lead that is linked to a person, and the transfer of the contacts on the same table."""
-    points = FieldMapping("Points__c", "a", converter=converters.integer())
-    leads = Loop(points, name="leads", project=TABLE)
-    contacts = Loop(points, name="contacts", project=TABLE, **settings)
-    leads.salesforce(LEAD, Email="ada", Points__c=1)
-    leads.salesforce("00Q000000000002AAA", Email="bo", Points__c=5)
-    leads.person(1, EMail="ada", a="1")
-    leads.person(2, EMail="bo", a="5")
-    contacts.rows[D] = leads.rows[D]
-    leads.run()
-    return leads, contacts
-
-
-def claims(*loops: Loop) -> dict[str, str]:
-    return {link.dialog_insight_id or "": loop.transfer.name for loop in loops for link in loop.baseline.links}
-
-
-def convert(leads: Loop, contacts: Loop, **values: Any) -> list[tuple[str, str]]:
-    """Convert the lead to a contact, and let first the leads' transfer and then the contacts' run."""
-    del leads.rows[S][LEAD]
-    contacts.salesforce(ONE, **{"Email": "ada", "Points__c": 1, **values})
-    told = leads.run(Snapshot.complete(leads.rows[S].values(), converted={LEAD: ONE}))
-    contacts.context = Context(links={"leads": leads.baseline}, claims=claims(leads))
-    return told
-
-
-def test_a_converted_lead_is_held_and_reported_by_default() -> None:
-    """Where nothing else is declared a person is told, and the person in Dialog Insight is created nowhere again."""
-    leads, contacts = leads_and_contacts()
-    assert convert(leads, contacts) == [("conflict", "conflict.converted")]
-    assert contacts.run() == [("skip", "claimed")] * 3
-    assert contacts.baseline.links == ()
-    assert leads.run() == [("conflict", "conflict.converted")]
-
-
-def test_a_converted_lead_moves_where_that_is_declared() -> None:
-    """The contact takes the link over with what the lead's remembers of the person; then the lead's is ended."""
-    leads, contacts = leads_and_contacts(converted_from="leads")
-    convert(leads, contacts)
-    assert ("link", "link.converted") in contacts.run()
-    assert contacts.links() == {(ONE, "1")}
-    leads.context = Context(claims=claims(contacts))
-    assert leads.run() == [("unlink", "unlink.converted")]
-    contacts.context = Context(links={"leads": leads.baseline}, claims=claims(leads))
-    assert contacts.run() == leads.run() == [("skip", "claimed")]  # each other's person
-
-
-def test_what_the_contact_was_given_is_a_change_of_salesforce() -> None:
-    """Its base is what the lead would have held, so that an edit on either side since is told from an echo."""
-    leads, contacts = leads_and_contacts(converted_from="leads")
-    convert(leads, contacts, Points__c=7)
-    assert ("update", "update.changed") in contacts.run()
-    assert contacts.rows[D]["1"]["a"] == 7
-    leads, contacts = leads_and_contacts(converted_from="leads")
-    leads.person(1, a="3")
-    convert(leads, contacts)
-    assert ("update", "update.changed") in contacts.run()
-    assert contacts.rows[S][ONE]["Points__c"] == 3
-
-
-def test_a_contact_with_a_link_of_its_own_keeps_it() -> None:
-    """The lead was converted into a contact that was linked before: its link is not given up for the lead's."""
-    leads, contacts = leads_and_contacts(converted_from="leads")
-    contacts.salesforce(ONE, Email="ada.contact", Points__c=1)
-    contacts.person(9, EMail="ada.contact", a="1")
-    contacts.context = Context(claims=claims(leads))
-    contacts.run()
-    convert(leads, contacts, Email="ada.contact")
-    assert ("link", "link.converted") not in contacts.run()
-    assert contacts.links() == {(ONE, "9")}
-
-
-def test_a_contact_that_was_not_read_is_asked_for() -> None:
-    """Nothing moves before both records are seen."""
-    leads, contacts = leads_and_contacts(converted_from="leads")
-    convert(leads, contacts)
-    plan = contacts.plan(Snapshot.changes([]), answers=False)
-    assert (S, ONE) in [(side, need.record_id) for side, need in plan.needs]
-    assert ("link", "link.converted") in contacts.run(Snapshot.changes([]))
-
-
-@pytest.mark.parametrize(
-    ("table", "source", "code"), [("Contact", "x", "reference.unknown"), ("T", "leads", "conversion.table")]
-)
-def test_a_conversion_stays_within_one_table(table: str, source: str, code: str) -> None:
-    """A link can only move to a transfer of the same table, which must exist."""
-    project = DestinationProject("people", id=1, tables={"T": 2})
-    one = ObjectTransfer("leads", sobject="Lead", fields=[KEY], project=project)
-    two = ObjectTransfer("c", sobject="Contact", fields=[KEY], project=project, table=table, converted_from=source)
-    with pytest.raises(ConfigurationError) as raised:
-        Integration([one, two])
-    assert code in {problem.code for problem in raised.value.problems}
 
 
 # ----------------------------------------------------------------------------------------- what is not passed on
@@ -334,59 +311,3 @@ def test_a_refusal_waits_while_the_winner_comes_without_its_consent() -> None:
     assert not plan.writes and not plan.needs
     loop.carry_out(plan)
     assert ("update", "update.merged") in loop.run()
-
-
-def test_a_converted_lead_moves_only_between_records_that_take_part() -> None:
-    """The contact's transfer leaves the person out by its filter: the link stays where it is."""
-    leads, contacts = leads_and_contacts(converted_from="leads", dialog_insight_filter=lambda row: row["a"] != "1")
-    convert(leads, contacts)
-    assert "link.converted" not in {reason for _, reason in contacts.run()}
-    assert contacts.links() == set()
-
-
-def test_a_person_that_was_not_read_is_asked_for() -> None:
-    """The contact is seen and the person is not: nothing moves before that."""
-    leads, contacts = leads_and_contacts(converted_from="leads")
-    convert(leads, contacts)
-    plan = reconcile(
-        contacts.transfer,
-        salesforce=Snapshot.complete(contacts.rows[S].values()),
-        dialog_insight=Snapshot.changes([]),
-        baseline=contacts.baseline,
-        now=contacts.now,
-        context=contacts.context,
-    )
-    assert (D, "1") in [(side, need.record_id) for side, need in plan.needs]
-    assert "link" not in {action.kind for action in plan.actions}
-    plan = plan.supplied(salesforce=[contacts.rows[S][ONE]], dialog_insight=[contacts.rows[D]["1"]])
-    assert [(action.kind, action.reason) for action in plan.actions if action.kind == "link"] == [
-        ("link", "link.converted")
-    ]
-
-
-def test_a_converted_lead_moves_without_a_key() -> None:
-    """The contact has no address: it is known by its id and the lead's link, and nothing else is taken for it."""
-    leads, contacts = leads_and_contacts(converted_from="leads")
-    convert(leads, contacts, Email=None)
-    assert ("link", "link.converted") in contacts.run()
-    assert contacts.links() == {(ONE, "1")}
-
-
-def test_what_the_lead_never_remembered_meets_for_the_first_time() -> None:
-    """A line of the contact that the lead has not, or of which its value has no form there, carries no base."""
-    text = FieldMapping("Points__c", "a")
-    number = FieldMapping("Points__c", "a", converter=converters.integer())
-    other = FieldMapping("B", "b")
-    leads = Loop(text, name="leads", project=TABLE)
-    contacts = Loop(number, other, name="contacts", project=TABLE, converted_from="leads")
-    leads.salesforce(LEAD, Email="ada", Points__c="many")
-    leads.salesforce("00Q000000000002AAA", Email="bo", Points__c="5")
-    leads.person(1, EMail="ada", a="many", b="x")
-    leads.person(2, EMail="bo", a="5", b="x")
-    contacts.rows[D] = leads.rows[D]
-    leads.run()
-    convert(leads, contacts, B="y")
-    told = contacts.run()
-    assert ("link", "link.converted") in told and ("conflict", "conflict.first_match") in told
-    (link,) = contacts.baseline.links
-    assert link.fields["B:b"].base is None and link.fields["Email:EMail"].base == ("ada", "ada")

@@ -71,14 +71,14 @@ def _moved(work: Workspace, winner: str, merged: list[LinkRecord]) -> Iterator[L
     """Move the one link of records that were merged into a record without a link; of several nobody says which."""
     view = work.views[_S]
     if len(merged) > 1 or view.row_of(winner) is None:
-        if len(merged) == 1 and winner not in view.lookup.ids:
+        if len(merged) == 1:
             work.need(_S, record_id=winner)
         yield from merged  # held by `_links.py`, which remembers the winner
         return
     (link,) = merged
-    work.touched.update(key for side in Side if (key := link.key(side)) is not None)
-    # What the link remembers is carried: whatever the winner holds otherwise, the person who merged chose.
-    moved = attrs.evolve(link, salesforce_id=winner, salesforce_as_of=None)
+    # What the link remembers is carried: whatever the winner holds otherwise, the person who merged chose.  So is when
+    # the loser was last looked at: a row of the winner that is older than the merge does not show what was chosen.
+    moved = attrs.evolve(link, salesforce_id=winner)
     if link.life is Life.DORMANT and link.gone is _S:
         moved = attrs.evolve(moved, life=Life.LIVE, gone=None, cause="")
     work.actions.append(Link(**about_link(work, moved, "link"), reason="link.merged"))
@@ -147,9 +147,9 @@ def _take_over(work: Workspace, lead: LinkRecord, record_id: str) -> None:
     contact = work.views[_S].row_of(record_id)
     name = lead.dialog_insight_id or digest(lead.dialog_insight_key or ())
     person = work.views[_D].row_of(name)
-    if contact is None and record_id not in work.views[_S].lookup.ids:
+    if contact is None:
         work.need(_S, record_id=record_id)
-    if person is None and not work.views[_D].asked(lead.dialog_insight_id, lead.dialog_insight_key):
+    if person is None:
         work.need_row(_D, lead)
     if contact is None or person is None or person.name in work.linked[_D]:
         return
@@ -163,10 +163,10 @@ def _take_over(work: Workspace, lead: LinkRecord, record_id: str) -> None:
             work.touched.add(ref.key)
     key = work.key_text(contact) or work.key_text(person)
     link = attrs.evolve(new_link(work, key, refs), fields=_carried(work, lead))
-    seen = {ref.side: Observation(Presence.HERE, ref, ref.as_of) for ref in (contact, person)}
+    seen = {ref.side: Observation(Presence.HERE, ref) for ref in (contact, person)}
     link = noticed(work, link, seen, work.bound.lines)
     members = about_link(work, link, "link")
-    members["key"] = display_key(work.row_key(contact))
+    members["key"] = display_key(work.row_key(contact if work.key_text(contact) else person))
     work.actions.append(Link(**members, reason="link.converted"))
     link = decide_fields(work, link, seen, work.bound.lines)
     for ref in (contact, person):

@@ -13,6 +13,8 @@ from di_salesforce.engine import Baseline, Context, Outcome, Plan, Snapshot, rec
 from di_salesforce.mapping import FieldMapping, ObjectTransfer
 from di_salesforce.records import Row, Side, Value
 from di_salesforce.testing._pairs import NOW
+from di_salesforce.testing._settled import check_settled
+from di_salesforce.testing._told import check_told
 from di_salesforce.triggers import Trigger
 
 __all__ = ["KEY", "Loop"]
@@ -40,13 +42,15 @@ class Loop:
         """Add a contact of Dialog Insight, or change some of its fields."""
         self.rows[D][str(number)] = {"idContact": number, **self.rows[D].get(str(number), {}), **values}
 
-    def plan(self, salesforce: Snapshot | None = None, *, answers: bool = True) -> Plan:
-        """Plan with all rows (or another read of Salesforce), and look up what is needed."""
+    def plan(
+        self, salesforce: Snapshot | None = None, dialog_insight: Snapshot | None = None, *, answers: bool = True
+    ) -> Plan:
+        """Plan with all rows (or another read of either side), and look up what is needed."""
         self.now += timedelta(minutes=30)
         plan = reconcile(
             self.transfer,
             salesforce=salesforce or Snapshot.complete(self.rows[S].values()),
-            dialog_insight=Snapshot.complete(self.rows[D].values()),
+            dialog_insight=dialog_insight or Snapshot.complete(self.rows[D].values()),
             baseline=self.baseline,
             now=self.now,
             context=self.context,
@@ -57,15 +61,16 @@ class Loop:
                 for side in Side
             }
             plan = plan.supplied(salesforce=found[S], dialog_insight=found[D])
+        check_told(self.transfer, self.baseline, plan)
         return plan
 
     def _is_asked(self, side: Side, name: str, row: Row, plan: Plan) -> bool:
         key = row.get("Email" if side is S else "EMail")
         return any(need.record_id == name or (need.record_id is None and need.key == key) for need in plan.needs[side])
 
-    def run(self, salesforce: Snapshot | None = None) -> list[tuple[str, str]]:
+    def run(self, salesforce: Snapshot | None = None, dialog_insight: Snapshot | None = None) -> list[tuple[str, str]]:
         """Plan, carry out, remember; give the actions' kinds and reasons."""
-        return self.carry_out(self.plan(salesforce))
+        return self.carry_out(self.plan(salesforce, dialog_insight))
 
     def carry_out(self, plan: Plan) -> list[tuple[str, str]]:
         """Write what a plan writes, and remember it as a store would; give the actions' kinds and reasons."""
@@ -77,6 +82,7 @@ class Loop:
             self.rows[write.side][name] = {**id_field, **self.rows[write.side].get(name, {}), **write.values}
             outcomes[write.id] = Outcome.done(name, self.rows[write.side][name])
         settlement = settle(Plan.from_dict(json.loads(json.dumps(plan.to_dict()))), outcomes, now=self.now)
+        check_settled(plan, outcomes, settlement, self.baseline, self.now)
         self.baseline = Baseline.from_dicts(json.loads(json.dumps(self.baseline.updated(settlement).to_dicts())))
         return [(action.kind, action.reason) for action in plan.actions]
 

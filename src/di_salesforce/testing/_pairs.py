@@ -16,6 +16,7 @@ from di_salesforce.engine import Baseline, Context, Coverage, FieldState, LinkRe
 from di_salesforce.mapping import FieldMapping, ObjectTransfer
 from di_salesforce.records import Row, Side, Value
 from di_salesforce.testing._served import Saving
+from di_salesforce.testing._told import check_told
 from di_salesforce.testing.world import World
 
 __all__ = ["NOW", "ORDERS", "LinkedPair", "asked", "contacts", "link_of", "linked", "plan_of", "row", "told"]
@@ -134,16 +135,20 @@ def plan_of(
     baseline: Baseline | None = None,
     **more: Any,  # of reconcile
 ) -> Plan:
-    """Plan once; plain rows are complete reads."""
+    """Plan once, and check what is told; plain rows are complete reads."""
     shots = [shot if isinstance(shot, Snapshot) else Snapshot.complete(shot) for shot in (salesforce, dialog_insight)]
-    return reconcile(
-        more.pop("transfer", contacts()),
+    transfer: ObjectTransfer = more.pop("transfer", contacts())
+    memory = Baseline.empty() if baseline is None else baseline
+    plan = reconcile(
+        transfer,
         salesforce=shots[0],
         dialog_insight=shots[1],
-        baseline=Baseline.empty() if baseline is None else baseline,
+        baseline=memory,
         now=more.pop("now", NOW),
         **more,
     )
+    check_told(transfer, memory, plan)
+    return plan
 
 
 def told(plan: Plan) -> list[tuple[str, str]]:

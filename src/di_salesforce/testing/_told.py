@@ -16,10 +16,9 @@ from di_salesforce.records import UNSET, Side, UnsetType, is_blank
 from di_salesforce.triggers import Trigger
 
 if TYPE_CHECKING:
-    from di_salesforce.engine import Change, LinkRecord, Plan, Proposal
+    from di_salesforce.engine import Baseline, Change, LinkRecord, Plan, Proposal
     from di_salesforce.mapping import ObjectTransfer
     from di_salesforce.records import Value
-    from di_salesforce.testing.world import World
 
 __all__ = ["check_told"]
 
@@ -30,20 +29,59 @@ _NOT_BY_FIELD: Final = frozenset(  # what stands against taking back all that wa
 _UPDATES: Final = {Side.SALESFORCE: Trigger.SALESFORCE_UPDATED, Side.DIALOG_INSIGHT: Trigger.DIALOG_INSIGHT_UPDATED}
 
 
-def check_told(world: World, plan: Plan) -> None:
+def check_told(transfer: ObjectTransfer, before: Baseline, plan: Plan) -> None:
     """Check that each action of a plan is told whole: by a known reason, of a named record, with all that it must say.
+
+    Args:
+        transfer: What the plan was made for.
+        before: The memory that it was made from.
+        plan: The plan.
 
     Raises:
         AssertionError: An action says less than it must, or what contradicts the transfer or the link.
     """
-    links = {**{link.id: link for link in world.baseline.links}, **plan.parts[0].links} if plan.parts else {}
+    old = {link.id: link for link in before.links}
+    links = {**old, **plan.parts[0].links} if plan.parts else {}
     named: set[str] = set()
     for action in plan.actions:
         if action.id in named:
             raise AssertionError(f"two actions have the id {action.id}")
         named.add(action.id)
-        for flaw in _flaws(world.transfer, action, links):
+        for flaw in _flaws(transfer, action, links):
             raise AssertionError(f"{action!r}: {flaw}")
+    ends = {action.link: action.reason for action in plan.actions if isinstance(action, Unlink)}
+    for link in plan.parts[0].links.values() if plan.parts else ():
+        for flaw in (
+            *_flaws_of_a_life(link, ends.get(link.id, "relinked")),
+            *_flaws_of_a_memory(link, old.get(link.id)),
+        ):
+            raise AssertionError(f"{link!r}: {flaw}")
+
+
+_SLEEPS: Final = frozenset({"scope.left", "deleted.reported", "delete.proven", "conflict.delete_edited"})
+_BECAME: Final = ("merged:", "converted:", "conflict.merged", "conflict.converted")  # with the other's id, if known
+
+
+def _flaws_of_a_life(link: LinkRecord, ended_by: str) -> Iterable[str]:
+    """Hold where a link stands against why: what it says of itself is all that the next plan knows of it."""
+    is_told = {
+        Life.LIVE: link.gone is None and not link.cause,
+        Life.DORMANT: link.gone is not None and (link.cause in _SLEEPS or link.cause.startswith(_BECAME)),
+        Life.ENDED: link.cause == ended_by,
+    }
+    if not is_told[link.life]:
+        yield f"it would be remembered as gone in {link.gone} for {link.cause!r}"
+
+
+def _flaws_of_a_memory(link: LinkRecord, old: LinkRecord | None) -> Iterable[str]:
+    """Hold what would be remembered of a link against what is: each settlement counts, and no look is forgotten."""
+    if link.rev != (0 if old is None else old.rev + 1):
+        yield f"it would be settled for the time {link.rev}"
+    if any(not state.version for state in link.fields.values()):
+        yield "it does not say by which rule a line was compared"
+    for side in Side if old is None and link.life is Life.LIVE else ():
+        if link.record_id(side) is not None and link.as_of(side) is None:
+            yield f"it does not say when {side.label} was seen"
 
 
 def _flaws(transfer: ObjectTransfer, action: Action, links: Mapping[str, LinkRecord]) -> Iterable[str]:
@@ -98,7 +136,9 @@ def _flaws_about_a_row(transfer: ObjectTransfer, action: Skip | Reject) -> Itera
         yield "it names another record than its row"
     if not action.fingerprint:
         yield "it does not say what it was decided from"
-    if isinstance(action, Reject) and any(_CODE.fullmatch(code) is None for _, code in action.causes):
+    if isinstance(action, Reject) and (
+        not action.causes or any(_CODE.fullmatch(code) is None for _, code in action.causes)
+    ):
         yield "it does not say why, field by field"
 
 
@@ -137,6 +177,10 @@ def _flaws_of_a_new_link(transfer: ObjectTransfer, create: Create, link: LinkRec
         yield "its link names the record that is not there yet, or does not say when the other was seen"
     if not create.key_text == link.key(side) == link.key(source):
         yield "its link has another key"
+    if any(change.line and change.source != link.fields[change.line].seen_of(source) for change in create.changes):
+        yield "it does not say what its values were made from"
+    if any(not change.line and change.source is not UNSET for change in create.changes):
+        yield "a constant is made from something"
     for line in transfer.lines:
         state = link.fields[line.name]
         group = line.group_name if len(transfer.groups[line.group_name]) > 1 else None
@@ -151,9 +195,7 @@ def _flaws_of_a_whole_record(action: Action, link: LinkRecord) -> Iterable[str]:
         yield "it shows no key, and has one"
     match action:
         case Unlink():
-            gone = action.survivor.other if action.survivor is not None else None
-            if link.life is not Life.ENDED or not link.cause or (action.survivor and link.gone not in (gone, None)):
-                yield f"its link is remembered as {remembered}"
+            yield from _flaws_of_an_end(action, link)
         case Link() if action.reason == "link.revived":
             if remembered != (Life.LIVE, None, ""):
                 yield f"its link is remembered as {remembered}"
@@ -171,6 +213,17 @@ def _flaws_of_a_whole_record(action: Action, link: LinkRecord) -> Iterable[str]:
             pass
 
 
+_ENDS_BOTH: Final = frozenset({"unlink.both_deleted", "unlink.converted"})  # neither record is left to this transfer
+
+
+def _flaws_of_an_end(unlink: Unlink, link: LinkRecord) -> Iterable[str]:
+    gone = None if unlink.survivor is None else unlink.survivor.other
+    if (unlink.survivor is None) is not (unlink.reason in _ENDS_BOTH):
+        yield "it does not say which record stays"
+    if (link.life, link.gone, link.cause) != (Life.ENDED, gone, unlink.reason):
+        yield f"its link is remembered as {link.life} for {link.cause!r}"
+
+
 def _flaws_of_a_write(transfer: ObjectTransfer, write: Update | Delete, link: LinkRecord | None) -> Iterable[str]:
     if link is None or write.record_id != link.record_id(write.side):
         yield "it names another record than its link"
@@ -183,7 +236,19 @@ def _flaws_of_a_write(transfer: ObjectTransfer, write: Update | Delete, link: Li
     rules = {change.rule for change in write.changes}
     if write.reason != (rules.pop() if len(rules) == 1 else "update.several"):
         yield f"its reason is {write.reason}, and its changes have other rules"
+    if isinstance(write, Delete):
+        yield from _flaws_of_a_delete(transfer, write)
     yield from _flaws_of_changes(transfer, write.side, write.changes, write.address)
+
+
+def _flaws_of_a_delete(transfer: ObjectTransfer, delete: Delete) -> Iterable[str]:
+    """A record is deleted for what all of its mapped fields hold, since nothing else of it will be known again."""
+    if [change.line for change in delete.changes] != [line.name for line in transfer.lines]:
+        yield "it does not say what each line holds"
+    if any(change.after is not None or change.source is not UNSET for change in delete.changes):
+        yield "it leaves something behind"
+    if set(delete.address) != {line.field(delete.side) for line in transfer.key_lines}:
+        yield "its address is not the record's key"
 
 
 def _before(changes: Iterable[Change]) -> dict[str, Value]:

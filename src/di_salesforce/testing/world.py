@@ -289,7 +289,7 @@ class World:
         if plan.needs:
             raise AssertionError(f"a plan still has {plan.needs} after {_MOST_LOOKUPS} rounds of look-ups")
         check_plan(self, plan, looks, as_of)
-        check_told(self, plan)
+        check_told(self.transfer, self.baseline, plan)
         self._pending = looks
         return plan
 
