@@ -31,6 +31,7 @@ FULL = Part(
     lines={"A:a": ("A", "a", "1", True), "B:b": ("B", "b", "2", False)},
     expired=("people/salesforce/003",),
     observed=MOMENT,
+    undoing={"a write": {"A:a": "a mark"}},
 )
 
 
@@ -51,7 +52,7 @@ def test_a_full_part_has_nothing_by_default() -> None:
     assert not [each.name for each in attrs.fields(Part) if getattr(FULL, each.name) == getattr(empty, each.name)]
 
 
-LATER: dict[str, Any] = {"expired": (), "observed": None}  # members of any type
+LATER: dict[str, Any] = {"expired": (), "observed": None, "undoing": {}}  # members of any type
 
 
 @pytest.mark.parametrize("missing", LATER)
