@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import attrs
 import pytest
 
 from di_salesforce import FieldMapping, ObjectTransfer, OptIn, converters
@@ -17,14 +16,12 @@ from di_salesforce.engine import (
     Needs,
     Outcome,
     Plan,
-    Relation,
     Snapshot,
     settle,
 )
-from di_salesforce.engine._deciding import accepted
 from di_salesforce.engine._reasons import sentence
 from di_salesforce.exceptions import ConfigurationError, GuardError
-from di_salesforce.records import UNSET, Side, Value
+from di_salesforce.records import Side, Value
 from di_salesforce.testing._pairs import NOW, LinkedPair, asked, contacts, linked, plan_of, row, told
 from di_salesforce.testing._served import Saving
 from di_salesforce.testing.world import World
@@ -124,39 +121,6 @@ def test_counts_by_transfer_kind_and_reason() -> None:
     stopped = plan_of([row(S, 1), row(S, 2, "k2")], [], context=Context(limits=Limits(creates=1)))
     with pytest.raises(GuardError, match="would make 2 creates; the limit is 1"):
         stopped.raise_for_guards()
-
-
-def test_a_piece_of_a_joined_plan_is_the_plan_of_one_transfer() -> None:
-    """Two plans joined and taken apart again have what each had, without what the other has."""
-    other = ObjectTransfer("u", sobject="Lead", fields=contacts().fields)
-    plans = [plan_of([row(S, 1)], []), plan_of([row(S, 2, "k2")], [], transfer=other)]
-    joined = Plan.joined(plans)
-    for plan in plans:
-        piece = joined.only_transfer(plan.parts[0].transfer)
-        assert (piece.actions, piece.parts, piece.digest) == (plan.actions, plan.parts, plan.digest)
-
-
-def test_what_is_forgotten_leaves_no_trace() -> None:
-    """A forgotten action, and all of its record, is settled as if it had never been planned; nothing named, nothing."""
-    one = linked()
-    one.edit(S, A="y")
-    plan = one.world.plan()
-    assert plan.forgetting() is plan
-    for piece in (plan.forgetting([plan.writes[0].id]), plan.forgetting(links=[one.link.id])):
-        settlement = settle(piece, {}, now=one.world.now)
-        assert not settlement.open_items and one.link.id not in {link.id for link in settlement.changed_links}
-
-
-# -------------------------------------------------------------------------------------------- decided by a person
-
-
-def test_what_is_not_about_values_cannot_be_accepted() -> None:
-    """A merged record is held as a whole: accepting it is an error that names the reason."""
-    one = linked()
-    plan = one.look(salesforce=Snapshot.changes([], as_of=one.world.now, merged={one.names[S]: "003000000000009AAA"}))
-    for conflict in plan.conflicts:
-        with pytest.raises(ConfigurationError, match=conflict.reason):
-            plan.accept("k")
 
 
 # ------------------------------------------------------------------------------------- consent, in any spelling
@@ -273,18 +237,6 @@ def test_a_key_that_does_not_flow_there_makes_no_record() -> None:
     assert [(each.reason, each.causes) for each in plan.rejects] == [
         ("key.not_creatable", (("Email", "key.not_creatable"),))
     ]
-
-
-def test_only_what_was_read_of_a_group_can_be_accepted() -> None:
-    """A conflict may name a line of which one side is not known: accepting the rest leaves that line as it was."""
-    one = linked()
-    one.edit(S, A="y")
-    one.edit(D, a="z")
-    plan = one.world.plan()
-    (conflict,) = plan.conflicts
-    unread = attrs.evolve(conflict.fields[0], line="Email:EMail", dialog_insight=UNSET)
-    link = accepted(attrs.evolve(conflict, fields=(*conflict.fields, unread)), {one.link.id: one.link})
-    assert link.fields["A:a"].rel is Relation.ACCEPTED and link.fields["Email:EMail"] == one.state("Email:EMail")
 
 
 # ------------------------------------------------------------------------------------------------------------ counts

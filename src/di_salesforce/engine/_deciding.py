@@ -55,6 +55,7 @@ def accepted(conflict: Conflict, links: Mapping[str, LinkRecord]) -> LinkRecord:
 def decided(conflict: Conflict, proposal: Proposal) -> Action:
     """Turn a conflict and a person's choice into the action that it comes to."""
     common: dict[str, Any] = {  # the members that all actions share
+        "id": digest(conflict.id, proposal.keep.value),
         "transfer": conflict.transfer,
         "key": conflict.key,
         "link": conflict.link,
@@ -67,7 +68,6 @@ def decided(conflict: Conflict, proposal: Proposal) -> Action:
     if proposal.refusal:
         return Skip(
             **common,
-            id=digest(conflict.id, "skip"),
             reason=proposal.refusal,
             side=target,
             fields=tuple(field.line for field in conflict.fields),
@@ -76,7 +76,6 @@ def decided(conflict: Conflict, proposal: Proposal) -> Action:
         )
     return Update(
         **common,
-        id=digest(conflict.id, "update", proposal.keep.value),
         reason="update.person",
         side=target,
         record_id=conflict.salesforce_id if target is Side.SALESFORCE else conflict.dialog_insight_id,

@@ -6,8 +6,6 @@ out is set aside, not forgotten, so that settling keeps it open.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -27,23 +25,19 @@ from di_salesforce.engine._actions import (
     Reject,
     Update,
     Write,
-    action_from_dict,
     action_to_dict,
     satisfies,
 )
 from di_salesforce.engine._deciding import accepted, chosen, decided
 from di_salesforce.engine._lines import BoundTransfer
-from di_salesforce.engine._memory import DAMAGE, plain_format
 from di_salesforce.engine._needs import Needs
 from di_salesforce.engine._part import Part
+from di_salesforce.engine._saving import digest_of, members_of_plan, plan_to_dict
 from di_salesforce.engine._showing import ORDER, in_order, show_action, show_summary
 from di_salesforce.exceptions import ConfigurationError, GuardError, Problem
 from di_salesforce.records import UNSET, Row, Side, UnsetType, Value
 
 __all__ = ["Plan"]
-
-FORMAT: Final = 1
-"""The format number of a saved plan."""
 
 
 @attrs.frozen(repr=False, eq=False)
@@ -122,7 +116,7 @@ class Plan(Tabular):
     @property
     def digest(self) -> str:
         """Name what the plan would do: equal plans have equal digests, whenever, in whatever order they were made."""
-        return _digest(map(action_to_dict, self.actions))
+        return digest_of(map(action_to_dict, self.actions))
 
     def counts(self) -> Mapping[str, int]:
         """Count the actions by transfer, kind and reason, and the pairs that agree."""
@@ -293,7 +287,7 @@ class Plan(Tabular):
     def _replacing(self, gone: set[str], added: list[Action]) -> Plan:
         order = {part.transfer: index for index, part in enumerate(self.parts)}
         actions = in_order([*(action for action in self.actions if action.id not in gone), *added])
-        return attrs.evolve(self, actions=tuple(sorted(actions, key=lambda a: order.get(a.transfer, 0))), again=None)
+        return attrs.evolve(self, actions=tuple(sorted(actions, key=lambda a: order[a.transfer])), again=None)
 
     def supplied(self, *, salesforce: Iterable[Row] = (), dialog_insight: Iterable[Row] = ()) -> Plan:
         """Plan again with the rows that `needs` asked for, once all of it has been looked up.
@@ -349,18 +343,7 @@ class Plan(Tabular):
 
         `digest` names what the plan would do, `seal` every letter of the document.
         """
-        actions = [action_to_dict(action) for action in self.actions]
-        document = {
-            "kind": "plan",
-            "format": FORMAT,
-            "digest": _digest(actions),
-            "now": self.now.isoformat() if self.now else None,
-            "actions": actions,
-            "set_aside": [action_to_dict(action) for action in self.set_aside],
-            "parts": [part.to_dict() for part in self.parts],
-            "needs": self.needs.to_dict(),
-        }
-        return {**document, "seal": _seal(document)}
+        return plan_to_dict(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:  # plain data of a file
@@ -369,27 +352,7 @@ class Plan(Tabular):
         Raises:
             ConfigurationError: For anything else, a newer format, or a document that was changed since it was saved.
         """
-        form = plain_format(data)
-        if form is None or data.get("kind") != "plan":
-            raise ConfigurationError("this is not a saved plan")
-        if form > FORMAT:
-            raise ConfigurationError(f"the plan has format {form}; this version reads up to {FORMAT}")
-        try:
-            seal = _seal({name: value for name, value in data.items() if name != "seal"})
-            plan = cls(
-                actions=tuple(map(action_from_dict, data["actions"])),
-                set_aside=tuple(map(action_from_dict, data["set_aside"])),
-                parts=tuple(map(Part.from_dict, data["parts"])),
-                needs=Needs.from_dict(data["needs"]),
-                now=None if data["now"] is None else datetime.fromisoformat(data["now"]),
-            )
-        except DAMAGE as error:
-            raise ConfigurationError(f"the saved plan is damaged ({type(error).__name__})") from None
-        if (plan.digest, seal) != (data.get("digest"), data.get("seal")):
-            raise ConfigurationError(
-                "the saved plan was changed after it was made: it does not fit its digest and its seal"
-            )
-        return plan
+        return cls(**members_of_plan(data))
 
     def to_dicts(self) -> list[dict[str, Any]]:  # JSON-safe data
         """Give the actions as plain data, one mapping each."""
@@ -429,21 +392,6 @@ class Plan(Tabular):
 
     def __str__(self) -> str:
         return self.summary()
-
-
-def _digest(actions: Iterable[Mapping[str, Any]]) -> str:  # plain data
-    # `now`, `as_of` and action ids say when and how a plan was made, not what it would do.
-    told = ({name: value for name, value in action.items() if name != "id"} for action in actions)
-    return _seal(sorted(map(_exact, told)))
-
-
-def _exact(document: object) -> str:
-    # Escaped, since a text from a service may hold half of a surrogate pair, which UTF-8 does not.
-    return json.dumps(document, sort_keys=True, ensure_ascii=True)
-
-
-def _seal(document: object) -> str:
-    return hashlib.sha256(_exact(document).encode()).hexdigest()
 
 
 _NOTHING_PLANNED: Final = "nothing is planned for this record: both sides agree, or neither has it"
