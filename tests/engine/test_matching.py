@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from typing import Any
 
 import attrs
 import pytest
@@ -15,38 +14,13 @@ from di_salesforce import DestinationProject, FieldMapping, Integration, ObjectT
 from di_salesforce.engine import Baseline, Context, Plan, Settlement, Snapshot, Tombstone, reconcile
 from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.records import Row, Side, record_id_18
-from di_salesforce.testing._loop import Loop
-from di_salesforce.testing._pairs import NOW
-from di_salesforce.triggers import ConflictPolicy, Trigger
+from di_salesforce.testing._loop import BY_NAME, BY_PHONE, ONE, Loop, ada_twice, answered, people
+from di_salesforce.testing._pairs import NOW, asked, plan_of, told
+from di_salesforce.triggers import Trigger
 
 S, D = Side.SALESFORCE, Side.DIALOG_INSIGHT
-FIRST, LAST = FieldMapping("First", "first"), FieldMapping("Last", "last")
-PHONE = FieldMapping("Phone", "phone")
-ONE, TWO, THREE = "003000000000001AAA", "003000000000002AAA", "003000000000003AAA"
-BY_NAME, BY_PHONE = ("First:first", "Last:last"), ("Phone:phone",)
+TWO, THREE = "003000000000002AAA", "003000000000003AAA"
 HELD = ("reject", "match.proposed")
-
-
-def names(*tiers: tuple[str, ...], **settings: Any) -> Loop:
-    return Loop(FIRST, LAST, PHONE, match=tiers or (BY_NAME,), **settings)
-
-
-def ada_twice(**settings: Any) -> Loop:
-    """Give one person who is unlinked on both sides, under two addresses."""
-    loop = names(**settings)
-    loop.salesforce(ONE, Email="ada@work", First="Ada", Last="L", Phone=None)
-    loop.person(1, EMail="ada@home", first="Ada", last="L", phone=None)
-    return loop
-
-
-def answered(plan: Plan, *words: str) -> Plan:
-    """Answer the plan's rows, in their order."""
-    rows = plan.match_rows()
-    return plan.resolve_matches([{**row, "decision": word} for row, word in zip(rows, words, strict=True)])
-
-
-def told(plan: Plan) -> list[tuple[str, str]]:
-    return [(action.kind, action.reason) for action in plan.actions]
 
 
 # ----------------------------------------------------------------------------------------------------- no create
@@ -63,37 +37,13 @@ def test_nothing_is_created_while_a_tier_hits() -> None:
     assert loop.run() == [HELD, HELD]
 
 
-def test_what_is_asked_is_told_in_one_flat_row() -> None:
-    """Each two records stand in one row, with the fields that agree by the name of their line."""
-    (row,) = ada_twice().plan().match_rows()
-    assert row == {
-        "transfer": "t",
-        "tier": 1,
-        "salesforce_id": ONE,
-        "salesforce_key": "ada@work",
-        "dialog_insight_id": "1",
-        "dialog_insight_key": "ada@home",
-        "agreeing": "First:first, Last:last",
-        "decision": "",
-    }
-
-
-def test_a_saved_plan_still_tells_what_is_asked() -> None:
-    """What was saved can be listed, and says clearly that it can no longer be answered."""
-    plan = ada_twice().plan()
-    saved = Plan.from_dict(json.loads(json.dumps(plan.to_dict())))
-    assert saved.match_rows() == plan.match_rows()
-    with pytest.raises(ConfigurationError, match="no longer has its inputs"):
-        answered(saved, "link")
-
-
 @pytest.mark.parametrize("blank", [None, "", "  "])
 def test_blank_never_matches(blank: str | None) -> None:
-    """Two records that both lack a value of the tier agree in nothing."""
-    loop = names()
+    """Two records that both lack a value of the tier agree in nothing, and a blank that was read proves that."""
+    loop = people()
     loop.salesforce(ONE, Email="a", First=blank, Last="L", Phone=None)
     loop.person(1, EMail="b", first=blank, last="L", phone=None)
-    assert not loop.plan().ambiguous
+    assert loop.run() == [("create", "create.new")] * 2
 
 
 def test_all_fields_of_a_tier_must_agree() -> None:
@@ -121,7 +71,7 @@ def test_a_row_without_a_key_is_a_candidate() -> None:
 
 def test_several_candidates_are_ambiguous_by_the_first_tier_that_hits() -> None:
     """The stronger tier decides what is asked; who only a weaker one finds is held as well."""
-    loop = names(BY_PHONE, BY_NAME)
+    loop = people(BY_PHONE, BY_NAME)
     loop.salesforce(ONE, Email="a", First="Ada", Last="L", Phone="1")
     loop.salesforce(TWO, Email="b", First="Ada", Last="L", Phone=None)
     loop.person(1, EMail="c", first="Ada", last="L", phone="1")
@@ -169,173 +119,6 @@ def test_claimed_and_buried_rows_are_no_candidates() -> None:
     assert sorted(told(loop.plan())) == [("create", "create.new"), ("skip", "tombstone")]
 
 
-# ----------------------------------------------------------------------------------------------------- decisions
-
-
-def test_a_link_that_a_person_made_is_a_first_meeting() -> None:
-    """The rules of first meetings decide the fields, as for a link by key; the next plan asks and writes nothing."""
-    loop = ada_twice(first_match=ConflictPolicy.DIALOG_INSIGHT_WINS)
-    loop.person(1, phone="555")
-    plan = answered(loop.plan(), "link")
-    assert told(plan) == [("link", "link.person"), ("update", "update.first_match")]
-    loop.carry_out(plan)
-    assert loop.links() == {(ONE, "1")}
-    assert (loop.rows[S][ONE]["Email"], loop.rows[S][ONE]["Phone"]) == ("ada@home", "555")
-    assert loop.run() == []
-
-
-@pytest.mark.parametrize("word", ["link", "different"])
-def test_an_answer_needs_no_further_look(word: str) -> None:
-    """Under filtered reads the keys are looked up before anybody is asked, so that what was decided can be applied."""
-    loop = ada_twice()
-    plan = loop.plan(Snapshot.complete(loop.rows[S].values(), scope="Email != null"))
-    assert told(plan) == [HELD, HELD]
-    assert not answered(plan, word).needs
-
-
-def test_different_people_are_created_and_not_asked_about_again() -> None:
-    """Each gets a counterpart of its own; where that fails, nobody asks a second time."""
-    loop = ada_twice()
-    plan = answered(loop.plan(), "different")
-    assert sorted(told(plan)) == [("create", "create.new")] * 2 + [("skip", "match.different")]
-    failed = plan.without(kind="create")
-    loop.carry_out(failed)
-    assert loop.run() == [("create", "create.new")] * 2
-    assert loop.run() == []
-    assert not loop.baseline.open_items
-    assert len(loop.links()) == 2
-
-
-def test_an_answer_holds_while_both_rows_hold_what_they_held() -> None:
-    """Another value in what was compared opens the question anew; an edit elsewhere does not."""
-    loop = ada_twice(triggers=Trigger.SALESFORCE_UPDATED)
-    loop.carry_out(answered(loop.plan(), "different"))
-    loop.salesforce(ONE, Phone="1")
-    assert loop.run() == [("skip", "trigger.off")] * 2
-    loop.salesforce(ONE, Email="ada@new")
-    assert loop.run() == [HELD, HELD]
-
-
-def test_a_key_group_is_decided_likewise() -> None:
-    """Of several with one key a person says which belong together; the other one is a duplicate then."""
-    loop = names()
-    loop.salesforce(ONE, Email="a", First="x", Last="y", Phone=None)
-    loop.salesforce(TWO, Email="a", First="z", Last="y", Phone=None)
-    loop.person(1, EMail="a", first="x", last="y", phone=None)
-    plan = loop.plan()
-    assert [row["tier"] for row in plan.match_rows()] == ["key", "key"]
-    plan = answered(plan, "link", "")
-    assert told(plan) == [("link", "link.person"), ("reject", "key.duplicate")]
-    loop.carry_out(plan)
-    assert loop.run() == [("reject", "key.duplicate")]
-
-
-def test_the_key_does_not_link_whom_a_person_called_different() -> None:
-    """Also where they are the last two with that key."""
-    loop = names()
-    loop.salesforce(ONE, Email="a", First="x", Last="y", Phone=None)
-    loop.salesforce(TWO, Email="a", First="z", Last="y", Phone=None)
-    loop.person(1, EMail="a", first="x", last="y", phone=None)
-    loop.carry_out(answered(loop.plan(), "different", ""))
-    del loop.rows[S][TWO]
-    plan = loop.plan()
-    assert told(plan) == [("reject", "key.ambiguous")] * 2 and plan.match_rows() == ()
-
-
-def test_record_ids_of_15_characters_are_read_by_their_checksum() -> None:
-    """A file from a report names records with 15 characters; another one that differs in case only is another one."""
-    loop = ada_twice()
-    one, other = "00300000000abcD", "00300000000ABcD"
-    loop.rows[S] = {}
-    loop.salesforce(one, Email="ada@work", First="Ada", Last="L", Phone=None)
-    plan = loop.plan()
-    answer: dict[str, object] = {"salesforce_id": one, "dialog_insight_id": 1, "decision": " Link "}
-    assert told(plan.resolve_matches([answer]))[0] == ("link", "link.person")
-    with pytest.raises(ConfigurationError, match="no such record of Salesforce"):
-        plan.resolve_matches([{**answer, "salesforce_id": record_id_18(other)}])
-
-
-def test_rows_of_a_table_are_named_by_their_exact_key() -> None:
-    """A relational row has only its key; two that are spelled nearly alike are two."""
-    project = DestinationProject("p", id=1, tables={"Pets": 5})
-    loop = Loop(FIRST, LAST, PHONE, match=[BY_NAME], project=project, table="Pets")
-    loop.salesforce(ONE, Email="own", First="Ada", Last="L", Phone=None)
-    for key in ("a", "A"):
-        loop.rows[D][key] = {"EMail": key, "first": "Ada", "last": "L", "phone": None}
-    plan = loop.plan()
-    rows = plan.match_rows()
-    assert sorted((row["dialog_insight_id"], row["dialog_insight_key"]) for row in rows) == [(None, "A"), (None, "a")]
-    decided = plan.resolve_matches([{**row, "decision": "link" * (row["dialog_insight_key"] == "A")} for row in rows])
-    loop.carry_out(decided.only(kind="link"))
-    (link,) = loop.baseline.links
-    assert (link.salesforce_id, link.salesforce_key, link.dialog_insight_key) == (ONE, ("own",), ("A",))
-
-
-def test_all_mistakes_of_a_list_are_told_at_once() -> None:
-    """Nothing is taken of a list with a mistake, and each has its place."""
-    loop = names()
-    for number, name in ((1, ONE), (2, TWO)):
-        loop.salesforce(name, Email=f"a{number}", First="Ada", Last="L", Phone=None)
-        loop.person(number, EMail=f"b{number}", first="Ada", last="L", phone=None)
-    plan = loop.plan()
-    pair: dict[str, object] = {"salesforce_id": ONE, "dialog_insight_id": "1", "decision": "link"}
-    with pytest.raises(ConfigurationError) as error:
-        plan.resolve_matches(
-            [
-                pair,
-                {**pair, "dialog_insight_id": "2"},
-                {**pair, "decision": "different"},
-                {**pair, "decision": "perhaps"},
-                {**pair, "salesforce_id": THREE},
-                {**pair, "transfer": "others"},
-                {"salesforce_id": TWO, "decision": "different"},
-                {"salesforce_id": THREE, "dialog_insight_id": "9", "decision": ""},
-            ]
-        )
-    assert sorted((problem.path, problem.code) for problem in error.value.problems) == [
-        ("decisions[0]", "match.contradiction"),
-        ("decisions[1]", "match.twice"),
-        ("decisions[3].decision", "match.decision"),
-        ("decisions[4].salesforce_id", "match.unknown"),
-        ("decisions[5].transfer", "match.transfer"),
-        ("decisions[6]", "match.unknown"),
-    ]
-
-
-def test_answers_of_several_steps_and_of_joined_plans_hold_together() -> None:
-    """Answering in two steps is answering at once, and a joined plan hands each transfer its own."""
-    loop = names()
-    for number, name in ((1, ONE), (2, TWO)):
-        loop.salesforce(name, Email=f"a{number}", First=f"Ada {number}", Last="L", Phone=None)
-        loop.person(number, EMail=f"b{number}", first=f"Ada {number}", last="L", phone=None)
-    other = ada_twice(name="other")
-    plan = Plan.joined([loop.plan(), other.plan()])
-    at_once = answered(plan, "link", "different", "link")
-    assert at_once == answered(answered(plan, "link", "", ""), "different", "link")
-    assert [action.transfer for action in at_once.actions if action.reason == "link.person"] == ["t", "other"]
-    assert told(Plan.joined([loop.plan()])) == told(loop.plan())
-    with pytest.raises(ConfigurationError, match="several transfers"):
-        plan.supplied()
-
-
-def test_blank_answers_leave_the_plan_as_it_is() -> None:
-    """An unedited list decides nothing, nor does one whose blank cells a spreadsheet left out at the ends of rows."""
-    plan = ada_twice().plan()
-    rows = plan.match_rows()
-    assert plan.resolve_matches(rows) is plan
-    assert plan.resolve_matches(json.loads(json.dumps(rows.to_dicts()))) is plan
-    assert plan.resolve_matches([]) is plan
-    [first, *others] = ({name: value for name, value in row.items() if name != "decision"} for row in rows)
-    assert plan.resolve_matches([{**first, "decision": ""}, *others]) is plan
-
-
-def test_a_list_without_decisions_is_another_list() -> None:
-    """Where no row has the column, a person's decisions stand elsewhere: nothing is passed over in silence."""
-    plan = ada_twice().plan()
-    with pytest.raises(ConfigurationError, match="none has a column named decision"):
-        plan.resolve_matches([{"Id": ONE, "Email": "a"}])
-
-
 # ---------------------------------------------------------------------------------------------------------- laws
 
 VALUES = st.sampled_from(["", "x", "y"])
@@ -343,7 +126,7 @@ ROWS = st.lists(st.tuples(st.sampled_from(["", "k", "l", "m", "n"]), VALUES, VAL
 
 
 def loop_of(salesforce: list[tuple[str, ...]], dialog_insight: list[tuple[str, ...]]) -> Loop:
-    loop = names(BY_PHONE, BY_NAME)
+    loop = people(BY_PHONE, BY_NAME)
     for number, (key, first, last, phone) in enumerate(salesforce, 1):
         loop.salesforce(
             record_id_18(f"0030000000000{number:02d}") or "", Email=key, First=first, Last=last, Phone=phone
@@ -419,7 +202,7 @@ def test_answers_never_make_two_links_of_one_record_and_leave_quiet(
 
 def test_a_declaration_with_tiers_goes_through_plain_data() -> None:
     """What is written is read as the same."""
-    transfer = names(BY_NAME, BY_PHONE).transfer
+    transfer = people(BY_NAME, BY_PHONE).transfer
     data = Integration([transfer]).to_dict()
     assert data["transfers"][0]["match"] == [list(BY_NAME), list(BY_PHONE)]
     assert Integration.from_dict(json.loads(json.dumps(data))).transfers == (transfer,)
@@ -459,54 +242,22 @@ def test_a_settlement_of_held_rows_is_small() -> None:
     assert (len(settlement.open_items), settlement.changed_links) == (2, ())
 
 
-def test_the_stronger_evidence_is_shown_where_two_rows_tell_of_each_other() -> None:
-    """One is found by the first tier by its own row, and by the second by the other's: the pair stands there once."""
-    loop = names(BY_PHONE, BY_NAME)
-    loop.salesforce(ONE, Email="a", First="Ada", Last="L", Phone="1")
-    loop.person(1, EMail="c", first="Ada", last="L", phone=None)
-    loop.person(2, EMail="d", first="Ada", last="L", phone="1")
-    rows = loop.plan().match_rows()
-    assert [(row["dialog_insight_id"], row["tier"], row["agreeing"]) for row in rows] == [
-        ("1", 2, "First:first, Last:last"),
-        ("2", 1, "Phone:phone"),
-    ]
-
-
-def test_two_records_that_the_plan_does_not_ask_about_are_not_linked() -> None:
-    """An answer that joins a record of one question with one of another is refused, and names the row."""
-    loop = ada_twice()
-    loop.salesforce(TWO, Email="bo@work", First="Bo", Last="B", Phone=None)
-    loop.person(2, EMail="bo@home", first="Bo", last="B", phone=None)
-    with pytest.raises(ConfigurationError) as raised:
-        loop.plan().resolve_matches([{"salesforce_id": ONE, "dialog_insight_id": 2, "decision": "link"}])
-    assert [problem.code for problem in raised.value.problems] == ["match.unknown"]
-    assert "does not ask about these two" in str(raised.value)
-
-
-def test_keys_that_are_shown_alike_name_no_row() -> None:
-    """Of two rows of a table whose keys read the same in a cell, an answer that gives that text names neither."""
-    part = FieldMapping("Part", "part", key=True)
-    loop = names(table="Orders", project=DestinationProject("people", id=1, tables={"Orders": 2}))
-    loop.transfer = attrs.evolve(loop.transfer, fields=[*loop.transfer.lines, part])
-    loop.salesforce(ONE, Email="z", Part="z", First="Ada", Last="L", Phone=None)
-    for number, (one, other) in enumerate((("a / b", "c"), ("a", "b / c"))):
-        loop.rows[D][str(number)] = {"EMail": one, "part": other, "first": "Ada", "last": "L", "phone": None}
-    plan = loop.plan()
-    assert {row["dialog_insight_key"] for row in plan.match_rows()} == {"a / b / c"}
-    with pytest.raises(ConfigurationError, match="no such record of Dialog Insight"):
-        plan.resolve_matches([{"salesforce_id": ONE, "dialog_insight_key": "a / b / c", "decision": "link"}])
-
-
 def test_a_row_that_was_read_twice_with_different_names_is_nobodys_namesake() -> None:
     """Which of the two names is right nobody knows before it is read again: till then the tier does not hit."""
     loop = ada_twice()
     twice = [loop.rows[S][ONE], {**loop.rows[S][ONE], "First": "Eve"}]
     assert not loop.plan(Snapshot.complete(twice), answers=False).ambiguous
+    loop.salesforce(TWO, Email="bo@work", First="Bo", Last="B", Phone=None)
+    loop.person(2, EMail="bo@home", first="Bo", last="B", phone=None)
+    plan = loop.plan(Snapshot.complete([*twice, loop.rows[S][TWO]]), answers=False)
+    assert {row["salesforce_id"] for row in plan.match_rows()} == {TWO}, "all others are compared as ever"
 
 
-def test_an_old_export_proposes_nobody() -> None:
+@pytest.mark.parametrize("key", ["ada@home", None])
+def test_an_old_export_proposes_nobody(key: str | None) -> None:
     """What a row of an old file says may not be so any more: it is read again before it is held against anybody."""
     loop = ada_twice()
+    loop.person(1, EMail=key)
     loop.carry_out(loop.plan())
     old = Snapshot.complete(loop.rows[S].values(), as_of=NOW - timedelta(days=1))
     plan = loop.plan(old, answers=False)
@@ -515,7 +266,7 @@ def test_an_old_export_proposes_nobody() -> None:
 
 def test_a_key_that_has_no_form_there_is_not_asked_for() -> None:
     """A namesake is found; under a key that cannot be written over there nobody looks for another one."""
-    loop = names()
+    loop = people()
     key = FieldMapping("Email", "EMail", key=True, converter=converters.choice({"one": "eins"}))
     loop.transfer = attrs.evolve(loop.transfer, fields=[key, *loop.transfer.lines[1:]])
     loop.salesforce(ONE, Email="one", First="Ada", Last="L", Phone=None)
@@ -524,15 +275,60 @@ def test_a_key_that_has_no_form_there_is_not_asked_for() -> None:
     assert not plan.writes and plan.ambiguous and S not in {side for side, _ in plan.needs}
 
 
-@pytest.mark.parametrize("word", ["link", "different"])
-def test_an_answer_about_a_row_that_left_the_filter_meanwhile_does_nothing(word: str) -> None:
-    """A look-up that was still owed shows that one of the two takes no part any more: there is nothing to answer."""
-    loop = ada_twice(dialog_insight_filter=lambda row: row.get("phone") != "out")
-    loop.salesforce(TWO, Email="bo", First="Bo", Last="B", Phone=None)
-    loop.person(2, EMail="bo", first="Bo", last="B", phone=None)
-    loop.carry_out(loop.plan())
-    del loop.rows[S][TWO]
-    plan = answered(loop.plan(answers=False), word)
-    assert plan.needs
-    gone = {**loop.rows[D]["1"], "phone": "out"}
-    assert "link.person" not in {action.reason for action in plan.supplied(dialog_insight=[gone]).actions}
+def test_a_row_without_a_name_is_nobodys_namesake() -> None:
+    """A row of a table that lacks its key cannot be linked, hence holds nobody up: it is told to lack it."""
+    loop = people(project=DestinationProject("p", id=1, tables={"Pets": 5}), table="Pets")
+    loop.salesforce(ONE, Email="k", First="Ada", Last="L", Phone=None)
+    loop.rows[D]["1"] = {"EMail": None, "first": "Ada", "last": "L", "phone": None}
+    assert sorted(told(loop.plan())) == [("create", "create.new"), ("reject", "key.missing")]
+
+
+@pytest.mark.parametrize("whole", Side)
+def test_who_was_called_different_from_all_that_was_read_is_created(whole: Side) -> None:
+    """The other side shows a namesake and may hold more: a person who denies that one has looked, for that row only."""
+    loop = people()
+    for number, name in ((1, ONE), (2, TWO)):
+        loop.salesforce(name, Email=f"s{number}", First=f"Ada {number}", Last="L", Phone=None)
+        loop.person(number, EMail=f"d{number}", first=f"Ada {number}", last="L", phone=None)
+    shown = list(loop.rows[whole.other].values())[:1]
+    shots = {whole: Snapshot.complete(loop.rows[whole].values()), whole.other: Snapshot.changes(shown)}
+    plan = plan_of(shots[S], shots[D], transfer=loop.transfer)
+    plan = plan.supplied(**{whole.other.value: shown})
+    assert sorted(told(plan)) == [HELD, HELD, ("skip", "match.unproven")]
+    assert sorted(told(answered(plan, "different"))) == [
+        *[("create", "create.new")] * 2,
+        ("skip", "match.different"),
+        ("skip", "match.unproven"),
+    ]
+
+
+def test_each_of_several_answers_about_one_record_is_told_and_kept() -> None:
+    """One row of Salesforce has two namesakes, and a person denies both, one after the other."""
+    loop = ada_twice()
+    loop.person(2, EMail="ada@club", first="Ada", last="L", phone=None)
+    plan = answered(answered(loop.plan(), "different", ""), "different")
+    said = [action for action in plan.actions if action.reason == "match.different"]
+    assert len({action.id for action in said}) == len(said) == 2
+    loop.carry_out(plan)
+    assert not loop.plan().actions
+
+
+@pytest.mark.parametrize("key", ["ada@work", None])
+def test_a_namesake_asks_for_what_an_answer_may_need_and_for_nothing_else(key: str | None) -> None:
+    """Where all was read nothing is; under a filter, whether the key is free there: of a row that has one."""
+    loop = ada_twice()
+    loop.salesforce(ONE, Email=key)
+    assert not loop.plan(answers=False).needs
+    shots = [Snapshot.complete(loop.rows[S].values()), Snapshot.complete(loop.rows[D].values(), scope="a filter")]
+    plan = plan_of(*shots, transfer=loop.transfer)
+    assert asked(plan) == ([] if key is None else [(D, None, key)])
+
+
+def test_an_answer_is_remembered_by_itself() -> None:
+    """Whatever else was open about the two records and is no more, they are not asked about again."""
+    loop = ada_twice()
+    loop.carry_out(answered(loop.plan(), "different").without(kind="create"))
+    answers = [item for item in loop.baseline.open_items.values() if item.reason == "match.different"]
+    assert len(answers) == 1
+    loop.baseline = Baseline(loop.baseline.links, answers, (), ())
+    assert loop.run() == [("create", "create.new")] * 2

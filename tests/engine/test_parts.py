@@ -32,6 +32,7 @@ FULL = Part(
     expired=("people/salesforce/003",),
     observed=MOMENT,
     undoing={"a write": {"A:a": "a mark"}},
+    tiers=(("A:a",), ("B:b", "A:a")),
 )
 
 
@@ -52,7 +53,7 @@ def test_a_full_part_has_nothing_by_default() -> None:
     assert not [each.name for each in attrs.fields(Part) if getattr(FULL, each.name) == getattr(empty, each.name)]
 
 
-LATER: dict[str, Any] = {"expired": (), "observed": None, "undoing": {}}  # members of any type
+LATER: dict[str, Any] = {"expired": (), "observed": None, "undoing": {}, "tiers": ()}  # members of any type
 
 
 @pytest.mark.parametrize("missing", LATER)

@@ -547,10 +547,13 @@ def test_a_row_that_waits_for_a_match_is_looked_at_once_the_other_side_is_known(
     whole = Snapshot.complete([row(D, 2, "z", "q")], as_of=later)
     plan = plan_of(Snapshot.changes([], as_of=later), whole, memory, transfer=transfer, now=later)
     assert (S, "s1", None) in asked(plan)
-    blind = plan_of(
-        Snapshot.changes([], as_of=later), Snapshot.changes([], as_of=later), memory, transfer=transfer, now=later
-    )
-    assert (S, "s1", None) not in asked(blind)
+    nothing = Snapshot.changes([], as_of=later)
+    assert (S, "s1", None) not in asked(plan_of(nothing, nothing, memory, transfer=transfer, now=later))
+    off = attrs.evolve(transfer, triggers=Trigger.NONE)
+    memory = Baseline.empty().updated(settle(plan_of([row(S, 1)], [], transfer=off), {}, now=NOW))
+    assert [item.reason for item in memory.open_items.values()] == ["trigger.off"]
+    plan = plan_of(nothing, whole, memory, transfer=off, now=later)
+    assert (S, "s1", None) not in asked(plan), "no namesake would change that"
 
 
 def test_an_open_item_of_another_key_is_of_no_key_of_this_mapping() -> None:

@@ -108,12 +108,12 @@ class MatchRows(tuple[dict[str, Value], ...], Tabular):
 def match_rows(actions: Iterable[Action], parts: Iterable[Part]) -> MatchRows:
     """Give one flat row for each pair to be asked about."""
     listed = list(actions)
-    rows, words = _rows(listed), {part.transfer: part.lines for part in parts}
+    rows, tiers = _rows(listed), {part.transfer: part.tiers for part in parts}
     found: dict[tuple[str, NamedPair], dict[str, Value]] = {}
     for told, (salesforce, dialog_insight) in _pairs(listed):
         one, other = (rows.get((told.transfer, side, name)) for side, name in ((_S, salesforce), (_D, dialog_insight)))
-        at = 0 if told.side is _S else 1
-        names = {fields[at]: name for name, fields in words[told.transfer].items()}
+        # Older plans do not tell the lines, whose fields are named then.
+        lines = tiers[told.transfer][told.tier] if tiers[told.transfer] else dict(told.causes)
         row: dict[str, Value] = {
             "transfer": told.transfer,
             "tier": told.tier or "key",
@@ -121,7 +121,7 @@ def match_rows(actions: Iterable[Action], parts: Iterable[Part]) -> MatchRows:
             "salesforce_key": None if one is None else _text(one.key),
             "dialog_insight_id": dialog_insight if other is None else other.dialog_insight_id,
             "dialog_insight_key": None if other is None else _text(other.key),
-            "agreeing": ", ".join(names.get(field, field) for field, _ in told.causes),
+            "agreeing": ", ".join(lines),
             "decision": "",
         }
         # Rows that tell of each other do so by the same tier: the first one in which either agrees with any.
@@ -170,9 +170,7 @@ def keeping_cursors(before: Iterable[Part], after: Iterable[Part]) -> tuple[Part
     return tuple(
         attrs.evolve(
             part,
-            coverages=tuple(
-                attrs.evolve(each, cursor=known.get((part.transfer, each.side), each.cursor)) for each in part.coverages
-            ),
+            coverages=tuple(attrs.evolve(each, cursor=known[part.transfer, each.side]) for each in part.coverages),
         )
         for part in after
     )
@@ -210,11 +208,12 @@ class _Reading:
         if word not in ("link", "different"):
             self.wrong(f"{path}.decision", "must be link, different or blank", "match.decision")
             return
-        transfer = decision.get("transfer") or (self.transfers[0] if len(self.transfers) == 1 else "")
-        if transfer not in self.transfers:
+        given = decision.get("transfer")
+        meant = [name for name in self.transfers if given in (name, "", None)]
+        if len(meant) != 1:
             self.wrong(f"{path}.transfer", f"the plan is of {', '.join(self.transfers)}", "match.transfer")
             return
-        transfer = str(transfer)
+        (transfer,) = meant
         one = self._found(path, decision, transfer, _S)
         other = self._found(path, decision, transfer, _D)
         if one is None or other is None:
@@ -241,7 +240,7 @@ class _Reading:
         """Give the name of the record that an answer names; empty where it names none, None where it is not known."""
         given: Any = decision.get(f"{side.value}_id")  # whatever a person's file holds
         by_id = normal_id(side, given) or ""
-        key = decision.get(f"{side.value}_key") if not by_id and side is _D else None
+        key = decision.get(f"{side.value}_key") if side is _D else None
         by_key = "" if key is None else str(key)
         if not by_id and not by_key:
             return ""

@@ -182,5 +182,4 @@ def is_unproven(work: Workspace, ref: RowRef) -> bool:
 
 def is_match_to_look_at(work: Workspace, side: Side, item: OpenItem) -> bool:
     """Tell whether a row that waits for a match is to be read again: the other side was read as a whole."""
-    waits = item.reason.startswith("match.") and item.reason != _DIFFERENT
-    return waits and work.views[side.other].covers_scope
+    return item.reason.startswith("match.") and work.views[side.other].covers_scope

@@ -40,6 +40,7 @@ class Part:
     observed: datetime | None = None  # when the older of the two observations began that it was made from
     # Of each write that takes something back, by its id: what it would leave in each field group, as a mark.
     undoing: Mapping[str, Mapping[str, str]] = attrs.field(factory=dict[str, Mapping[str, str]])
+    tiers: tuple[tuple[str, ...], ...] = ()  # by what rows are compared: the key's lines, then those of each match tier
 
     def to_dict(self) -> dict[str, Any]:  # JSON-safe data
         """Give the part as plain data."""
@@ -57,6 +58,7 @@ class Part:
             "expired": list(self.expired),
             "observed": self.observed.isoformat() if self.observed else None,
             "undoing": {action_id: dict(marks) for action_id, marks in self.undoing.items()},
+            "tiers": [list(tier) for tier in self.tiers],
         }
 
     @classmethod
@@ -77,4 +79,5 @@ class Part:
             tuple(data.get("expired", ())),  # likewise
             datetime.fromisoformat(data["observed"]) if data.get("observed") else None,  # likewise
             data.get("undoing", {}),  # likewise
+            tuple(map(tuple, data.get("tiers", ()))),  # likewise
         )

@@ -180,6 +180,7 @@ class Inputs:
             tuple(sorted(_expired(work))) if self.is_whole else (),
             min(view.as_of for view in work.views.values()),
             work.undoing,
+            (tuple(line.name for line in self.bound.key_lines), *transfer.match),
         )
         return Plan(
             actions=actions,

@@ -17,10 +17,13 @@ from di_salesforce.testing._settled import check_settled
 from di_salesforce.testing._told import check_told
 from di_salesforce.triggers import Trigger
 
-__all__ = ["KEY", "Loop"]
+__all__ = ["BY_NAME", "BY_PHONE", "KEY", "ONE", "Loop", "ada_twice", "answered", "people"]
 
 S, D = Side.SALESFORCE, Side.DIALOG_INSIGHT
 KEY: Final = FieldMapping("Email", "EMail", key=True)
+ONE: Final = "003000000000001AAA"
+BY_NAME: Final = ("First:first", "Last:last")
+BY_PHONE: Final = ("Phone:phone",)
 
 
 class Loop:
@@ -74,6 +77,7 @@ class Loop:
 
     def carry_out(self, plan: Plan) -> list[tuple[str, str]]:
         """Write what a plan writes, and remember it as a store would; give the actions' kinds and reasons."""
+        check_told(self.transfer, self.baseline, plan)
         outcomes: dict[str, Outcome] = {}
         for write in plan.writes:
             number = max([500, *map(int, self.rows[D])]) + 1 + len(self.rows[S])
@@ -94,3 +98,23 @@ class Loop:
     def links(self) -> set[tuple[str | None, str | None]]:
         """Give the ids of the linked pairs."""
         return {(link.salesforce_id, link.dialog_insight_id) for link in self.baseline.links}
+
+
+def people(*tiers: tuple[str, ...], **settings: Any) -> Loop:  # those of an ObjectTransfer
+    """Give a loop over people with a name and a phone number; who has one name may be one person, unless told else."""
+    lines = [FieldMapping(field, field.lower()) for field in ("First", "Last", "Phone")]
+    return Loop(*lines, match=tiers or (BY_NAME,), **settings)
+
+
+def ada_twice(**settings: Any) -> Loop:  # likewise
+    """Give one person who is unlinked on both sides, under two addresses."""
+    loop = people(**settings)
+    loop.salesforce(ONE, Email="ada@work", First="Ada", Last="L", Phone=None)
+    loop.person(1, EMail="ada@home", first="Ada", last="L", phone=None)
+    return loop
+
+
+def answered(plan: Plan, *words: str) -> Plan:
+    """Answer the plan's rows, in their order."""
+    rows = plan.match_rows()
+    return plan.resolve_matches([{**row, "decision": word} for row, word in zip(rows, words, strict=True)])

@@ -126,8 +126,9 @@ def _flaws_about_a_row(transfer: ObjectTransfer, action: Skip | Reject) -> Itera
     """Hold what is told of a row without a link against the name that it is filed under."""
     _, held_by, name = action.subject.split(":", 2)
     side = Side(held_by)
-    # A skip names the side that is not written, a reject the side that holds the row at fault.
-    if action.side is not (side if isinstance(action, Reject) else side.other):
+    # A skip names the side that is not written, a reject the side that holds the row at fault; an answer is about both.
+    told_of = side if isinstance(action, Reject) else None if action.reason == "match.different" else side.other
+    if action.side is not told_of or (told_of is None and not action.group):
         yield f"it is filed under {action.subject}, and tells of another side"
     record_id = action.salesforce_id if side is Side.SALESFORCE else action.dialog_insight_id
     if transfer.id_field(side) is not None and record_id != name:
