@@ -358,6 +358,25 @@ def test_an_old_export_of_one_side_is_a_hint_to_look() -> None:
     assert told(plan) == [("create", "create.new")]
 
 
+@pytest.mark.parametrize(
+    ("now", "then"),
+    [("later", [("create", "create.new")]), (None, [("reject", "key.missing")]), ("gone", [])],
+)
+def test_an_old_row_without_a_key_is_a_hint_to_look_as_well(now: str | None, then: list[tuple[str, str]]) -> None:
+    """That it lacked one then says nothing of what it has now: it is looked up, and that counts."""
+    one = linked()
+    old = Snapshot.complete(
+        [*one.world.rows(S).values(), {"Id": "later", "Email": None, "A": "x"}],
+        as_of=one.world.now - timedelta(seconds=1),
+    )
+    one.world.one_pass()
+    plan = one.look(salesforce=old)
+    assert not plan.actions and (S, "later", None) in asked(plan)
+    while plan.needs:
+        plan = plan.supplied(salesforce=[{"Id": "later", "Email": now, "A": "x"}] if now != "gone" else [])
+    assert told(plan) == then
+
+
 def test_a_quiet_look_counts_as_a_look() -> None:
     """A sample that finds nothing new is still the last look: an older sample is ignored after it."""
     one = linked()

@@ -130,7 +130,7 @@ def _is_to_be_asked_again(work: Workspace, side: Side, item: OpenItem) -> bool:
 def _without_key(work: Workspace, ref: RowRef) -> None:
     missing = tuple(line.field(ref.side) for line in work.bound.key_lines if line.field(ref.side) not in ref.row)
     is_unclear = isinstance(ref.key, Undefined) and ref.key.code == "value.unclear"
-    if (missing or is_unclear) and ref.record_id is not None and not work.asked(ref):
+    if (missing or is_unclear or ref.is_old) and ref.record_id is not None and not work.asked(ref):
         work.need_ref(ref)
     elif missing:
         reject_row(work, ref, "value.not_read", tuple((name, "value.not_read") for name in missing))
