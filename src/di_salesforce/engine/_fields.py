@@ -73,9 +73,9 @@ def decide_first_meeting(work: Workspace, link: LinkRecord, observed: Mapping[Si
         line = lines[0]
         left = UNSET if one is None else one.value(line.fields[0])
         right = UNSET if other is None else other.value(line.fields[1])
-        if len(lines) > 1 or line.mapping.references is not None:
-            continue
-        if not isinstance(left, UnsetType) and not isinstance(right, UnsetType) and line.agree(left, right):
+        if len(lines) > 1 or isinstance(left, UnsetType) or isinstance(right, UnsetType):
+            pass
+        elif line.agree(left, right):
             agreed[line.name] = FieldState(base=(left, right), version=line.version)
     if agreed:
         work.counts["noted"] += len(agreed)
@@ -97,8 +97,9 @@ def _class(pair: Pair, side: Side, lines: tuple[BoundLine, ...]) -> SideClass:
 
 def _decide_group(pair: Pair, group: str, lines: tuple[BoundLine, ...]) -> Decision | None:
     """Decide one group by the field table; None where what was read of it is no value."""
-    if _has_flaw(pair, group, lines) or _passes_refusal_on(pair, group, lines) or _was_undone(pair, group, lines):
+    if _has_flaw(pair, group, lines) or _passes_refusal_on(pair, group, lines):
         return None
+    _settle_lost_undo(pair, group, lines)
     classes = {_S: _class(pair, _S, lines), _D: _class(pair, _D, lines)}
     case = pair.case(lines)
     differing = case.differing if case is not None else ()
@@ -131,13 +132,15 @@ def _decide_group(pair: Pair, group: str, lines: tuple[BoundLine, ...]) -> Decis
     return line.decision
 
 
-def _was_undone(pair: Pair, group: str, lines: tuple[BoundLine, ...]) -> bool:
+def _settle_lost_undo(pair: Pair, group: str, lines: tuple[BoundLine, ...]) -> None:
     """Settle an undo whose answer was lost once it shows to have been carried out: as accepted, like any other undo."""
     marks = {item.fingerprint for item in pair.items if item.reason == "undo.unsure" and item.group == group}
-    case = pair.case(lines) if marks else None
+    if not marks:
+        return
+    case = pair.case(lines)
     if case is None:
-        pair.undecided.update((group,) if marks else ())
-        return False
+        pair.undecided.add(group)
+        return
     for side in SIDES:
         held = {line.name: case.value(side, line) for line in lines}
         if values_mark(lines, side, held) in marks:
@@ -145,8 +148,6 @@ def _was_undone(pair: Pair, group: str, lines: tuple[BoundLine, ...]) -> bool:
                 state = pair.states[line.name]
                 if has_moved(line, side, state, held[line.name]):
                     pair.states[line.name] = undone(state, side, held[line.name])
-            return True
-    return False
 
 
 def _passes_refusal_on(pair: Pair, group: str, lines: tuple[BoundLine, ...]) -> bool:

@@ -29,11 +29,15 @@ __all__ = ["BoundLine", "BoundTransfer", "Undefined", "are_sound", "normal_id", 
 
 @attrs.frozen
 class Undefined:
-    """A value has no form on the other side; `waits` where that may change (a parent that is not linked yet)."""
+    """A value has no form on the other side."""
 
     code: str
     message: str
-    waits: bool = False
+
+    @property
+    def waits(self) -> bool:
+        """Whether that may change: the parent that a lookup refers to is not linked yet."""
+        return self.code == "reference.waiting"
 
 
 def normal_id(side: Side, record_id: Value | UnsetType) -> str | None:
@@ -138,25 +142,21 @@ class BoundLine:
         if self._is_as_it_is and _is_plain(value):
             return None if value == "" else value
         if self.mapping.references is not None:
-            return self._translated(value, to)
+            return self._translated(self.mapping.references, value, to)
         try:
             return self.converter.convert(value, to=to)
         except ConversionError as error:
             return Undefined(error.code, str(error))
 
-    def _translated(self, value: Value, to: Side) -> Value | Undefined:
+    def _translated(self, transfer: str, value: Value, to: Side) -> Value | Undefined:
         wanted = normal_id(to.other, value)
         if wanted is None:
             return None
-        parents = self.context.links.get(self.mapping.references or "")
+        parents = self.context.links.get(transfer)
         link = parents.find(to.other, wanted) if parents is not None else None
         found = link.record_id(to) if link is not None and link.life is Life.LIVE else None
         if found is None:
-            return Undefined(
-                "reference.waiting",
-                f"the record it refers to is not linked in {self.mapping.references!r} yet",
-                waits=True,
-            )
+            return Undefined("reference.waiting", f"the record it refers to is not linked in {transfer!r} yet")
         # Salesforce ids are text; a contact of Dialog Insight is numbered.
         return int(found) if to is Side.DIALOG_INSIGHT and found.isdecimal() else found
 
@@ -257,12 +257,13 @@ class BoundTransfer:
     def row_name(self, side: Side, row: Row) -> str:
         """Name a row among its side's rows: its record id, else (a digest of) its key, else of all that is mapped."""
         record_id = self.record_id(side, row)
-        key = self.key(side, row) if record_id is None else None
         if record_id is not None:
             return record_id
+        key = self.key(side, row)
         if isinstance(key, tuple):
             return digest(key)
-        return digest("?", tuple(f"{name}={row.get(line.field(side), UNSET)!r}" for name, line in self.lines.items()))
+        held = (f"{name}={row.get(line.field(side), UNSET)!r}" for name, line in self.lines.items())
+        return digest(side.value, tuple(held))  # the side, so that no key of as many texts is the same
 
     def key(self, side: Side, row: Row) -> KeyText | Undefined | None:
         """Give a row's normalised key in Dialog Insight's form; None where it is blank or was not read."""
