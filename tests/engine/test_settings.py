@@ -10,8 +10,8 @@ import pytest
 
 from di_salesforce import Constant, FieldMapping, ObjectTransfer, OptIn, converters, named
 from di_salesforce.engine import Context, Coverage, Plan, Snapshot
+from di_salesforce.engine._besides import Tombstone
 from di_salesforce.engine._context import ERASED
-from di_salesforce.engine._memory import Tombstone
 from di_salesforce.engine._part import Part
 from di_salesforce.engine._reconcile import mapping_version
 from di_salesforce.exceptions import ConfigurationError

@@ -22,10 +22,11 @@ from di_salesforce.engine._actions import (
 )
 from di_salesforce.engine._applied import Applied
 from di_salesforce.engine._baseline import Baseline, BaselineLike
+from di_salesforce.engine._besides import CoverageRecord, OpenItem, Tombstone
 from di_salesforce.engine._context import Claims, Context, EngineCapabilities, Limits
 from di_salesforce.engine._decision import FIELD_TABLE, GATES
 from di_salesforce.engine._lines import BoundLine, BoundTransfer
-from di_salesforce.engine._memory import CoverageRecord, FieldState, Life, LinkRecord, OpenItem, Relation, Tombstone
+from di_salesforce.engine._memory import FieldState, Life, LinkRecord, Relation
 from di_salesforce.engine._needs import Need, Needs
 from di_salesforce.engine._part import Part
 from di_salesforce.engine._plan import Plan

@@ -10,17 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 import attrs
 
-from di_salesforce.engine._memory import (
-    DAMAGE,
-    FORMAT,
-    CoverageRecord,
-    KeyText,
-    Life,
-    LinkRecord,
-    OpenItem,
-    Tombstone,
-    plain_format,
-)
+from di_salesforce.engine._besides import CoverageRecord, OpenItem, Tombstone
+from di_salesforce.engine._memory import DAMAGE, FORMAT, KeyText, Life, LinkRecord, plain_format
 from di_salesforce.exceptions import ConfigurationError, Problem
 from di_salesforce.records import UNSET, Side
 

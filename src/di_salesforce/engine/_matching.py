@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator
 
 from di_salesforce.engine._actions import Skip
 from di_salesforce.engine._answers import Hit
+from di_salesforce.engine._besides import OpenItem, Tombstone
 from di_salesforce.engine._creates import about_row, reject_row
 from di_salesforce.engine._lines import BoundLine
-from di_salesforce.engine._memory import SIDES, KeyText, OpenItem, Tombstone, digest, fingerprint
+from di_salesforce.engine._memory import SIDES, KeyText, digest, fingerprint
 from di_salesforce.engine._observe import RowRef
 from di_salesforce.engine._workspace import Workspace
 from di_salesforce.records import Side

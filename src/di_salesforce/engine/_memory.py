@@ -1,7 +1,8 @@
-"""The rows of the memory: links with each line's state, open items, tombstones, what was read completely.
+"""Links as they are remembered, with each line's state; the names and the plain form of all that is remembered.
 
-What may not go in here: the memory as a whole (`_baseline.py`), deciding, any format but plain data.  The plain form is
-a promise: each row carries its format number, and older formats stay readable.
+What may not go in here: what is remembered besides links (`_besides.py`), the memory as a whole (`_baseline.py`),
+deciding, any format but plain data.  The plain form is a promise: each row carries its format number, and older formats
+stay readable.
 """
 
 from __future__ import annotations
@@ -22,17 +23,18 @@ __all__ = [
     "DAMAGE",
     "FORMAT",
     "SIDES",
-    "CoverageRecord",
     "FieldState",
     "KeyText",
     "Life",
     "LinkRecord",
-    "OpenItem",
     "Relation",
-    "Tombstone",
     "digest",
     "fingerprint",
+    "key_of",
     "plain_format",
+    "plain_key",
+    "plain_time",
+    "time_of",
 ]
 
 SIDES: Final = tuple(Side)
@@ -217,11 +219,11 @@ class LinkRecord:
             "format": FORMAT,
             "transfer": self.transfer,
             "id": self.id,
-            "salesforce": [self.salesforce_id, _list(self.salesforce_key), _time(self.salesforce_as_of)],
+            "salesforce": [self.salesforce_id, plain_key(self.salesforce_key), plain_time(self.salesforce_as_of)],
             "dialog_insight": [
                 self.dialog_insight_id,
-                _list(self.dialog_insight_key),
-                _time(self.dialog_insight_as_of),
+                plain_key(self.dialog_insight_key),
+                plain_time(self.dialog_insight_as_of),
             ],
             "life": [self.life.value, self.gone.value if self.gone else None, self.cause],
             "rev": self.rev,
@@ -237,176 +239,16 @@ class LinkRecord:
             transfer=data["transfer"],
             id=data["id"],
             salesforce_id=salesforce[0],
-            salesforce_key=_key(salesforce[1]),
-            salesforce_as_of=_read_time(salesforce[2]),
+            salesforce_key=key_of(salesforce[1]),
+            salesforce_as_of=time_of(salesforce[2]),
             dialog_insight_id=dialog_insight[0],
-            dialog_insight_key=_key(dialog_insight[1]),
-            dialog_insight_as_of=_read_time(dialog_insight[2]),
+            dialog_insight_key=key_of(dialog_insight[1]),
+            dialog_insight_as_of=time_of(dialog_insight[2]),
             life=Life(life),
             gone=None if gone is None else Side(gone),
             cause=cause,
             rev=data["rev"],
             fields=from_plain_fields(data["fields"]),
-        )
-
-
-@attrs.frozen(repr=False)
-class OpenItem:
-    """A difference or a row that is not settled: held, skipped, refused, waiting; found again at every run until it is.
-
-    Items of one subject are told apart by what they are about.  About a write: `side` is the side that was to be
-    written, and `group` is empty.  About one field group of a link: `group` is its name.  About a whole link or row:
-    neither.
-    """
-
-    kind: ClassVar[str] = "open_item"
-    transfer: str
-    subject: str  # "link:<id>" or "row:<side>:<record id or key>"
-    group: str  # the field group, or "" for a write and for the whole link or row
-    reason: str  # dotted code
-    since: datetime
-    count: int = 1
-    fingerprint: str = ""  # of the inputs: the same inputs need no second telling
-    key: tuple[Value, ...] = ()
-    detail: str = ""  # the server's own words
-    side: Side | None = None  # the side that a write was to change; None: it is not about a write
-
-    @property
-    def id(self) -> str:
-        """What tells it from every other item of the store."""
-        return f"{self.transfer}/{self.subject}/{self.side.value if self.side else ''}/{self.group}"
-
-    @property
-    def is_about_a_write(self) -> bool:
-        """Whether a write failed, was left out, or got lost: its rows are read again before anything flows."""
-        return self.reason.startswith("outcome.")
-
-    def __repr__(self) -> str:
-        return f"<OpenItem {self.transfer} {self.reason} x{self.count}>"
-
-    def to_dict(self) -> dict[str, Any]:  # JSON-safe data
-        """Give the item as plain data."""
-        return {
-            "kind": self.kind,
-            "format": FORMAT,
-            "transfer": self.transfer,
-            "subject": self.subject,
-            "group": self.group,
-            "reason": self.reason,
-            "since": _time(self.since),
-            "count": self.count,
-            "fingerprint": self.fingerprint,
-            "key": [to_plain(part) for part in self.key],
-            "detail": self.detail,
-            "side": self.side.value if self.side else None,
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:  # plain data of a store
-        """Read what `to_dict` gave."""
-        return cls(
-            data["transfer"],
-            data["subject"],
-            data["group"],
-            data["reason"],
-            datetime.fromisoformat(data["since"]),
-            data["count"],
-            data["fingerprint"],
-            tuple(from_plain(part) for part in data["key"]),
-            data["detail"],
-            None if data["side"] is None else Side(data["side"]),
-        )
-
-
-@attrs.frozen(repr=False)
-class Tombstone:
-    """A record that must not be created again on the other side: by native id, by key only where there is no id."""
-
-    kind: ClassVar[str] = "tombstone"
-    transfer: str
-    side: Side
-    record_id: str | None
-    key: KeyText | None
-    since: datetime
-    cause: str
-
-    @property
-    def id(self) -> str:
-        """What tells it from every other tombstone of the store."""
-        return f"{self.transfer}/{self.side.value}/{self.record_id or digest(self.key or ())}"
-
-    def __repr__(self) -> str:
-        return f"<Tombstone {self.transfer} {self.side.value} {self.cause}>"
-
-    def to_dict(self) -> dict[str, Any]:  # JSON-safe data
-        """Give the tombstone as plain data."""
-        return {
-            "kind": self.kind,
-            "format": FORMAT,
-            "transfer": self.transfer,
-            "side": self.side.value,
-            "record_id": self.record_id,
-            "key": _list(self.key),
-            "since": _time(self.since),
-            "cause": self.cause,
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:  # plain data of a store
-        """Read what `to_dict` gave."""
-        return cls(
-            data["transfer"],
-            Side(data["side"]),
-            data["record_id"],
-            _key(data["key"]),
-            datetime.fromisoformat(data["since"]),
-            data["cause"],
-        )
-
-
-@attrs.frozen
-class CoverageRecord:
-    """What a side was last read completely for, and as of when it was last observed at all."""
-
-    kind: ClassVar[str] = "coverage"
-    transfer: str
-    side: Side
-    scope: str | None
-    fields: tuple[str, ...]
-    complete_as_of: datetime | None
-    as_of: datetime | None  # of the last complete or gap-free observation
-    cursor: str | None = None  # where a feed goes on; its form is the feed's own
-
-    @property
-    def id(self) -> str:
-        """What tells it from every other coverage of the store."""
-        return f"{self.transfer}/{self.side.value}"
-
-    def to_dict(self) -> dict[str, Any]:  # JSON-safe data
-        """Give the record as plain data."""
-        return {
-            "kind": self.kind,
-            "format": FORMAT,
-            "transfer": self.transfer,
-            "side": self.side.value,
-            "scope": self.scope,
-            "fields": list(self.fields),
-            "complete_as_of": _time(self.complete_as_of),
-            "as_of": _time(self.as_of),
-            "cursor": self.cursor,
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:  # plain data of a store
-        """Read what `to_dict` gave."""
-        return cls(
-            data["transfer"],
-            Side(data["side"]),
-            data["scope"],
-            tuple(data["fields"]),
-            _read_time(data["complete_as_of"]),
-            _read_time(data["as_of"]),
-            data["cursor"],
         )
 
 
@@ -427,17 +269,21 @@ def fingerprint(*values: Value | UnsetType) -> str:
     return digest(*(json.dumps(to_plain(value), sort_keys=True) for value in values))
 
 
-def _list(key: KeyText | None) -> list[str] | None:
+def plain_key(key: KeyText | None) -> list[str] | None:
+    """Give a key as JSON has it."""
     return None if key is None else list(key)
 
 
-def _key(data: list[str] | None) -> KeyText | None:
+def key_of(data: list[str] | None) -> KeyText | None:
+    """Read what `plain_key` gave."""
     return None if data is None else tuple(data)
 
 
-def _time(moment: datetime | None) -> str | None:
+def plain_time(moment: datetime | None) -> str | None:
+    """Give a moment as JSON has it."""
     return None if moment is None else moment.isoformat()
 
 
-def _read_time(text: str | None) -> datetime | None:
+def time_of(text: str | None) -> datetime | None:
+    """Read what `plain_time` gave."""
     return None if text is None else datetime.fromisoformat(text)

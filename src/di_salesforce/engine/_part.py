@@ -11,7 +11,8 @@ from typing import Any, Self
 
 import attrs
 
-from di_salesforce.engine._memory import CoverageRecord, LinkRecord, OpenItem
+from di_salesforce.engine._besides import CoverageRecord, OpenItem
+from di_salesforce.engine._memory import LinkRecord
 from di_salesforce.exceptions import Problem
 from di_salesforce.records import Side
 

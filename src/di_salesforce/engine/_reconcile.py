@@ -16,11 +16,12 @@ from di_salesforce.engine import _sift
 from di_salesforce.engine._actions import Action, Key, key_parts
 from di_salesforce.engine._answers import NO_ANSWERS, Answers
 from di_salesforce.engine._baseline import BaselineLike
+from di_salesforce.engine._besides import CoverageRecord, OpenItem
 from di_salesforce.engine._context import ERASED, Context
 from di_salesforce.engine._identity import converted, followed
 from di_salesforce.engine._lines import BoundTransfer
 from di_salesforce.engine._links import decide_link, observe_link
-from di_salesforce.engine._memory import CoverageRecord, Life, LinkRecord, OpenItem, digest
+from di_salesforce.engine._memory import Life, LinkRecord, digest
 from di_salesforce.engine._needs import Need, Needs
 from di_salesforce.engine._observe import Lookup, SideView
 from di_salesforce.engine._part import Part

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import attrs
 
 from di_salesforce.engine._actions import Link
+from di_salesforce.engine._besides import OpenItem
 from di_salesforce.engine._creates import create, new_link, reject_row, skip_row
 from di_salesforce.engine._fields import decide_first_meeting
 from di_salesforce.engine._lines import Undefined
@@ -25,13 +26,7 @@ from di_salesforce.engine._matching import (
     partners,
     tombstone,
 )
-from di_salesforce.engine._memory import (
-    SIDES,
-    KeyText,
-    Life,
-    LinkRecord,
-    OpenItem,
-)
+from di_salesforce.engine._memory import SIDES, KeyText, Life, LinkRecord
 from di_salesforce.engine._observe import Observation, Presence, RowRef
 from di_salesforce.engine._workspace import Workspace, display_key
 from di_salesforce.records import Side

@@ -28,8 +28,9 @@ from di_salesforce.engine._actions import (
     write_fingerprint,
 )
 from di_salesforce.engine._applied import Applied
+from di_salesforce.engine._besides import CoverageRecord, OpenItem, Tombstone
 from di_salesforce.engine._lines import BoundLine, normal_id
-from di_salesforce.engine._memory import CoverageRecord, FieldState, Life, LinkRecord, OpenItem, Relation, Tombstone
+from di_salesforce.engine._memory import FieldState, Life, LinkRecord, Relation
 from di_salesforce.engine._part import Part
 from di_salesforce.engine._plan import Plan
 from di_salesforce.engine._report import ReportLine, SyncReport

@@ -15,9 +15,10 @@ import attrs
 from di_salesforce.engine._actions import Action, Create, Key, Skip, Write, write_fingerprint
 from di_salesforce.engine._answers import NO_ANSWERS, Answers, Hit
 from di_salesforce.engine._baseline import BaselineLike
+from di_salesforce.engine._besides import OpenItem
 from di_salesforce.engine._context import Context
 from di_salesforce.engine._lines import BoundTransfer, Undefined
-from di_salesforce.engine._memory import SIDES, KeyText, LinkRecord, OpenItem, digest, fingerprint
+from di_salesforce.engine._memory import SIDES, KeyText, LinkRecord, digest, fingerprint
 from di_salesforce.engine._needs import Need
 from di_salesforce.engine._observe import Observation, RowRef, SideView
 from di_salesforce.engine._sieve import Sieve
