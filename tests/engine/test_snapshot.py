@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from di_salesforce.engine import Coverage, Snapshot
-from di_salesforce.exceptions import ConfigurationError
+from di_salesforce.exceptions import ConfigurationError, Problem
 
 MAKERS = {Coverage.COMPLETE: Snapshot.complete, Coverage.CHANGES: Snapshot.changes, Coverage.SAMPLE: Snapshot.sample}
 
@@ -76,5 +76,5 @@ def test_what_are_no_rows_is_named_by_its_place() -> None:
     """The first twenty places are named, each with a code to look for; a wrong file has a million."""
     with pytest.raises(ConfigurationError) as error:
         Snapshot.complete([{"Id": "1"}, *([None] * 21)])  # type: ignore[list-item]  # the mistake
-    assert [problem.path for problem in error.value.problems] == [f"rows[{place}]" for place in range(1, 21)]
-    assert {(problem.code, bool(problem.message)) for problem in error.value.problems} == {("row.not_mapping", True)}
+    flaw = "is not a mapping of field names to values", "row.not_mapping"
+    assert list(error.value.problems) == [Problem(f"rows[{place}]", *flaw) for place in range(1, 21)]
