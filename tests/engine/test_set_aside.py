@@ -7,6 +7,7 @@ import pytest
 from di_salesforce.engine import Baseline, Coverage, OpenItem, Plan, settle
 from di_salesforce.records import Side
 from di_salesforce.testing._pairs import LinkedPair, linked, told
+from di_salesforce.testing._served import Saving
 from di_salesforce.triggers import Deletes, Trigger
 
 S, D = Side.SALESFORCE, Side.DIALOG_INSIGHT
@@ -71,6 +72,20 @@ def test_a_new_pair_stays_open_under_its_salesforce_row() -> None:
     assert one.world.baseline.links == before.links
     again = one.world.plan(*(one.world.snapshot(side, Coverage.CHANGES) for side in Side))
     assert [action.kind for action in again.actions] == ["link"]
+
+
+def test_what_goes_with_a_link_that_moves_stays_open_with_it() -> None:
+    """Two records were merged, and the pair's link moves to the winner, with an edit: neither is forgotten."""
+    one = linked(saving={S: Saving(unique_key=False), D: Saving()})
+    winner = one.world.add(S, {"Email": "k", "A": "edited"})
+    assert winner is not None
+    one.world.merge(S, one.names[S], winner)
+    plan = one.world.plan()
+    assert told(plan) == [("link", "link.merged"), ("update", "update.changed")]
+    assert left_open(one, plan.without()) == [
+        OpenItem("t", f"link:{one.link.id}", "", "outcome.not_tried", one.world.now, key=("k",), side=side)
+        for side in (None, D)
+    ]
 
 
 def test_what_would_not_have_been_written_stays_open_for_its_own_reason() -> None:

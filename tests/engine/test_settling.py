@@ -336,6 +336,16 @@ def test_the_report_tells_each_action_once() -> None:
     assert ended(plan, NOT_DONE["refused"], one).report.refused[0].code == "server.refused"
 
 
+def test_the_report_counts_the_pairs_that_agree_and_those_that_may_differ() -> None:
+    """Of two pairs one agrees; in the other a person accepted that the sides differ, which is counted apart."""
+    one = linked()
+    one.edit(S, A="y")
+    one.edit(D, a="z")
+    one.world.apply(one.world.plan().accept("k"))
+    report = settle(one.world.plan(), {}, now=one.world.now).report
+    assert (report.agreed, report.quiet, list(report.lines)) == (1, 1, [])
+
+
 def test_what_is_open_stays_open_while_it_is_not_decided() -> None:
     """A conflict of one field, and a look that brings the other one alone: the conflict is still there afterwards."""
     one = linked()
