@@ -13,13 +13,21 @@ import attrs
 
 from di_salesforce.engine._actions import Change, Conflict, Delete, Link, Skip, Unlink
 from di_salesforce.engine._fields import decide_fields
-from di_salesforce.engine._lines import BoundLine, value_flaw
+from di_salesforce.engine._lines import BoundLine
 from di_salesforce.engine._memory import SIDES, Life, LinkRecord, digest
-from di_salesforce.engine._observe import CONVERTED_INTO, MERGED_INTO, Observation, Presence, became, where_by_cause
-from di_salesforce.engine._pair import is_untouched, loud_lines, noticed, read_rows
+from di_salesforce.engine._observe import (
+    CONVERTED_INTO,
+    MERGED_INTO,
+    Observation,
+    Presence,
+    RowRef,
+    became,
+    where_by_cause,
+)
+from di_salesforce.engine._pair import has_moved, is_untouched, loud_lines, noticed, read_rows
 from di_salesforce.engine._snapshot import Coverage
 from di_salesforce.engine._workspace import Workspace, display_key
-from di_salesforce.records import UNSET, Side, UnsetType, Value
+from di_salesforce.records import UNSET, Side, Value
 from di_salesforce.triggers import Deletes
 
 __all__ = ["about_link", "decide_link", "observe_link", "whereabouts"]
@@ -175,12 +183,13 @@ def _deleted(
     proven = attrs.evolve(link, life=Life.DORMANT, gone=side, cause="delete.proven")
     if _waits(work, link, seen, survivor):
         return proven
-    if seen[survivor].presence is not Presence.HERE:
+    ref = seen[survivor].ref
+    if ref is None:
         work.need_row(survivor, link)
         return proven
-    if _edited(work, link, survivor, seen[survivor]):
+    if _edited(work, link, ref):
         return _hold(work, link, side, "conflict.delete_edited")
-    _delete(work, link, survivor, seen[survivor])
+    _delete(work, link, ref)
     return proven
 
 
@@ -194,18 +203,11 @@ def _made_anew(work: Workspace, link: LinkRecord, side: Side) -> bool:
     return any(not work.views[side].is_accounted_for(name, key) for name in work.open_rows[side].get(key, ()))
 
 
-def _edited(work: Workspace, link: LinkRecord, side: Side, seen: Observation) -> bool:
-    """Tell whether the surviving record holds anything that was not there at the last agreement."""
+def _edited(work: Workspace, link: LinkRecord, ref: RowRef) -> bool:
+    """Tell whether the surviving record holds, or may hold, anything that was not there at the last agreement."""
     for name, line in work.bound.lines.items():
-        state = link.fields.get(name)
-        value = seen.row.get(line.field(side), UNSET)
-        base = state.of(side) if state is not None else UNSET
-        if (
-            isinstance(value, UnsetType)
-            or isinstance(base, UnsetType)
-            or value_flaw(value)
-            or line.normal(side, value) != line.normal(side, base)
-        ):
+        value = ref.value(line.field(ref.side))
+        if value is UNSET or has_moved(line, ref.side, link.fields[name], value):
             return True
     return False
 
@@ -250,9 +252,10 @@ def _unlink(work: Workspace, link: LinkRecord, reason: str, survivor: Side | Non
     return attrs.evolve(link, life=Life.ENDED, cause=reason, gone=survivor.other if survivor else None)
 
 
-def _delete(work: Workspace, link: LinkRecord, side: Side, seen: Observation) -> None:
+def _delete(work: Workspace, link: LinkRecord, ref: RowRef) -> None:
     work.decided(f"link:{link.id}")
-    held: dict[str, Value] = {line.field(side): seen.row.get(line.field(side)) for line in work.bound.lines.values()}
+    side = ref.side
+    held: dict[str, Value] = {line.field(side): ref.row[line.field(side)] for line in work.bound.lines.values()}
     write = Delete(
         **about_link(work, link, "delete"),
         reason="delete.proven",

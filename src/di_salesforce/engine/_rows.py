@@ -231,7 +231,7 @@ def _relink(work: Workspace, key: KeyText, old: LinkRecord, ref: RowRef) -> None
     if survivor.presence is Presence.OUT_OF_SCOPE:
         skip_row(work, ref, "scope.out")
         return
-    if survivor.presence is not Presence.HERE or survivor.ref is None:
+    if survivor.ref is None:
         work.need_row(other, old)
         return
     if claimant(work, key, ref if other is Side.SALESFORCE else survivor.ref) is not None:
@@ -240,17 +240,10 @@ def _relink(work: Workspace, key: KeyText, old: LinkRecord, ref: RowRef) -> None
     work.decided(f"link:{old.id}")
     work.links[old.id] = attrs.evolve(old, life=Life.ENDED, cause="relinked", rev=old.rev + (old.id not in work.links))
     pair = {ref.side: ref, other: survivor.ref}
-    _link(work, pair[Side.SALESFORCE], pair[Side.DIALOG_INSIGHT], key=key)
+    _link(work, pair[Side.SALESFORCE], pair[Side.DIALOG_INSIGHT])
 
 
-def _link(
-    work: Workspace,
-    salesforce: RowRef,
-    dialog_insight: RowRef,
-    reason: str = "link.key",
-    *,
-    key: KeyText | None = None,
-) -> None:
+def _link(work: Workspace, salesforce: RowRef, dialog_insight: RowRef, reason: str = "link.key") -> None:
     """Link two rows as a first meeting.
 
     Args:
@@ -258,9 +251,8 @@ def _link(
         salesforce: The row of Salesforce.
         dialog_insight: The row of Dialog Insight.
         reason: Why: the key, or a person, who may also link rows whose keys differ.
-        key: The key that they share, where a link that is replaced tells it; None: each has its own.
     """
-    own = {ref.side: key or work.key_text(ref) for ref in (salesforce, dialog_insight)}
+    own = {ref.side: work.key_text(ref) for ref in (salesforce, dialog_insight)}
     key = own[Side.DIALOG_INSIGHT]
     if claimant(work, key, dialog_insight) is not None:
         skip_row(work, dialog_insight, "claimed")
@@ -272,7 +264,7 @@ def _link(
     link = new_link(work, key, {ref.side: ref for ref in refs})
     if own[Side.SALESFORCE] != key:
         link = attrs.evolve(link, salesforce_key=own[Side.SALESFORCE] or None, dialog_insight_key=key or None)
-    seen = {ref.side: Observation(Presence.HERE, ref, ref.as_of) for ref in refs}
+    seen = {ref.side: Observation(Presence.HERE, ref) for ref in refs}
     members = about_link(work, link, "link")
     members["key"] = display_key(work.row_key(salesforce if own[Side.SALESFORCE] else dialog_insight))
     work.actions.append(Link(**members, reason=reason))

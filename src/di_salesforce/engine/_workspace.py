@@ -217,7 +217,7 @@ def _is_poison(item: OpenItem, write: Write) -> bool:
 
 def _refused_before(write: Write, lines: tuple[str, ...]) -> Skip:
     return Skip(
-        id=digest(write.id, "refused"),
+        id=digest(write.id),  # another action than the write
         transfer=write.transfer,
         key=write.key,
         reason="refused.unchanged",

@@ -1,0 +1,84 @@
+"""Records that are created: what is remembered of them from birth, and what a person said of them before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from di_salesforce import FieldMapping, ObjectTransfer, converters
+from di_salesforce.engine import Relation
+from di_salesforce.records import Side, Value
+from di_salesforce.testing._loop import Loop
+from di_salesforce.testing._pairs import contacts, plan_of, row
+from di_salesforce.testing.world import World
+from di_salesforce.triggers import Direction, Trigger
+
+S, D = Side.SALESFORCE, Side.DIALOG_INSIGHT
+KEY = FieldMapping("Key", "key", key=True)
+
+
+def dash_is_blank(value: Value) -> Value:
+    return None if value == "-" else value
+
+
+@pytest.mark.parametrize("born", Side)
+@pytest.mark.parametrize("value", ["-", "x"])
+def test_a_field_that_flows_to_the_new_record_s_source_alone_is_no_conflict(born: Side, value: str) -> None:
+    """Born with a value that the blank there does not account for: known to differ, also where blanks have a sign."""
+    sides = (dash_is_blank, str) if born is D else (str, dash_is_blank)
+    back = Direction.TO_SALESFORCE if born is S else Direction.TO_DIALOG_INSIGHT
+    line = FieldMapping("A", "a", converter=converters.pair(*sides), direction=back)
+    world = World(ObjectTransfer("t", sobject="T", fields=[KEY, line], triggers=Trigger.ALL))
+    world.add(born, {KEY.field(born): "k", line.field(born): value})
+    world.one_pass()
+    (link,) = world.baseline.links
+    assert link.fields["A:a"].rel is Relation.REWRITTEN
+    assert not world.one_pass().actions
+
+
+@pytest.mark.parametrize("blank", [None, ""])
+def test_a_blank_that_becomes_a_default_is_remembered_as_it_is(blank: str | None) -> None:
+    """The source holds its own blank, whichever that is, and the new record the default: neither has moved since."""
+    line = FieldMapping("A", "a", dialog_insight_default="d")
+    world = World(ObjectTransfer("t", sobject="T", fields=[KEY, line], triggers=Trigger.ALL))
+    world.add(S, {"Key": "k", "A": blank})
+    world.one_pass()
+    (link,) = world.baseline.links
+    assert (link.fields["A:a"].base, link.fields["A:a"].rel) == ((blank, "d"), Relation.REWRITTEN)
+    assert not world.one_pass().actions
+
+
+# ----------------------------------------------------------------------------------------------- what a person said
+
+
+def two_candidates(**settings: Any) -> Loop:
+    """Give a record of Salesforce, and two people who agree with it in a match tier."""
+    loop = Loop(FieldMapping("A", "a"), match=[("A:a",)], **settings)
+    loop.salesforce("003000000000001AAA", Email="ada", A="x")
+    for number in (1, 2):
+        loop.person(number, EMail=f"other{number}", a="x")
+    return loop
+
+
+def test_two_answers_about_one_record_are_two_and_hold_as_long_as_it_has_no_link() -> None:
+    """However often it is told for another reason meanwhile, nobody asks again whether they are the same."""
+    loop = two_candidates(triggers=Trigger.NONE)
+    plan = loop.plan()
+    plan = plan.resolve_matches([{**each, "decision": "different"} for each in plan.match_rows()])
+    told = loop.carry_out(plan)
+    assert told.count(("skip", "match.different")) == 2
+    for _ in range(3):
+        assert loop.run() == [("skip", "trigger.off")] * 3
+
+
+def test_the_same_record_decided_otherwise_is_another_action() -> None:
+    """Whoever keeps a word about an action by its id does not take a create for the skip of yesterday."""
+    plans = [
+        plan_of([row(S, 1)], [], transfer=contacts(triggers=Trigger.NONE)),
+        plan_of([row(S, 1)], []),
+        plan_of([row(S, 1), row(S, 2)], []),
+    ]
+    actions = [next(action for action in plan.actions if action.salesforce_id == "s1") for plan in plans]
+    assert [action.kind for action in actions] == ["skip", "create", "reject"]
+    assert len({action.id for action in actions}) == len(actions)
