@@ -9,9 +9,10 @@ import attrs
 import pytest
 
 from di_salesforce.engine import Baseline, Context, EngineCapabilities, Life, OpenItem, Snapshot, settle
+from di_salesforce.engine._memory import digest
 from di_salesforce.records import Row, Side
 from di_salesforce.testing._pairs import NOW, ORDERS, asked, contacts, linked, plan_of, row, told
-from di_salesforce.testing._served import Saving
+from di_salesforce.testing._served import Fate, Saving
 from di_salesforce.triggers import Deletes
 
 S, D = Side.SALESFORCE, Side.DIALOG_INSIGHT
@@ -92,6 +93,38 @@ def test_an_open_row_of_which_is_known_what_became_of_it_is_nobody_made_anew(kno
         assert (D, "77", None) in asked(plan) and not plan.writes
         plan = plan.supplied(salesforce=[ours], dialog_insight=[theirs])
     assert [write.kind for write in plan.writes if write.kind == "delete"] == ["delete"] * (known_by != "nothing")
+
+
+def test_an_open_row_of_a_table_that_a_look_up_does_not_find_is_nobody_made_anew() -> None:
+    """It has no id: its key was asked for, and nobody has it."""
+    link = attrs.evolve(
+        memory_of(row(S, 1), row(D, None), transfer=ORDERS).links[0],
+        dialog_insight_key=("k2",),  # the row over there had taken another key before it was deleted
+        life=Life.DORMANT,
+        gone=D,
+        cause="deleted.reported",
+    )
+    waits = OpenItem("t", f"row:dialog_insight:{digest(('k',))}", "", "outcome.refused", NOW, key=("k",))
+    transfer = attrs.evolve(ORDERS, deletes=Deletes.DELETE)
+    shots = [Snapshot.changes(rows, as_of=LATER) for rows in ([row(S, 1)], [])]
+    plan = plan_of(*shots, Baseline((link,), (waits,), (), ()), transfer=transfer, now=LATER)
+    assert (D, None, "k") in asked(plan) and not plan.writes
+    plan = plan.supplied(salesforce=[row(S, 1)])
+    assert told(plan) == [("delete", "delete.proven")]
+
+
+def test_a_look_from_within_the_quarantine_of_a_delete_proves_nothing() -> None:
+    """The answer to a delete was lost: that the record was there soon afterwards does not say that it still is."""
+    one = linked(deletes=Deletes.DELETE, context=CAN_DELETE)
+    one.remove(D)
+    one.world.apply(one.world.plan(), lambda write: Fate.LANDED)
+    rows = [{"Id": one.names[S], "Email": "k", "A": "x"}, *one.world.rows(S).values()]
+    early = Snapshot.complete(rows, as_of=one.world.now)
+    one.world.rest()
+    plan = one.look(early)
+    assert not plan.writes and (S, one.names[S], None) in asked(plan)
+    plan = plan.supplied()
+    assert told(plan) == [("unlink", "unlink.both_deleted")]
 
 
 # --------------------------------------------------------------------------------------------------- made anew

@@ -221,6 +221,58 @@ def test_a_circle_of_merges_ends() -> None:
     assert ("conflict", "conflict.merged") in loop.run(Snapshot.complete(loop.rows[S].values(), merged=circle))
 
 
+def test_a_loser_that_is_back_keeps_its_own_link() -> None:
+    """Its merge was told while nobody saw the winner; now it is undeleted itself, and the link lives on as it was."""
+    loop = one_linked_one_not()
+    loser = loop.rows[S].pop(ONE)
+    loop.carry_out(loop.plan(Snapshot.changes([], merged={ONE: TWO}), answers=False))
+    loop.rows[S][ONE] = loser
+    assert loop.run() == [("link", "link.revived"), ("skip", "trigger.off")]
+    assert (ONE, "1") in loop.links()
+
+
+def test_each_of_several_merges_is_followed_beside_whatever_else_changed() -> None:
+    """One link moves, two end, and an edit of a fourth record flows, in one and the same plan."""
+    loop = two_linked()
+    winner, four = "003000000000009AAA", "003000000000004AAA"
+    loop.salesforce(four, Email="p4", A="x", News__c=True)
+    loop.run()
+    loop.transfer = attrs.evolve(loop.transfer, triggers=Trigger.ALL & ~Trigger.SALESFORCE_CREATED)
+    loop.salesforce("003000000000000AAA", Email="first", A="x")
+    for name in (ONE, TWO, four):
+        del loop.rows[S][name]
+    loop.salesforce(winner, Email="new", A="x")
+    loop.salesforce(THREE, A="edited")
+    loop.salesforce("003000000000005AAA", Email="p5", A="x")
+    loop.person(5, EMail="p5", a="x")
+    evidence = {ONE: THREE, TWO: THREE, four: winner}
+    told = loop.run(Snapshot.complete(loop.rows[S].values(), merged=evidence))
+    assert told.count(("unlink", "unlink.merged")) == 2 and ("link", "link.merged") in told
+    assert ("update", "update.changed") in told and loop.rows[D]["3"]["a"] == "edited"
+    assert {THREE, winner} <= {name for name, _ in loop.links()}
+
+
+def test_a_refusal_is_passed_on_by_changes_alone() -> None:
+    """Neither side is read as a whole, and nothing tells of the winner itself: it is asked for, and refused for."""
+    loop = two_linked(NEWS)
+    loop.person(1, optin_news=False)
+    del loop.rows[S][ONE]
+    told = loop.run(Snapshot.changes([], merged={ONE: TWO}), Snapshot.changes([loop.rows[D]["1"]]))
+    assert sorted(told) == [("skip", "merge.refusal"), ("unlink", "unlink.merged"), ("update", "update.merged")]
+    assert loop.rows[S][TWO]["News__c"] is False
+
+
+def test_a_link_that_moves_while_a_write_may_land_tells_both() -> None:
+    """An answer was lost, and its record was merged meanwhile: the link moves, and nothing flows until it is over."""
+    loop = one_linked_one_not()
+    loop.context = Context(quarantine=dict.fromkeys(Side, timedelta(days=1)))
+    loop.salesforce(ONE, A="edited")
+    plan = loop.plan()
+    (write,) = plan.writes
+    loop.baseline = loop.baseline.updated(settle(plan, {write.id: Outcome.unknown()}, now=loop.now))
+    assert loop.run(loop.merge(ONE, TWO)) == [("link", "link.merged"), ("skip", "outcome.quarantine")]
+
+
 def test_a_link_whose_person_is_gone_sleeps_on_beside_the_winner() -> None:
     """A merge says nothing of the person who was deleted: that was told, and nothing flows until there is somebody."""
     loop = one_linked_one_not()
@@ -247,6 +299,7 @@ def test_a_winner_that_the_evidence_does_not_name_holds_the_link() -> None:
     loop.transfer, loop.context = attrs.evolve(loop.transfer, deletes=Deletes.DELETE), Context(capabilities=can_delete)
     del loop.rows[S][ONE]
     evidence = Snapshot.complete(loop.rows[S].values(), merged={ONE: ""})
+    assert not loop.plan(evidence, answers=False).needs
     for shot in (evidence, Snapshot.changes([]), None):
         assert loop.run(shot) == [("conflict", "conflict.merged")]
 

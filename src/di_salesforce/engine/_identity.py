@@ -44,7 +44,7 @@ def followed(work: Workspace, links: Iterable[LinkRecord]) -> list[LinkRecord]:
         if holder is None or holder.life is Life.ENDED:
             staying |= {link.id: link for link in _moved(work, winner, merged)}
             continue
-        for link in sorted(merged, key=lambda each: each.id):
+        for link in merged:
             _end(work, link, holder)
         if all(holder.id != link.id for each in losers.values() for link in each):
             staying.setdefault(holder.id, holder)
@@ -54,11 +54,12 @@ def followed(work: Workspace, links: Iterable[LinkRecord]) -> list[LinkRecord]:
 def _winner(work: Workspace, link: LinkRecord) -> str | None:
     """Give the record into which a link's record was merged, as far as the memory knows nobody on the way there."""
     view = work.views[_S]
-    if link.life is Life.ENDED or (link.life is Life.LIVE and not view.merged):
+    if link.life is Life.LIVE and not view.merged:
         return None
-    seen = view.of_link(link).presence
-    winner = view.merged.get(link.salesforce_id or "") if seen is Presence.MERGED else None
-    if winner is None and link.gone is _S and seen in (Presence.NOT_READ, Presence.TOO_OLD, Presence.ABSENT):
+    seen, winner = view.of_link(link).presence, None
+    if seen is Presence.MERGED:
+        winner = view.merged.get(link.salesforce_id or "") or None  # evidence may not say which it is
+    elif seen in (Presence.NOT_READ, Presence.TOO_OLD, Presence.ABSENT):
         winner = became(link, MERGED_INTO)
     passed: set[str] = set()
     while winner is not None and winner not in passed and work.baseline.find(_S, winner) is None:

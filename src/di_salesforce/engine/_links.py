@@ -218,7 +218,7 @@ def about_link(work: Workspace, link: LinkRecord, kind: str) -> dict[str, Any]: 
     key = link.salesforce_key or link.dialog_insight_key or ()
     shown = work.link_key_values(Side.SALESFORCE, link) or tuple(key)
     return {
-        "id": digest(work.name, kind, link.id),
+        "id": digest(kind, link.id),
         "transfer": work.name,
         "key": display_key(shown) if shown else None,
         "key_text": key,

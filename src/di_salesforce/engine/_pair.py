@@ -193,7 +193,7 @@ class Pair:
         self.work.acted.add(self.link.id)
         key = self.key(_S) or self.key(_D) or self.work.link_key_values(_S, self.link) or ()
         return {
-            "id": digest(self.work.name, kind, self.link.id, about),
+            "id": digest(kind, self.link.id, about),
             "transfer": self.work.name,
             "key": display_key(key) if key else None,
             "key_text": self.link.salesforce_key or self.link.dialog_insight_key or (),
