@@ -13,7 +13,6 @@ from di_salesforce.engine import (
     Baseline,
     Context,
     Coverage,
-    EngineCapabilities,
     LinkRecord,
     Plan,
     Snapshot,
@@ -34,7 +33,7 @@ from di_salesforce.testing._pairs import (
 )
 from di_salesforce.testing._served import Fate, Saving
 from di_salesforce.testing.world import World
-from di_salesforce.triggers import Deletes, Trigger
+from di_salesforce.triggers import Trigger
 
 S, D = Side.SALESFORCE, Side.DIALOG_INSIGHT
 CREATED = {S: Trigger.SALESFORCE_CREATED, D: Trigger.DIALOG_INSIGHT_CREATED}
@@ -68,27 +67,12 @@ def test_a_blank_key_is_rejected_where_it_would_be_created(born: Side, blank: st
     assert told(plan_of(**rows, transfer=contacts(triggers=Trigger.ALL & ~CREATED[born]))) == [("skip", "trigger.off")]
 
 
-@pytest.mark.parametrize("coverage", [Snapshot.changes, Snapshot.sample])
-def test_a_side_that_cannot_prove_is_asked(coverage: Any) -> None:
-    """Changes or a sample cannot prove that a key is free: the key is asked for, then the record is created."""
-    plan = plan_of([row(S, 1)], coverage([]))
-    assert not plan.actions and asked(plan) == [(D, None, "k")]
-    assert told(plan.supplied()) == [("create", "create.new")]
-
-
 def test_a_read_of_a_filter_cannot_prove_either() -> None:
     """A complete read of a filter's scope does not show what lies outside: found there, nothing is created."""
     plan = plan_of(Snapshot.complete([], scope="A != null"), [row(D, 1)])
     assert asked(plan) == [(S, None, "k")]
     assert told(plan.supplied(salesforce=[row(S, 9)])) == [("skip", "scope.out")]
     assert told(plan.supplied()) == [("create", "create.new")]
-
-
-def test_the_own_side_must_be_known_too() -> None:
-    """A side that was never read completely may hold the key twice: it is asked before anything is created."""
-    plan = plan_of(Snapshot.changes([row(S, 1)]), [])
-    assert asked(plan) == [(S, None, "k")]
-    assert told(plan.supplied(salesforce=[row(S, 1), row(S, 2)])) == [("reject", "key.ambiguous")] * 2
 
 
 def test_a_key_without_a_form_on_the_other_side_is_told() -> None:
@@ -139,42 +123,6 @@ def test_a_waiting_row_is_asked_for_again() -> None:
     memory = Baseline.empty().updated(settle(first, {}, now=NOW))
     later = plan_of(Snapshot.changes([]), Snapshot.changes([]), memory, transfer=child, now=NOW + timedelta(hours=1))
     assert asked(later) == [(S, "1", None)]
-
-
-def lost_create(fate: Fate) -> World:
-    """A world in which the answer to a create was lost; the target would take the same key twice."""
-    world = World(contacts(), dict.fromkeys(Side, Saving(unique_key=False)))
-    world.add(S, {"Email": "k", "A": "x"})
-    world.apply(world.plan(), lambda write: fate)
-    return world
-
-
-@pytest.mark.parametrize("fate", [Fate.LOST, Fate.LATE])
-def test_a_create_whose_answer_was_lost_waits(fate: Fate) -> None:
-    """While a lost create may still land, it is not repeated; afterwards it is, unless it has landed."""
-    world = lost_create(fate)
-    while world.seconds < world.context.quarantine[D] / timedelta(seconds=1) - 10:
-        assert told(world.one_pass()) in ([("skip", "outcome.quarantine")], [("link", "link.key")], [])
-        world.tick(10)
-    world.rest()
-    world.settle_down(most=2)
-    assert len(world.rows(D)) == 1 and world.agrees()
-
-
-def test_a_look_from_within_the_quarantine_proves_nothing() -> None:
-    """That a lost create is not there is proven by a look taken after it could last have landed."""
-    world = lost_create(Fate.LATE)
-    world.tick(5)
-    early = world.seconds
-    world.rest()
-    plan = reconcile(
-        world.transfer,
-        salesforce=world.snapshot(S),
-        dialog_insight=world.snapshot(D, at=early),
-        baseline=world.baseline,
-        now=world.now,
-    )
-    assert not plan.writes and (D, None, "k") in asked(plan)
 
 
 # ------------------------------------------------------------------------------------------------- linking
@@ -240,27 +188,6 @@ def test_a_key_that_a_linked_record_holds_is_a_duplicate(side: Side) -> None:
     assert told(one.world.plan()) == [("reject", "key.duplicate")]
 
 
-def test_a_duplicate_of_a_record_that_was_not_read_is_asked_about() -> None:
-    """Whether the linked record with that key still lives is asked before its namesake is called a duplicate."""
-    one = linked(saving=dict.fromkeys(Side, Saving(unique_key=False)))
-    name = one.world.add(S, {"Email": "k"})
-    shots = [one.world.snapshot(side, Coverage.SAMPLE, pick=lambda row, field: row == name) for side in Side]
-    plan = one.look(*shots)
-    assert not plan.writes and (S, one.names[S], None) in asked(plan)
-
-
-def test_a_record_created_again_with_the_key_of_a_deleted_one_is_relinked() -> None:
-    """s1 proven deleted, d lives, s2 has its key: the survivor is linked to s2 as at a first meeting, never deleted."""
-    one = linked(deletes=Deletes.DELETE, context=Context(capabilities=EngineCapabilities(deletes=frozenset())))
-    one.remove(S)
-    one.world.one_pass()
-    name = one.world.add(S, {"Email": "k", "A": "other"})
-    assert told(one.world.one_pass()) == [("link", "link.key"), ("conflict", "conflict.first_match")]
-    link = one.world.baseline.find(S, name or "")
-    assert link is not None and link.dialog_insight_id == one.names[D]
-    assert one.world.baseline.find(S, one.names[S]) is None
-
-
 # ------------------------------------------------------------------------------------------------- claims
 
 
@@ -291,32 +218,6 @@ def test_a_changed_key_is_held_where_it_cannot_be_written() -> None:
         ("conflict", "conflict.key_not_writable"),
         ("update", "update.changed"),
     ]
-
-
-def test_a_key_in_use_elsewhere_is_held() -> None:
-    """A new key that another record there has is not written."""
-    one = linked(saving=dict.fromkeys(Side, Saving(unique_key=False)))
-    one.edit(D, EMail="other")
-    assert ("conflict", "conflict.key_changed") in told(one.world.plan())
-    assert not one.world.plan().writes
-
-
-def test_a_new_key_is_proven_free_before_it_is_written() -> None:
-    """Under changes, whether the new key is free there is asked for."""
-    one = linked()
-    one.edit(D, EMail="new")
-    plan = one.look(*(one.world.snapshot(side, Coverage.CHANGES) for side in Side))
-    assert not plan.writes and (S, None, "new") in asked(plan)
-    assert [write.kind for write in plan.supplied().writes] == ["update"]
-
-
-def test_two_records_that_take_the_same_new_key_are_both_held() -> None:
-    """A key that two linked records take at once is in use elsewhere for both."""
-    one = linked(saving=dict.fromkeys(Side, Saving(unique_key=False)))
-    for name in list(one.world.rows(D)):
-        one.world.edit(D, name, {"EMail": "same"})
-    plan = one.world.plan()
-    assert told(plan) == [("conflict", "conflict.key_changed")] * 2
 
 
 def test_a_relational_row_cannot_take_another_key() -> None:

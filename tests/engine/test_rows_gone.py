@@ -24,7 +24,6 @@ from di_salesforce.records import Row, Side
 from di_salesforce.testing._pairs import (
     NOW,
     ORDERS,
-    LinkedPair,
     asked,
     contacts,
     link_of,
@@ -45,16 +44,6 @@ def takes_part(row: Row) -> bool:
 
 
 # ------------------------------------------------------------------------------------------- gone and back
-
-
-def test_absence_is_looked_up_before_it_means_anything() -> None:
-    """Missing from a complete read, without evidence: asked for by id, and nothing flows meanwhile."""
-    one = linked()
-    one.edit(D, a="y")
-    shot = Snapshot.complete([r for n, r in one.world.rows(S).items() if n != one.names[S]], as_of=one.world.now)
-    plan = one.look(salesforce=shot)
-    assert not plan.actions and asked(plan) == [(S, one.names[S], None)]
-    assert told(plan.supplied()) == [("skip", "deleted.reported")]
 
 
 def test_a_relational_row_is_asked_for_by_its_key() -> None:
@@ -180,25 +169,6 @@ def test_nothing_is_done_to_a_record_out_of_scope(deletes: Deletes) -> None:
     assert one.names[D] in one.world.rows(D) and link_of(one) is not None
 
 
-def test_edit_against_delete_is_held() -> None:
-    """deletes=DELETE, but the counterpart was edited since the last agreement: held for a person."""
-    one = linked(deletes=Deletes.DELETE)
-    one.remove(D)
-    one.edit(S, A="y")
-    assert told(one.world.one_pass()) == [("conflict", "conflict.delete_edited")]
-    assert one.names[S] in one.world.rows(S)
-
-
-def test_deletes_need_the_service() -> None:
-    """Where a service is not known to delete, a delete is only reported (Dialog Insight, unless switched on)."""
-    one = linked(deletes=Deletes.DELETE)
-    one.remove(S)
-    assert told(one.world.one_pass()) == [("skip", "deleted.reported")]
-    on = linked(deletes=Deletes.DELETE, context=Context(capabilities=EngineCapabilities(deletes=frozenset(Side))))
-    on.remove(S)
-    assert told(on.world.one_pass()) == [("delete", "delete.proven")]
-
-
 def test_both_deleted() -> None:
     """Both records are gone: the link is dropped, and both names are remembered."""
     one = linked()
@@ -251,24 +221,6 @@ def test_merged_and_converted_records_are_held(evidence: str) -> None:
 # ---------------------------------------------------------------------------------------------------- scope
 
 
-def scoped() -> LinkedPair:
-    one = linked(salesforce_filter="A != 'out'")
-    one.world.scope = lambda row: row["A"] != "out"
-    return one
-
-
-def test_left_the_filter_and_came_back() -> None:
-    """Out of scope nothing flows and the state is kept; back in scope, the ordinary comparison goes on."""
-    one = scoped()
-    one.edit(S, A="out")
-    assert told(one.world.one_pass()) == [("skip", "scope.left")]
-    assert link_of(one).life is Life.DORMANT
-    one.edit(D, a="theirs")
-    assert not one.world.one_pass().actions
-    one.edit(S, A="back")
-    assert sorted(told(one.world.one_pass())) == [("conflict", "conflict.both_changed"), ("link", "link.revived")]
-
-
 def test_a_row_outside_the_dialog_insight_filter_takes_no_part() -> None:
     """A row that the filter leaves out is not created, and a linked one that leaves it sleeps."""
     one = linked(dialog_insight_filter=takes_part)
@@ -278,41 +230,7 @@ def test_a_row_outside_the_dialog_insight_filter_takes_no_part() -> None:
     assert told(one.world.one_pass()) == [("skip", "scope.left")]
 
 
-def test_deleted_on_the_other_side_while_out_of_scope() -> None:
-    """A link that sleeps out of scope, and whose other record is deleted meanwhile, is told when it is back."""
-    one = scoped()
-    one.edit(S, A="out")
-    one.world.one_pass()
-    one.remove(D)
-    heard = told(one.world.one_pass())
-    one.edit(S, A="back")
-    heard += told(one.world.one_pass())
-    assert ("skip", "deleted.reported") in heard
-
-
 # ----------------------------------------------------------------------------------------------- old views, guards
-
-
-def test_a_record_made_anew_waits_for_a_survivor_out_of_scope() -> None:
-    """The key of a deleted record comes back under a new id while the survivor is out of scope: told, and left."""
-    one = linked(salesforce_filter="A != null")
-    one.remove(D)
-    one.world.one_pass()
-    one.world.add(D, {"EMail": "k"})
-    one.world.scope = lambda row: row["Id"] != one.names[S]
-    assert told(one.world.plan()) == [("skip", "scope.out")]
-    assert one.world.unaccounted(one.world.plan()) == []
-
-
-def test_a_record_made_anew_that_another_transfer_holds_is_left_to_it() -> None:
-    """The new record with the key of a deleted one is another transfer's: told, and the link keeps sleeping."""
-    one = linked()
-    one.remove(D)
-    one.world.one_pass()
-    new = one.world.add(D, {"EMail": "k"}) or ""
-    one.world.context = Context(claims={new: "leads"})
-    assert told(one.world.one_pass()) == [("skip", "claimed")]
-    assert link_of(one).life is Life.DORMANT
 
 
 def test_a_link_does_not_come_back_to_a_record_that_another_transfer_took_over() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from di_salesforce import FieldMapping, ObjectTransfer
-from di_salesforce.engine import Applied, Outcome, Plan, Relation, settle
+from di_salesforce.engine import Applied, Outcome, Plan, Relation, Snapshot, settle
 from di_salesforce.records import Side
 from di_salesforce.testing._pairs import LinkedPair, linked, told
 from di_salesforce.testing._served import Fate
@@ -110,3 +110,37 @@ def test_a_group_that_somebody_had_edited_is_known_again_by_the_edit_too() -> No
     plan = one.world.one_pass()
     assert (one.row(S)["A"], one.row(D)["a"]) == (2, 1), told(plan)
     assert one.state("A:a").rel is Relation.ACCEPTED
+
+
+def test_a_lost_undo_of_one_field_is_no_excuse_for_another() -> None:
+    """Somebody puts into a second field just what the undo left in the first: that is an edit, and flows."""
+    lines = [FieldMapping("Email", "EMail", key=True), *(FieldMapping(name.upper(), name) for name in "ab")]
+    transfer = ObjectTransfer("t", sobject="T", fields=lines)
+    one = LinkedPair.of(transfer, {"Email": "k", "A": "x", "B": "y"}, {"EMail": "k", "a": "x", "b": "y"})
+    one.edit(S, A="y")
+    lose(one, one_pass(one.world), Fate.LANDED)
+    one.edit(D, b="x")
+    assert [(write.side, dict(write.values)) for write in one.world.one_pass().writes] == [(S, {"B": "x"})]
+    assert (one.state("A:a").rel, one.state("B:b").rel) == (Relation.ACCEPTED, Relation.AGREED)
+
+
+def test_a_lost_undo_stays_open_while_its_field_is_not_seen() -> None:
+    """Even the look-up lacks the field: whenever it is seen, what the undo left there is no edit."""
+    one, applied = written()
+    lose(one, applied, Fate.LANDED)
+    short = {name: value for name, value in one.row(D).items() if name != "a"}
+    plan = one.look(dialog_insight=Snapshot.sample([], as_of=one.world.now)).supplied(dialog_insight=[short])
+    assert not plan.needs and not plan.actions
+    one.world.baseline = one.world.baseline.updated(settle(plan, {}, now=one.world.now))
+    assert "undo.unsure" in {item.reason for item in one.world.baseline.open_items.values()}
+    assert not one.world.one_pass().writes
+    assert one.state("A:a").rel is Relation.ACCEPTED
+
+
+def test_the_plan_that_finds_a_lost_undo_carried_out_lets_later_edits_flow() -> None:
+    """The source was edited again meanwhile: the undo counts as accepted, and that edit as one, in one plan."""
+    one, applied = written()
+    lose(one, applied, Fate.LANDED)
+    one.edit(S, A="z")
+    assert told(one.world.one_pass()) == [("update", "update.changed")]
+    assert (one.row(S)["A"], one.row(D)["a"]) == ("z", "z")

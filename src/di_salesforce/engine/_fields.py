@@ -73,9 +73,12 @@ def decide_first_meeting(work: Workspace, link: LinkRecord, observed: Mapping[Si
         line = lines[0]
         left = UNSET if one is None else one.value(line.fields[0])
         right = UNSET if other is None else other.value(line.fields[1])
-        if len(lines) > 1 or isinstance(left, UnsetType) or isinstance(right, UnsetType):
-            pass
-        elif line.agree(left, right):
+        if (
+            len(lines) == 1
+            and not isinstance(left, UnsetType)
+            and not isinstance(right, UnsetType)
+            and line.agree(left, right)
+        ):
             agreed[line.name] = FieldState(base=(left, right), version=line.version)
     if agreed:
         work.counts["noted"] += len(agreed)
@@ -115,7 +118,7 @@ def _decide_group(pair: Pair, group: str, lines: tuple[BoundLine, ...]) -> Decis
         )
     )
     before = {each.name: pair.states[each.name] for each in lines}
-    _prepare(pair, lines, quiet=_is_quiet(classes))
+    _prepare(pair, group if len(lines) > 1 else None, lines, quiet=_is_quiet(classes))
     pair.work.counts[f"line_{line.number}"] += 1
     if line.decision is Decision.NEED:
         _need(pair, group, lines, side)
@@ -210,13 +213,13 @@ def _relation(pair: Pair, differing: tuple[BoundLine, ...]) -> Relation:
     return Relation.AGREED if Relation.AGREED in relations or not relations else min(relations)
 
 
-def _prepare(pair: Pair, lines: tuple[BoundLine, ...], *, quiet: bool) -> None:
+def _prepare(pair: Pair, group: str | None, lines: tuple[BoundLine, ...], *, quiet: bool) -> None:
     """Remember which lines are decided as one, and start the count of rounds afresh after a quiet look."""
-    group = lines[0].mapping.group_name if len(lines) > 1 else None
     for line in lines:
         state = pair.states[line.name]
-        if state.group != group or (quiet and state.bounce):
-            pair.states[line.name] = attrs.evolve(state, group=group, bounce=0 if quiet else state.bounce)
+        bounce = 0 if quiet else state.bounce
+        if (state.group, state.bounce) != (group, bounce):
+            pair.states[line.name] = attrs.evolve(state, group=group, bounce=bounce)
 
 
 def _noted(pair: Pair, case: GroupCase, line: BoundLine, before: FieldState, *, unmoved: bool) -> FieldState:

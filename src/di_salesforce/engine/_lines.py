@@ -29,10 +29,9 @@ __all__ = ["BoundLine", "BoundTransfer", "Undefined", "are_sound", "normal_id", 
 
 @attrs.frozen
 class Undefined:
-    """A value has no form on the other side."""
+    """A value has no form on the other side, for a reason that is shown by its code."""
 
     code: str
-    message: str
 
     @property
     def waits(self) -> bool:
@@ -58,8 +57,8 @@ def value_flaw(value: object) -> str:
     """Give the code of what makes something in a row no value at all, whatever its converter; empty where it is one."""
     if type(value) in _SOUND:
         return ""  # sooner told than by the questions below
-    if value is None or value is UNSET or isinstance(value, (str, int, date)):
-        return ""
+    if isinstance(value, (str, int, date)):
+        return ""  # of a kind of their own
     if isinstance(value, float):
         return "" if math.isfinite(value) else "value.not_number"
     if isinstance(value, Decimal):
@@ -146,7 +145,7 @@ class BoundLine:
         try:
             return self.converter.convert(value, to=to)
         except ConversionError as error:
-            return Undefined(error.code, str(error))
+            return Undefined(error.code)
 
     def _translated(self, transfer: str, value: Value, to: Side) -> Value | Undefined:
         wanted = normal_id(to.other, value)
@@ -156,7 +155,7 @@ class BoundLine:
         link = parents.find(to.other, wanted) if parents is not None else None
         found = link.record_id(to) if link is not None and link.life is Life.LIVE else None
         if found is None:
-            return Undefined("reference.waiting", f"the record it refers to is not linked in {transfer!r} yet")
+            return Undefined("reference.waiting")
         # Salesforce ids are text; a contact of Dialog Insight is numbered.
         return int(found) if to is Side.DIALOG_INSIGHT and found.isdecimal() else found
 
@@ -277,7 +276,7 @@ class BoundTransfer:
             if is_blank(value):
                 return None
             if flaw := value_flaw(value):
-                return Undefined(flaw, "what it is compared by is no value")
+                return Undefined(flaw)
             there = value if side is Side.DIALOG_INSIGHT else line.convert(value, to=Side.DIALOG_INSIGHT)
             if isinstance(there, Undefined):
                 return there
@@ -299,7 +298,7 @@ class BoundTransfer:
         return clean if len(clean) == len(converted) else None
 
     def normalised(self, side: Side, values: tuple[Value, ...]) -> KeyText | Undefined | None:
-        """Normalise key values as that side writes them."""
+        """Normalise key values as that side writes them; None where they are not as many as the key has parts."""
         if len(values) != len(self.key_lines):
-            return Undefined("key.parts", f"the key has {len(self.key_lines)} parts")
+            return None
         return self.key(side, {line.field(side): value for line, value in zip(self.key_lines, values, strict=True)})

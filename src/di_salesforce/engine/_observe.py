@@ -226,7 +226,7 @@ class SideView:
         joined = {**earlier.row, **row}
         key = self._bound.key(self.side, joined)
         if any(line.field(self.side) in unclear for line in self._bound.key_lines):
-            key = Undefined("value.unclear", "the record was read twice, with different keys")
+            key = Undefined("value.unclear")
         return attrs.evolve(earlier, row=joined, key=key, unclear=unclear)
 
     def row_of(self, name: str) -> RowRef | None:

@@ -339,6 +339,8 @@ def _flaws_of_a_reject(transfer: ObjectTransfer, reject: Reject, link: LinkRecor
     if not reject.causes or any(_CODE.fullmatch(code) is None for _, code in reject.causes):
         yield "it does not say why, field by field"
     if not reject.group:
+        if reject.subject.startswith("link:"):
+            yield "it does not say which fields of the record it is about"
         return  # about a row
     if link is not None and reject.record_id != link.record_id(reject.side):
         yield "it names another record than its link"
