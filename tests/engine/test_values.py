@@ -111,6 +111,23 @@ def test_a_number_is_one_key_however_it_is_typed(pair: tuple[Any, Any]) -> None:
         assert told(plan_of([row(S, 1, one)], [row(D, 1, other)], transfer=transfer))[0] == ("link", "link.key")
 
 
+@pytest.mark.parametrize("pair", [(True, 1), (False, 0), (True, "True"), (5, "5"), (0, "")], ids=repr)
+def test_values_of_two_kinds_are_two_keys(pair: tuple[Any, Any]) -> None:
+    """A converter may leave them as they came: a truth value is no number, and neither is a text."""
+    for one, other in (pair, pair[::-1]):
+        plan = plan_of([row(S, 1, one)], [row(D, 1, other)], transfer=contacts(converter=Own(pair)))
+        assert "link" not in {kind for kind, _ in told(plan)}
+
+
+@pytest.mark.parametrize("value", [math.nan, [1], object(), b"x"], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("side", Side)
+def test_what_is_no_value_is_the_key_of_nobody(side: Side, value: Any) -> None:
+    """The other side holds the very text by which it would be written: that is another record."""
+    rows = {side.value: [row(side, 1, value)], side.other.value: [row(side.other, 1, str(value))]}
+    plan = plan_of(**rows, transfer=contacts(converter=converters.text()))
+    assert sorted(kind for kind, _ in told(plan)) == ["create", "reject"]
+
+
 def test_rows_without_a_name_are_told_one_by_one() -> None:
     """A row of a table that lacks its key is told by all that it holds; blank and not read are not the same."""
     keys_only = ObjectTransfer("o", sobject="Order", table="Orders", fields=[FieldMapping("No", "no", key=True)])
@@ -154,6 +171,7 @@ STATUS: list[tuple[Converter, list[tuple[Side, Any, bool | None]]]] = [
         converters.boolean(),
         [(S, True, True), (S, False, False), (S, None, None), (D, "1", True), (D, "0", False), (D, "", None)],
     ),
+    (converters.boolean(), [(D, Decimal("1.0"), True), (D, Decimal("0.0"), False)]),
     (converters.negate(), [(S, True, False), (S, False, True), (D, "1", True), (D, "0", False)]),
     (
         converters.choice({"In": "1", "Out": "0", "Perhaps": "7"}),

@@ -39,6 +39,13 @@ class Undefined:
         return self.code == "reference.waiting"
 
 
+@attrs.frozen
+class _Outside:
+    """A value outside of its line's domain: equal to nothing but itself."""
+
+    written: str
+
+
 def normal_id(side: Side, record_id: Value | UnsetType) -> str | None:
     """Give a record id as text in its one form, or None where there is none."""
     if type(record_id) is str and len(record_id) not in (0, 15):
@@ -126,7 +133,7 @@ class BoundLine:
         return self.fields[0 if side is Side.SALESFORCE else 1]
 
     def normal(self, side: Side, value: Value) -> Hashable:
-        """Give that side's own normal form; a value outside the domain is equal to nothing but itself."""
+        """Give that side's own normal form."""
         if self._is_as_it_is and value.__class__ is str:
             return value or None  # as the converter says, and sooner, here and below
         if self.mapping.references is not None:
@@ -134,7 +141,7 @@ class BoundLine:
         try:
             return self.converter.normal(side, value)
         except ConversionError:
-            return ("raw", type(value).__name__, repr(value))
+            return _Outside(repr(value))
 
     def convert(self, value: Value, *, to: Side) -> Value | Undefined:
         """Give the other side's native value, or why there is none."""
