@@ -58,6 +58,31 @@ def test_a_link_that_a_person_made_is_a_first_meeting() -> None:
     assert loop.run() == []
 
 
+@pytest.mark.parametrize("salesforce", ["ada@work", None])
+@pytest.mark.parametrize("dialog_insight", ["ada@home", None])
+def test_each_record_of_a_link_that_a_person_made_keeps_its_own_key(
+    salesforce: str | None, dialog_insight: str | None
+) -> None:
+    """The two differ, or one has none: by its own each is found and not made again, by either the link is shown."""
+    loop = ada_twice()
+    loop.salesforce(ONE, Email=salesforce)
+    loop.person(1, EMail=dialog_insight)
+    plan = answered(loop.plan(), "link")
+    (made,) = [action for action in plan.actions if action.kind == "link"]
+    shown = salesforce or dialog_insight
+    assert (made.key, made.key_text) == (shown, () if shown is None else (shown,))
+    loop.carry_out(plan)
+    (link,) = loop.baseline.links
+    assert link.salesforce_key == (None if salesforce is None else (salesforce,))
+    assert link.dialog_insight_key == (None if dialog_insight is None else (dialog_insight,))
+    loop.salesforce(TWO, Email=salesforce, First="Eve", Last="E", Phone=None)
+    loop.person(2, EMail=dialog_insight, first="Bob", last="B", phone=None)
+    assert {action.reason for action in loop.plan().actions if action.subject.startswith("row:")} <= {
+        "key.missing",
+        "key.duplicate",
+    }
+
+
 @pytest.mark.parametrize("word", ["link", "different"])
 def test_an_answer_needs_no_further_look(word: str) -> None:
     """Under filtered reads the keys are looked up before anybody is asked, so that what was decided can be applied."""

@@ -81,8 +81,8 @@ def new_link(work: Workspace, key: KeyText, refs: dict[Side, RowRef | None]) -> 
         id=digest(work.name, birth),
         salesforce_id=ids[Side.SALESFORCE],
         dialog_insight_id=ids[Side.DIALOG_INSIGHT],
-        salesforce_key=key,
-        dialog_insight_key=key,
+        salesforce_key=key or None,
+        dialog_insight_key=key or None,
         fields={},
     )
 
