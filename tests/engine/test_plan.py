@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from di_salesforce import FieldMapping, ObjectTransfer, converters
-from di_salesforce.engine import Context, Coverage, Limits, Link, Outcome, Plan, settle
-from di_salesforce.exceptions import ConfigurationError, GuardError
+from di_salesforce.engine import Context, Coverage, Link, Outcome, Plan, settle
+from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.records import Side
 from di_salesforce.testing._pairs import LinkedPair
 from di_salesforce.testing.strategies import transfers, worlds
 from di_salesforce.testing.world import World
-from di_salesforce.triggers import ConflictPolicy, Deletes
+from di_salesforce.triggers import ConflictPolicy
 
 S, D = Side.SALESFORCE, Side.DIALOG_INSIGHT
 SECRET = "Ada Lovelace"
@@ -323,35 +323,3 @@ def test_the_report_shows_no_values() -> None:
     for shown in (settlement, settlement.report, world.baseline, *settlement.changed_links, *settlement.open_items):
         assert SECRET not in repr(shown) and "Grace" not in repr(shown)
     assert SECRET not in str(settlement.report)
-
-
-# ------------------------------------------------------------------------------------------------------ guards
-
-GUARDS: list[tuple[Limits, str]] = [
-    (Limits(creates=0), "limit.creates"),
-    (Limits(writes=1), "limit.writes"),
-    (Limits(writes_share=0.1), "limit.writes_share"),
-]
-
-
-@pytest.mark.parametrize(("limits", "code"), GUARDS)
-def test_limits_stop_a_plan(limits: Limits, code: str) -> None:
-    """A plan past a limit can be looked at, and says so; it raises where it would be applied."""
-    world = busy()
-    world.context = Context(limits=limits)
-    plan = world.plan()
-    assert code in [problem.code for problem in plan.guards] and plan.writes
-    with pytest.raises(GuardError):
-        plan.raise_for_guards()
-    assert "stopped" in plan.summary()
-
-
-def test_many_deletes_stop_a_plan_unasked() -> None:
-    """More than a fifth of the links deleted at once is stopped without any setting."""
-    world = World(transfer(deletes=Deletes.DELETE))
-    for number in range(10):
-        world.add(D, {"EMail": f"{number}@test.example"})
-    world.one_pass()
-    for name in list(world.rows(D))[:3]:
-        world.remove(D, name)
-    assert [problem.code for problem in world.plan().guards] == ["limit.deletes_share"]

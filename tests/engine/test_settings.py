@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
-from di_salesforce import Constant, FieldMapping, ObjectTransfer, OptIn, converters, named
+from di_salesforce import Constant, DestinationProject, FieldMapping, ObjectTransfer, OptIn, converters, named
 from di_salesforce.engine import Context, Coverage, Plan, Snapshot
 from di_salesforce.engine._besides import Tombstone
 from di_salesforce.engine._context import ERASED
@@ -290,6 +290,7 @@ OTHER_TRANSFER: dict[str, Any] = {
     "dialog_insight_filter": other,
     "first_match": ConflictPolicy.FILL_BLANKS,
     "deletes": Deletes.DELETE,
+    "project": DestinationProject("P", id=1),
 }
 
 
@@ -307,6 +308,15 @@ def test_every_setting_of_a_transfer_is_in_the_version(setting: str, value: obje
     given: dict[str, Any] = {"name": "t", "sobject": "T", "fields": [KEY]}
     versions = {mapping_version(ObjectTransfer(**one)) for one in (given, {**given, setting: value})}
     assert len(versions) == 2
+
+
+def test_a_function_is_in_the_version_by_its_name() -> None:
+    """Another process has another object: a plan that it saved is of the same mapping."""
+    filters = [named("other")(lambda row: True), named("other")(lambda row: False), other]
+    versions = {
+        mapping_version(ObjectTransfer("t", sobject="T", fields=[KEY], dialog_insight_filter=each)) for each in filters
+    }
+    assert len(versions) == 1
 
 
 def test_constants_and_enforcing_are_in_the_version_and_being_active_is_not() -> None:
