@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from di_salesforce.engine import Baseline, Plan, Snapshot
-from di_salesforce.engine._memory import CoverageRecord
+from di_salesforce.engine._besides import CoverageRecord
 from di_salesforce.records import Side
 from di_salesforce.testing._pairs import NOW, plan_of, row
 
