@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 
-from di_salesforce import FieldMapping, ObjectTransfer, converters
-from di_salesforce.engine import Relation
-from di_salesforce.records import Side, Value
+from di_salesforce import Constant, FieldMapping, ObjectTransfer, converters
+from di_salesforce.engine import Context, Outcome, Relation, Snapshot, settle
+from di_salesforce.records import UNSET, Side, Value
 from di_salesforce.testing._loop import Loop
 from di_salesforce.testing._pairs import contacts, plan_of, row
 from di_salesforce.testing.world import World
@@ -70,6 +71,57 @@ def test_two_answers_about_one_record_are_two_and_hold_as_long_as_it_has_no_link
     assert told.count(("skip", "match.different")) == 2
     for _ in range(3):
         assert loop.run() == [("skip", "trigger.off")] * 3
+    assert not loop.plan(Snapshot.changes([]), Snapshot.changes([]), answers=False).needs, (
+        "nor is anything looked up for it"
+    )
+
+
+def test_what_failed_is_open_no_more_once_it_is_done_and_what_a_person_said_stays() -> None:
+    """A create was refused, and is done at the second try."""
+    loop = two_candidates(triggers=Trigger.SALESFORCE_CREATED)
+    plan = loop.plan()
+    plan = plan.resolve_matches([{**each, "decision": "different"} for each in plan.match_rows()])
+    refused = {write.id: Outcome.refused("no", "") for write in plan.writes}
+    loop.baseline = loop.baseline.updated(settle(plan, refused, now=loop.now))
+    loop.context = Context(retry_refused=True)
+    assert ("create", "create.new") in loop.run()
+    assert "outcome.refused" not in {item.reason for item in loop.baseline.open_items.values()}
+
+
+@pytest.mark.parametrize(
+    ("own", "theirs", "key"), [("ada", "bo", "ada"), (None, "bo", "bo"), ("ada", None, "ada"), (None, None, None)]
+)
+def test_a_link_that_a_person_made_is_named_by_its_record_of_salesforce(
+    own: str | None, theirs: str | None, key: str | None
+) -> None:
+    """By its key, or where it has none by the person's; each record keeps the key that it has."""
+    loop = two_candidates(triggers=Trigger.NONE)
+    loop.salesforce("003000000000001AAA", Email=own)
+    loop.person(1, EMail=theirs)
+    plan = loop.plan()
+    first, second = sorted(plan.match_rows(), key=lambda each: str(each["dialog_insight_id"]))
+    plan = plan.resolve_matches([{**first, "decision": "link"}, second])
+    (made,) = [action for action in plan.actions if action.kind == "link"]
+    assert (made.key, made.key_text) == (key, () if key is None else (key,))
+    loop.carry_out(plan)
+    (link,) = loop.baseline.links
+    expected = tuple(None if each is None else (each,) for each in (own, theirs))
+    assert (link.salesforce_key, link.dialog_insight_key) == expected
+
+
+def test_constants_are_made_from_nothing() -> None:
+    """They belong to the side that is written alone, and no line remembers them."""
+    constants = [Constant("source", "crm", side=D), Constant("Source__c", "di", side=S)]
+    plan = plan_of(
+        [row(S, 1)], [row(D, 2, "other")], transfer=attrs.evolve(contacts(), fields=[*contacts().fields, *constants])
+    )
+    told = {
+        (write.side, change.field, change.after, change.line, change.source)
+        for write in plan.writes
+        for change in write.changes
+        if change.rule == "constant"
+    }
+    assert told == {(D, "source", "crm", "", UNSET), (S, "Source__c", "di", "", UNSET)}
 
 
 def test_the_same_record_decided_otherwise_is_another_action() -> None:

@@ -7,6 +7,7 @@ that has no form there: the row then waits, or is rejected with every cause.
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 from di_salesforce.engine._actions import Change, Create, Reject, Skip
@@ -25,7 +26,7 @@ def about_row(work: Workspace, ref: RowRef, kind: str, group: str = "") -> dict[
     work.decided(ref.subject, keep_answers=True)
     values = work.row_key(ref)
     return {
-        "id": digest(work.name, kind, ref.subject, *((group,) if group else ())),
+        "id": digest(work.name, kind, ref.subject, group),
         "transfer": work.name,
         "key": display_key(values),
         "key_text": work.key_text(ref),
@@ -73,16 +74,17 @@ def reject_row(
     )
 
 
-def new_link(work: Workspace, key: KeyText, refs: dict[Side, RowRef | None]) -> LinkRecord:
+def new_link(work: Workspace, refs: Mapping[Side, RowRef | None], keys: Mapping[Side, KeyText]) -> LinkRecord:
+    """Give a link of two rows, of which one may not be there yet, with the keys by which they are to be known."""
     ids = {side: ref.record_id if ref is not None else None for side, ref in refs.items()}
-    birth = tuple(f"{side.value}:{ids[side] or digest(key)}" for side in Side)
+    birth = tuple(f"{side.value}:{ids[side] or digest(keys[side])}" for side in Side)
     return LinkRecord(
         transfer=work.name,
         id=digest(work.name, birth),
         salesforce_id=ids[Side.SALESFORCE],
         dialog_insight_id=ids[Side.DIALOG_INSIGHT],
-        salesforce_key=key or None,
-        dialog_insight_key=key or None,
+        salesforce_key=keys[Side.SALESFORCE] or None,
+        dialog_insight_key=keys[Side.DIALOG_INSIGHT] or None,
         fields={},
     )
 
@@ -180,7 +182,7 @@ def _born(bound: BoundTransfer, side: Side, row: Row) -> dict[str, FieldState]:
 def _append_create(work: Workspace, ref: RowRef, target: Side, changes: list[Change]) -> None:
     key = work.key_text(ref)
     born = LazyFields(functools.partial(_born, work.bound, ref.side, ref.row))
-    link = new_link(work, key, {ref.side: ref, target: None}).with_fields(born)
+    link = new_link(work, {ref.side: ref, target: None}, dict.fromkeys(SIDES, key)).with_fields(born)
     link = link.with_side(ref.side, as_of=ref.as_of)
     changes += [
         Change(c.field, UNSET, c.value, "constant", "", UNSET) for c in work.bound.constants if c.side is target

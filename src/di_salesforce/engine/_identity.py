@@ -17,7 +17,7 @@ from di_salesforce.engine._fields import decide_fields
 from di_salesforce.engine._lines import BoundLine, Undefined
 from di_salesforce.engine._links import about_link, observe_link
 from di_salesforce.engine._memory import FieldState, Life, LinkRecord, digest
-from di_salesforce.engine._observe import CONVERTED_INTO, MERGED_INTO, Observation, Presence, RowRef, became
+from di_salesforce.engine._observe import CONVERTED_INTO, MERGED_INTO, Observation, Presence, became
 from di_salesforce.engine._pair import noticed
 from di_salesforce.engine._policies import is_consent
 from di_salesforce.engine._workspace import Workspace, display_key
@@ -156,14 +156,13 @@ def _take_over(work: Workspace, lead: LinkRecord, record_id: str) -> None:
         return
     if not (work.views[_S].takes_part(contact) and work.views[_D].takes_part(person)):
         return
-    refs: dict[Side, RowRef | None] = {_S: contact, _D: person}
     for ref in (contact, person):
         work.linked[ref.side].add(ref.name)
         work.decided(ref.subject)
         if isinstance(ref.key, tuple):
             work.touched.add(ref.key)
     key = work.key_text(contact) or work.key_text(person)
-    link = attrs.evolve(new_link(work, key, refs), fields=_carried(work, lead))
+    link = new_link(work, {_S: contact, _D: person}, {_S: key, _D: key}).with_fields(_carried(work, lead))
     seen = {ref.side: Observation(Presence.HERE, ref) for ref in (contact, person)}
     link = noticed(work, link, seen, work.bound.lines)
     members = about_link(work, link, "link")

@@ -253,17 +253,14 @@ def _link(work: Workspace, salesforce: RowRef, dialog_insight: RowRef, reason: s
         reason: Why: the key, or a person, who may also link rows whose keys differ.
     """
     own = {ref.side: work.key_text(ref) for ref in (salesforce, dialog_insight)}
-    key = own[Side.DIALOG_INSIGHT]
-    if claimant(work, key, dialog_insight) is not None:
+    if claimant(work, own[Side.DIALOG_INSIGHT], dialog_insight) is not None:
         skip_row(work, dialog_insight, "claimed")
         skip_row(work, salesforce, "claimed")
         return
     refs = (salesforce, dialog_insight)
     for ref in refs:
         work.decided(ref.subject)
-    link = new_link(work, key, {ref.side: ref for ref in refs})
-    if own[Side.SALESFORCE] != key:
-        link = attrs.evolve(link, salesforce_key=own[Side.SALESFORCE] or None, dialog_insight_key=key or None)
+    link = new_link(work, {ref.side: ref for ref in refs}, own)
     seen = {ref.side: Observation(Presence.HERE, ref) for ref in refs}
     members = about_link(work, link, "link")
     members["key"] = display_key(work.row_key(salesforce if own[Side.SALESFORCE] else dialog_insight))
