@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from di_salesforce import FieldMapping, ObjectTransfer, converters
 from di_salesforce.engine import Context, FieldState
 from di_salesforce.engine._lines import BoundLine, Undefined, are_sound, value_flaw
-from di_salesforce.engine._memory import Relation
-from di_salesforce.engine._packed import differing, from_plain_fields, pack, same, tight
+from di_salesforce.engine._packed import differing, pack, same
 from di_salesforce.engine._pair import has_moved
 from di_salesforce.exceptions import ConversionError
 from di_salesforce.protocols import Converter
@@ -66,36 +65,6 @@ def test_packed_rows_differ_just_where_their_values_do(pairs: list[tuple[Value, 
     assert one is not None and other is not None
     expected = [place for place, pair in enumerate(pairs) if not same(*pair)]
     assert sorted(differing(one, other, len(pairs))) == expected
-
-
-@st.composite
-def states(draw: st.DrawFn, *, is_plain: bool) -> FieldState:
-    """Draw what is remembered of a line; a plain one agreed on values of known types, and was seen like that."""
-    bases = st.tuples(known, known) if is_plain else st.none() | st.tuples(values, values)
-    return FieldState(
-        base=draw(bases),
-        rel=draw(st.sampled_from(Relation)),
-        seen=(UNSET, UNSET) if is_plain else draw(st.tuples(values | st.just(UNSET), values | st.just(UNSET))),
-        bounce=draw(st.integers(0, 2)),
-        wrote=draw(st.none() | st.sampled_from(Side)),
-        unverified=draw(st.booleans()),
-        version=draw(st.sampled_from(["", "text/1()"])),
-        group=draw(st.sampled_from([None, "g"])),
-    )
-
-
-plain_ones, any_ones = st.lists(states(is_plain=True)), st.lists(states(is_plain=True) | states(is_plain=False))
-
-
-@given(plain_ones | any_ones)
-def test_what_is_stored_is_read_back_in_as_little_room(lines: list[FieldState]) -> None:
-    """Read at once or, where one line is no plain one, line by line: the same states, and the same bytes of them."""
-    fields = {f"A{place}:a": state for place, state in enumerate(lines)}
-    read, kept = from_plain_fields({name: state.to_plain() for name, state in fields.items()}), tight(fields)
-    assert (read.shape, read.salesforce, read.dialog_insight) == (kept.shape, kept.salesforce, kept.dialog_insight)
-    assert repr(dict(read.loose or {})) == repr(dict(kept.loose or {}))
-    for name, state in fields.items():  # what is no number is not equal to itself: told by its plain form
-        assert repr(read[name].to_plain()) == repr(state.to_plain())
 
 
 @given(st.sampled_from(CONVERTERS), values, values, st.sampled_from(Side))
