@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from di_salesforce import FieldMapping, ObjectTransfer, converters
 from di_salesforce.engine import Context, FieldState
+from di_salesforce.engine._bytes import differing, pack, same
 from di_salesforce.engine._lines import BoundLine, Undefined, are_sound, value_flaw
-from di_salesforce.engine._packed import differing, pack, same
 from di_salesforce.engine._pair import has_moved
 from di_salesforce.exceptions import ConversionError
 from di_salesforce.protocols import Converter

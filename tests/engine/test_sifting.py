@@ -26,14 +26,8 @@ from di_salesforce.engine import (
     reconcile,
     settle,
 )
-from di_salesforce.engine._packed import (
-    LazyFields,
-    differing,
-    pack,
-    same,
-    tight,
-    unpack,
-)
+from di_salesforce.engine._bytes import differing, pack, same, unpack
+from di_salesforce.engine._packed import LazyFields, tight
 from di_salesforce.engine._sieve import Sieve
 from di_salesforce.exceptions import DISalesforceError
 from di_salesforce.records import Row, Side, Value

@@ -12,10 +12,11 @@ import attrs
 
 from di_salesforce.engine._actions import Change
 from di_salesforce.engine._besides import OpenItem
+from di_salesforce.engine._bytes import same
 from di_salesforce.engine._lines import BoundLine
 from di_salesforce.engine._memory import SIDES, FieldState, Life, LinkRecord, digest
 from di_salesforce.engine._observe import Observation, Presence, RowRef
-from di_salesforce.engine._packed import same, states_of, with_states
+from di_salesforce.engine._packed import states_of, with_states
 from di_salesforce.engine._policies import GroupCase
 from di_salesforce.engine._sift import Read
 from di_salesforce.engine._workspace import Workspace, display_key

@@ -10,21 +10,10 @@ import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from di_salesforce.engine._bytes import PLAIN, differing, pack, pack_special, repacked, same, unpack
 from di_salesforce.engine._lines import BoundLine, BoundTransfer
 from di_salesforce.engine._memory import SIDES, LinkRecord, Relation
-from di_salesforce.engine._packed import (
-    PLAIN,
-    PackedFields,
-    Shape,
-    Traits,
-    differing,
-    pack,
-    pack_special,
-    repacked,
-    same,
-    tight,
-    unpack,
-)
+from di_salesforce.engine._packed import PackedFields, Shape, Traits, tight
 from di_salesforce.records import UNSET, Row
 
 if TYPE_CHECKING:
