@@ -8,11 +8,11 @@ import attrs
 import pytest
 
 from di_salesforce import DestinationProject, FieldMapping, Integration, ObjectTransfer, converters
-from di_salesforce.engine import Context, Snapshot, reconcile
+from di_salesforce.engine import Baseline, Context, EngineCapabilities, Life, Snapshot, reconcile
 from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.records import Row, Side
 from di_salesforce.testing._loop import KEY, Loop
-from di_salesforce.triggers import Trigger
+from di_salesforce.triggers import Deletes, Trigger
 
 S, D = Side.SALESFORCE, Side.DIALOG_INSIGHT
 LEAD, OTHER_LEAD = "00Q000000000001AAA", "00Q000000000002AAA"
@@ -66,6 +66,25 @@ def test_a_converted_lead_moves_where_that_is_declared() -> None:
     assert leads.run() == [("unlink", "unlink.converted")]
     contacts.context = Context(links={"leads": leads.baseline}, claims=claims(leads))
     assert contacts.run() == leads.run() == [("skip", "claimed")]  # each other's person
+
+
+def test_what_a_person_keeps_from_ending_for_a_conversion_is_no_delete() -> None:
+    """The contacts' transfer has the person: the lead's link ends with the next plan, and nobody is deleted for it."""
+    leads, contacts = leads_and_contacts(converted_from="leads")
+    convert(leads, contacts)
+    contacts.run()
+    leads.transfer = attrs.evolve(leads.transfer, deletes=Deletes.DELETE)
+    leads.context = Context(claims=claims(contacts), capabilities=EngineCapabilities(deletes=frozenset(Side)))
+    leads.baseline = Baseline(
+        [attrs.evolve(link, life=Life.LIVE, gone=None, cause="") for link in leads.baseline.links]
+    )
+    evidence: Snapshot | None = Snapshot.complete(leads.rows[S].values(), converted={LEAD: CONTACT})
+    for _ in range(2):
+        plan = leads.plan(evidence)
+        assert [(action.kind, action.reason) for action in plan.actions] == [("unlink", "unlink.converted")]
+        leads.carry_out(plan.without(kind="unlink"))
+        evidence = None  # it came once
+    assert set(leads.rows[D]) == {"1", "2"}
 
 
 def test_what_the_contact_was_given_is_a_change_of_salesforce() -> None:

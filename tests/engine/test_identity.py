@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -115,6 +116,29 @@ def test_an_open_refusal_goes_into_the_winner() -> None:
     assert loop.run() == [("skip", "tombstone")]
     loop.person(2, optin_news=True)
     assert ("update", "update.changed") in loop.run()  # who consents anew, later, is heard
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "reason"), [(two_linked, "unlink", "unlink.merged"), (one_linked_one_not, "link", "link.merged")]
+)
+def test_what_a_person_keeps_from_following_a_merge_is_no_delete(
+    make: Callable[[], Loop], kind: str, reason: str
+) -> None:
+    """The merge is told once, and taken out of the plan: it is proposed again, and nobody is deleted for it."""
+    loop = make()
+    can_delete = EngineCapabilities(deletes=frozenset(Side))
+    loop.transfer, loop.context = attrs.evolve(loop.transfer, deletes=Deletes.DELETE), Context(capabilities=can_delete)
+    loser = loop.rows[S][ONE]
+    evidence: Snapshot | None = loop.merge(ONE, TWO)
+    for _ in range(3):
+        plan = loop.plan(evidence)
+        assert (kind, reason) in {(action.kind, action.reason) for action in plan.actions}
+        loop.carry_out(plan.without(kind=kind).without(kind="update"))
+        assert (ONE, "1") in loop.links()
+        evidence = None  # it came once
+    loop.rows[S][ONE] = loser  # the merge is undone
+    assert ("link", "link.revived") in loop.run()
+    assert (ONE, "1") in loop.links() and "1" in loop.rows[D]
 
 
 @pytest.mark.parametrize("trigger", [True, False])

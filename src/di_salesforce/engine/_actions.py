@@ -180,6 +180,7 @@ class Link(_Base):
     """Remember that two records belong together; writes nothing and settles by itself."""
 
     kind: ClassVar[Literal["link"]] = "link"
+    moved_from: str = ""  # the record of Salesforce whose link it was before, where that was merged away
 
 
 @attrs.frozen(repr=False, kw_only=True)

@@ -82,7 +82,8 @@ def _moved(work: Workspace, winner: str, merged: list[LinkRecord]) -> Iterator[L
     moved = attrs.evolve(link, salesforce_id=winner)
     if link.life is Life.DORMANT and link.gone is _S:
         moved = attrs.evolve(moved, life=Life.LIVE, gone=None, cause="")
-    work.actions.append(Link(**about_link(work, moved, "link"), reason="link.merged"))
+    loser = link.salesforce_id or ""
+    work.actions.append(Link(**about_link(work, moved, "link"), reason="link.merged", moved_from=loser))
     yield moved
 
 
@@ -96,7 +97,8 @@ def _end(work: Workspace, link: LinkRecord, holder: LinkRecord) -> None:
     refused = [group for group, lines in work.bound.groups.items() if _is_open_refusal(link, lines, seen[_D])]
     if refused:
         work.refusals.setdefault(holder.id, set()).update(refused)
-    work.links[link.id] = attrs.evolve(link, life=Life.ENDED, gone=_S, cause="unlink.merged", rev=link.rev + 1)
+    cause = f"{MERGED_INTO}{holder.salesforce_id}"  # which it sleeps for, where a person does not let it end
+    work.links[link.id] = attrs.evolve(link, life=Life.ENDED, gone=_S, cause=cause, rev=link.rev + 1)
 
 
 def _is_open_refusal(link: LinkRecord, lines: tuple[BoundLine, ...], seen: Observation) -> bool:

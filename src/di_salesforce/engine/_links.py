@@ -131,9 +131,11 @@ def _became_another(work: Workspace, link: LinkRecord, side: Side, how: Presence
         CONVERTED_INTO, work.views[side].converted
     )  # fmt: skip
     record_id = known.get(link.record_id(side) or "") or became(link, mark)
+    reason = f"conflict.{how.value}"
+    cause = mark + record_id if record_id else reason
     if how is Presence.CONVERTED and _is_claimed(work, link):
-        return _unlink(work, link, "unlink.converted", None)  # the contacts' transfer has taken the person over
-    return _hold(work, link, side, f"conflict.{how.value}", mark + record_id if record_id else "")
+        return _unlink(work, link, "unlink.converted", None, cause)  # the contacts' transfer has taken the person over
+    return _hold(work, link, side, reason, cause)
 
 
 def _waits(work: Workspace, link: LinkRecord, seen: Mapping[Side, Observation], *sides: Side) -> bool:
@@ -170,14 +172,14 @@ def _deleted(
 ) -> LinkRecord:
     """Apply the transfer's rule for proven deletes."""
     if len(gone) == len(Side):
-        return _unlink(work, link, "unlink.both_deleted", None)
+        return _unlink(work, link, "unlink.both_deleted", None, "unlink.both_deleted")
     side, survivor = gone[0], gone[0].other
     rule = work.bound.transfer.deletes
     # Nothing flows to a record out of scope; and a record that somebody made anew is linked, never deleted for.
     if rule is Deletes.REPORT or where[survivor] is Presence.OUT_OF_SCOPE or _made_anew(work, link, side):
         return _dormant(work, link, side, "deleted.reported")
     if rule is Deletes.UNLINK:
-        return _unlink(work, link, "unlink.deleted", survivor)
+        return _unlink(work, link, "unlink.deleted", survivor, "unlink.deleted")
     if survivor not in work.context.capabilities.deletes:
         return _dormant(work, link, side, "deleted.reported")
     proven = attrs.evolve(link, life=Life.DORMANT, gone=side, cause="delete.proven")
@@ -188,7 +190,7 @@ def _deleted(
         work.need_row(survivor, link)
         return proven
     if _edited(work, link, ref):
-        return _hold(work, link, side, "conflict.delete_edited")
+        return _hold(work, link, side, "conflict.delete_edited", "conflict.delete_edited")
     _delete(work, link, ref)
     return proven
 
@@ -239,17 +241,17 @@ def _dormant(work: Workspace, link: LinkRecord, gone: Side, cause: str) -> LinkR
     return attrs.evolve(link, life=Life.DORMANT, gone=gone, cause=cause)
 
 
-def _hold(work: Workspace, link: LinkRecord, gone: Side, reason: str, cause: str = "") -> LinkRecord:
+def _hold(work: Workspace, link: LinkRecord, gone: Side, reason: str, cause: str) -> LinkRecord:
     """Let nothing flow until a person has looked; told at every plan, since it stays open."""
     work.decided(f"link:{link.id}")
     work.actions.append(Conflict(**about_link(work, link, "conflict"), reason=reason))
-    return attrs.evolve(link, life=Life.DORMANT, gone=gone, cause=cause or reason)
+    return attrs.evolve(link, life=Life.DORMANT, gone=gone, cause=cause)
 
 
-def _unlink(work: Workspace, link: LinkRecord, reason: str, survivor: Side | None) -> LinkRecord:
+def _unlink(work: Workspace, link: LinkRecord, reason: str, survivor: Side | None, cause: str) -> LinkRecord:
     work.decided(f"link:{link.id}")
     work.actions.append(Unlink(**about_link(work, link, "unlink"), reason=reason, survivor=survivor))
-    return attrs.evolve(link, life=Life.ENDED, cause=reason, gone=survivor.other if survivor else None)
+    return attrs.evolve(link, life=Life.ENDED, cause=cause, gone=survivor.other if survivor else None)
 
 
 def _delete(work: Workspace, link: LinkRecord, ref: RowRef) -> None:

@@ -31,6 +31,7 @@ from di_salesforce.engine._applied import Applied
 from di_salesforce.engine._besides import CoverageRecord, OpenItem, Tombstone
 from di_salesforce.engine._lines import BoundLine, normal_id
 from di_salesforce.engine._memory import FieldState, Life, LinkRecord, Relation
+from di_salesforce.engine._observe import MERGED_INTO
 from di_salesforce.engine._part import Part
 from di_salesforce.engine._plan import Plan
 from di_salesforce.engine._report import ReportLine, SyncReport
@@ -221,12 +222,31 @@ def _set_aside(ledger: _Ledger, part: Part, action: Action) -> None:
         case Link() | Unlink():  # the last kind
             link = ledger.links.pop(action.link)
             ledger.dropped.discard(link.id)
+            if (asleep := _became_another(action, link)) is not None:
+                ledger.links[link.id] = asleep
             # A new pair is found again from its Salesforce row; of a known one both rows are read again.
             subject = action.subject if link.rev > 0 else f"{_ROW_OF_SALESFORCE}{link.salesforce_id}"
             _open(ledger, part, attrs.evolve(action, subject=subject), "outcome.not_tried", "")
     _untouch(ledger, action)
 
 
+def _became_another(action: Link | Unlink, link: LinkRecord) -> LinkRecord | None:
+    """Give a link whose record became another one as it sleeps while a person lets it neither move nor end.
+
+    What became of the record is told once: without it, the record would count as deleted at the next look.
+    """
+    match action:
+        case Unlink() if action.reason in _BECAME_ANOTHER:
+            return attrs.evolve(link, life=Life.DORMANT, gone=Side.SALESFORCE)
+        case Link() if action.moved_from and link.life is Life.LIVE:
+            cause = f"{MERGED_INTO}{link.salesforce_id}"
+            asleep = attrs.evolve(link, life=Life.DORMANT, gone=Side.SALESFORCE, cause=cause)
+            return asleep.with_side(Side.SALESFORCE, record_id=action.moved_from)
+        case _:
+            return None
+
+
+_BECAME_ANOTHER: Final = frozenset({"unlink.merged", "unlink.converted"})  # their links know into which
 _ROW_OF_SALESFORCE: Final = f"row:{Side.SALESFORCE.value}:"
 
 
