@@ -344,6 +344,8 @@ def test_the_report_counts_the_pairs_that_agree_and_those_that_may_differ() -> N
     one.world.apply(one.world.plan().accept("k"))
     report = settle(one.world.plan(), {}, now=one.world.now).report
     assert (report.agreed, report.quiet, list(report.lines)) == (1, 1, [])
+    report = settle(edited().look(), {}, now=one.world.now).report
+    assert (report.agreed, report.quiet) == (0, 0)
 
 
 def test_what_is_open_stays_open_while_it_is_not_decided() -> None:

@@ -118,6 +118,19 @@ def test_consent_only_goes_back_to_what_is_as_strict(before: bool | None, after:
     assert [reason for _, reason in told(one.world.undo(applied))] == [reason]
 
 
+def test_nothing_is_taken_back_while_a_link_sleeps() -> None:
+    """A record came back from the bin: the next run wakes its link, if it is nobody else's by then."""
+    one = linked()
+    one.edit(S, A="y")
+    applied = one_pass(one.world)
+    one.remove(D)
+    one.world.one_pass()
+    assert one.world.undelete(D, one.names[D])
+    assert said(one.world.undo(applied)) == [("undo.gone", D, ())]
+    assert told(one.world.one_pass()) == [("link", "link.revived")]
+    assert told(one.world.undo(applied)) == [("update", "undo.write")]
+
+
 # --------------------------------------------------------------------------------------------- rows without an id
 
 

@@ -293,7 +293,7 @@ def _keep_open(ledger: _Ledger, part: Part, action: Skip | Conflict | Reject) ->
 def _untouch(ledger: _Ledger, action: Action) -> None:
     """Forget the link that a create would have made."""
     if isinstance(action, Create):
-        ledger.links.pop(action.link, None)
+        del ledger.links[action.link]
 
 
 def _open(ledger: _Ledger, part: Part, action: Action, reason: str, detail: str) -> None:
@@ -406,11 +406,11 @@ def _done(ledger: _Ledger, plan: Plan, part: Part, action: Write, outcome: Outco
             fields[name] = born(state, line)
         elif state.group in groups:
             fields[name] = agreeing(state, line)
-    if isinstance(action, Create) and action.side not in part.keyed:
+    if isinstance(action, Create):
         link = link.with_side(action.side, record_id=record_id)
     # A service may have rewritten the key: a row without an id is known by nothing else.
     key = bound.key(action.side, {**action.address, **action.values, **(outcome.stored or {})}) if bound else None
     link = link.with_side(action.side, as_of=ledger.now, key=key if isinstance(key, tuple) else UNSET)
-    ledger.links[link.id] = attrs.evolve(link, fields=fields, life=Life.LIVE, rev=link.rev + 1)
+    ledger.links[link.id] = attrs.evolve(link, fields=fields, rev=link.rev + 1)
     verified = not any(fields[name].unverified for name in changes)
     _tell(ledger, action, "done", rewritten=tuple(rewritten), verified=verified)

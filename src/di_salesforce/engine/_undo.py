@@ -18,7 +18,7 @@ from di_salesforce.engine._baseline import BaselineLike
 from di_salesforce.engine._context import Context
 from di_salesforce.engine._lines import BoundLine
 from di_salesforce.engine._links import about_link, observe_link
-from di_salesforce.engine._memory import LinkRecord, digest
+from di_salesforce.engine._memory import Life, LinkRecord, digest
 from di_salesforce.engine._observe import Observation, Presence
 from di_salesforce.engine._pair import noticed
 from di_salesforce.engine._plan import Plan
@@ -109,6 +109,9 @@ def _take_back_one(work: Workspace, link: LinkRecord, side: Side, writes: _Done,
         return
     if any(each.kind == "delete" for each in writes):
         _leave(work, link, side, "undo.deleted")
+        return
+    if link.life is not Life.LIVE:  # nothing flows until a run has seen that both are there again
+        _leave(work, link, side, "undo.gone")
         return
     if any(each.presence is not Presence.HERE for each in seen.values()):
         missing = [each for each in Side if seen[each].presence is not Presence.HERE]

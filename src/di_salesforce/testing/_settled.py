@@ -114,9 +114,16 @@ def _tells(line: ReportLine, action: Action, outcome: Outcome | None) -> bool:
     return (
         (line.transfer, line.key, line.kind, line.reason) == (action.transfer, action.key, action.kind, action.reason)
         and (line.side, line.outcome, line.code, line.message) == (side, became, *said)
-        and (line.verified or (outcome is not None and outcome.stored is None))
+        and line.verified is not (became == "done" and _is_untold(action, outcome))
         and (tuple(line.fields) == _fields(action, outcome))
     )
+
+
+def _is_untold(action: Action, outcome: Outcome | None) -> bool:
+    """Tell whether the service did not say, of any line that was written, what it keeps now."""
+    stored: Row = (outcome.stored if outcome is not None else None) or {}
+    changes = action.changes if isinstance(action, (Create, Update)) else ()
+    return any(change.line and change.field not in stored for change in changes)
 
 
 def _fields(action: Action, outcome: Outcome | None) -> tuple[str, ...]:
