@@ -213,6 +213,39 @@ def test_a_person_that_was_not_read_is_asked_for() -> None:
     ]
 
 
+@pytest.mark.parametrize("old", Side)
+def test_a_converted_lead_takes_nothing_over_from_an_old_export(old: Side) -> None:
+    """What either record held then is no edit: it is looked up first, and the link moves with what it holds now."""
+    leads, contacts = leads_and_contacts(converted_from="leads")
+    convert(leads, contacts, Points__c=9)
+    contacts.person(1, a="9")
+    shots = {side: Snapshot.complete(contacts.rows[side].values(), as_of=contacts.now) for side in Side}
+    known, contacts.context = contacts.context, Context(claims={"1": "leads", "2": "leads"})
+    contacts.run()  # both sides were looked at since that export
+    contacts.context = known
+    contacts.salesforce(CONTACT, Points__c=1)
+    contacts.person(1, a="1")
+    shot = shots[old]
+    plan = contacts.plan(*(shot if side is old else None for side in Side), answers=False)
+    assert not plan.writes and (old, CONTACT if old is S else "1") in [
+        (side, need.record_id) for side, need in plan.needs
+    ]
+    assert ("link", "link.converted") in contacts.run(*(shot if side is old else None for side in Side))
+    assert (contacts.rows[S][CONTACT]["Points__c"], contacts.rows[D]["1"]["a"]) == (1, "1")
+
+
+def test_what_was_read_before_the_lead_s_last_write_is_no_edit_of_the_person() -> None:
+    """Both transfers had read the person when the lead's wrote to it: it is looked up before its link moves."""
+    leads, contacts = leads_and_contacts(converted_from="leads")
+    before = Snapshot.complete(contacts.rows[D].values(), as_of=leads.now)
+    leads.salesforce(LEAD, Points__c=2)
+    assert leads.run() == [("update", "update.changed")]
+    convert(leads, contacts, Points__c=2)
+    told = contacts.run(None, before)
+    assert ("link", "link.converted") in told and ("update", "update.changed") not in told
+    assert (contacts.rows[S][CONTACT]["Points__c"], contacts.rows[D]["1"]["a"]) == (2, 2)
+
+
 def test_a_converted_lead_moves_without_a_key() -> None:
     """The contact has no address: it is known by its id and the lead's link, and nothing else is taken for it."""
     leads, contacts = leads_and_contacts(converted_from="leads")

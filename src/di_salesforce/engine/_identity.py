@@ -17,7 +17,7 @@ from di_salesforce.engine._fields import decide_fields
 from di_salesforce.engine._lines import BoundLine, Undefined
 from di_salesforce.engine._links import about_link, observe_link
 from di_salesforce.engine._memory import FieldState, Life, LinkRecord, digest
-from di_salesforce.engine._observe import CONVERTED_INTO, MERGED_INTO, Observation, Presence, became
+from di_salesforce.engine._observe import CONVERTED_INTO, MERGED_INTO, Observation, Presence, RowRef, became
 from di_salesforce.engine._pair import noticed
 from di_salesforce.engine._policies import is_consent
 from di_salesforce.engine._workspace import Workspace, display_key
@@ -150,10 +150,12 @@ def _take_over(work: Workspace, lead: LinkRecord, record_id: str) -> None:
     contact = work.views[_S].row_of(record_id)
     name = lead.dialog_insight_id or digest(lead.dialog_insight_key or ())
     person = work.views[_D].row_of(name)
-    if contact is None:
+    if contact is None or contact.is_old:
         work.need(_S, record_id=record_id)
-    if person is None:
+        contact = None  # a row of an old export is a hint to look, not a value to write
+    if person is None or _is_older(work, person, lead):
         work.need_row(_D, lead)
+        person = None
     if contact is None or person is None or person.name in work.linked[_D]:
         return
     if not (work.views[_S].takes_part(contact) and work.views[_D].takes_part(person)):
@@ -175,6 +177,13 @@ def _take_over(work: Workspace, lead: LinkRecord, record_id: str) -> None:
         link = link.with_side(ref.side, as_of=ref.as_of)
         work.held_keys[ref.side].setdefault(link.key(ref.side) or (), []).append(link)
     work.links[link.id] = link
+
+
+def _is_older(work: Workspace, person: RowRef, lead: LinkRecord) -> bool:
+    """Tell whether a person was read before what the lead's link remembers; a look-up never was."""
+    moment = lead.as_of(_D)
+    is_found = person.name in work.views[_D].found
+    return person.is_old or (moment is not None and person.as_of < moment and not is_found)
 
 
 def _carried(work: Workspace, lead: LinkRecord) -> dict[str, FieldState]:
