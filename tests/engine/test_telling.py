@@ -91,6 +91,10 @@ def test_explain_tells_each_kind_of_action() -> None:
         ]
     one.world.distrust()
     assert "Salesforce y (was (not known))" in one.world.plan().explain("k")
+    for side in Side:
+        one.remove(side)
+    ended = one.world.plan().explain("k").splitlines()
+    assert ended == [f"t: unlink (unlink.both_deleted): {sentence('unlink.both_deleted')}"]
 
 
 def test_explain_tells_why_a_choice_is_not_possible() -> None:

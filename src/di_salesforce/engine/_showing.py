@@ -16,6 +16,7 @@ from di_salesforce.engine._actions import (
     Conflict,
     Create,
     Delete,
+    Link,
     Proposal,
     Reject,
     Skip,
@@ -89,9 +90,9 @@ def show_action(action: Action) -> str:
             told += [f"  {field}: {code}" for field, code in action.causes]
         case Skip():
             told += [f"  {line}" for line in action.fields]
-        case Unlink() if action.duplicate_of:
-            told.append(f"  a duplicate of {action.duplicate_of} in Dialog Insight")
-        case _:
+        case Unlink():
+            told += [f"  a duplicate of {action.duplicate_of} in Dialog Insight"] if action.duplicate_of else []
+        case Link():
             pass
     return "\n".join(told)
 
