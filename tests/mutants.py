@@ -57,15 +57,15 @@ class Mutant:
 # -------------------------------------------------------------------------------------------- what decides nothing
 
 SHOWING: Final = frozenset({"__repr__", "__str__", "_repr_html_"})
-_TEXT = re.compile(r'(?<![A-Za-z])"((?:[^"\\]|\\.)*)"')
+_TEXT = re.compile(r'(\w*)"((?:[^"\\]|\\.)*)"')  # with its prefix, so that what follows one is not taken for a text
 
 
 def _changes_text(was: str, now: str, chosen: Callable[[str, str], bool]) -> bool:
     """Tell whether all that changed is one literal that `chosen` chooses, by itself and by what stands before it."""
     for found in _TEXT.finditer(was):
-        text = found.group(1)
-        for other in (f"XX{text}XX", text.lower(), text.upper()):
-            if was[: found.start(1)] + other + was[found.end(1) :] == now:
+        prefix, text = found.groups()
+        for other in () if prefix else (f"XX{text}XX", text.lower(), text.upper()):
+            if was[: found.start(2)] + other + was[found.end(2) :] == now:
                 return chosen(text, was[: found.start()])
     return False
 
