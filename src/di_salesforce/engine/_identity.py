@@ -58,7 +58,7 @@ def _winner(work: Workspace, link: LinkRecord) -> str | None:
         return None
     seen, winner = view.of_link(link).presence, None
     if seen is Presence.MERGED:
-        winner = view.merged.get(link.salesforce_id or "") or None  # evidence may not say which it is
+        winner = view.merged.get(link.salesforce_id or "")
     elif seen in (Presence.NOT_READ, Presence.TOO_OLD, Presence.ABSENT):
         winner = became(link, MERGED_INTO)
     passed: set[str] = set()

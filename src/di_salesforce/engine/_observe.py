@@ -108,7 +108,7 @@ class RowRef:
 
     def flaw(self, field: str) -> str:
         """Give the code of what is wrong with a field that was read; empty where nothing is."""
-        return "value.unclear" if field in self.unclear else value_flaw(self.row.get(field, UNSET))
+        return "value.unclear" if field in self.unclear else value_flaw(self.row.get(field))
 
 
 @attrs.frozen(repr=False)
@@ -148,7 +148,9 @@ _TOO_OLD: Final = Observation(Presence.TOO_OLD)
 
 
 def _renamed(side: Side, ids: Mapping[str, str]) -> Mapping[str, str]:
-    return {normal_id(side, old) or "": normal_id(side, new) or "" for old, new in ids.items()}
+    """Give which record became which, as far as both have a name: evidence may not say which it is."""
+    named = ((normal_id(side, old), normal_id(side, new)) for old, new in ids.items())
+    return {old: new for old, new in named if old and new}
 
 
 class SideView:
@@ -182,13 +184,14 @@ class SideView:
         self.converted = _renamed(side, snapshot.converted if is_ours else {})
         # The stronger evidence last: an id that is listed as deleted and as merged was merged.
         self.evidence: Mapping[str, Presence] = {
-            normal_id(side, record_id) or "": presence
+            name: presence
             for ids, presence in (
                 (snapshot.deleted, Presence.DELETED),
                 (snapshot.converted, Presence.CONVERTED),
                 (snapshot.merged, Presence.MERGED),
             )
             for record_id in ids
+            if (name := normal_id(side, record_id)) is not None
         }
         self.rows: dict[str, RowRef] = {}  # without those that were passed over
         self.found: dict[str, RowRef] = {}  # by look-up
@@ -211,7 +214,7 @@ class SideView:
         bound, side = self._bound, self.side
         for row in rows:
             key = self._key(row)
-            record_id = bound.record_id(side, row) if self._has_ids else None
+            record_id = bound.record_id(side, row)
             name = record_id or (digest(key) if isinstance(key, tuple) else bound.row_name(side, row))
             earlier = into.get(name)
             if earlier is None:
@@ -278,9 +281,11 @@ class SideView:
     def _row(self, name: str) -> RowRef | None:
         """Give the snapshot's row of that name, also where it was passed over."""
         ref = self.rows.get(name)
-        row = self._sifted.row(self.side, name) if ref is None else None
-        if row is None:
+        if ref is not None:
             return ref
+        row = self._sifted.row(self.side, name)
+        if row is None:
+            return None
         return RowRef(self.side, name, name if self._has_ids else None, self._key(row), row, self.as_of)
 
     @property

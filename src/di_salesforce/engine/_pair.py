@@ -14,7 +14,7 @@ from di_salesforce.engine._actions import Change
 from di_salesforce.engine._besides import OpenItem
 from di_salesforce.engine._bytes import same
 from di_salesforce.engine._lines import BoundLine
-from di_salesforce.engine._memory import SIDES, FieldState, Life, LinkRecord, digest
+from di_salesforce.engine._memory import SIDES, FieldState, LinkRecord, digest
 from di_salesforce.engine._observe import Observation, Presence, RowRef
 from di_salesforce.engine._packed import states_of, with_states
 from di_salesforce.engine._policies import GroupCase
@@ -26,7 +26,7 @@ __all__ = ["Known", "Pair", "has_moved", "is_untouched", "loud_lines", "noticed"
 
 Known = Value | UnsetType
 _S, _D = SIDES  # to name a member of an enumeration is slow
-_HERE, _LIVE = Presence.HERE, Life.LIVE
+_HERE = Presence.HERE
 _COMPARABLE = (Presence.HERE, Presence.NOT_READ)
 
 
@@ -73,8 +73,6 @@ def loud_lines(
 ) -> Mapping[str, BoundLine]:
     """Give the lines to be looked at: for most links few, since raw equality tells of the others that nothing moved."""
     left, right = seen[_S], seen[_D]
-    if link.life is not _LIVE or left.presence not in _COMPARABLE or right.presence not in _COMPARABLE:
-        return work.bound.lines
     sides = (left.ref, left.gap_free), (right.ref, right.gap_free)
     return work.sieve.loud(link, sides, None if read is None else read.moved)
 
@@ -192,7 +190,8 @@ class Pair:
     def members(self, kind: str, about: str) -> dict[str, Any]:  # the members that all actions share
         """Give what every action about the pair has."""
         self.work.acted.add(self.link.id)
-        key = self.key(_S) or self.key(_D) or self.work.link_key_values(_S, self.link) or ()
+        now = self.key(_S) or self.key(_D)
+        key = now or self.work.link_key_values(_S, self.link) or self.work.link_key_values(_D, self.link)
         return {
             "id": digest(kind, self.link.id, about),
             "transfer": self.work.name,

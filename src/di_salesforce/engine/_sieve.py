@@ -132,7 +132,7 @@ class Sieve:
         """Give the lines to be decided: without those that remember plain agreement, which both sides still hold.
 
         Args:
-            link: A live link.
+            link: The link.
             sides: Salesforce's row and Dialog Insight's, each with whether what was not read did not change.
             moved: Their bytes, where they are known already.
         """
