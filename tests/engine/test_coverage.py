@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import attrs
 import pytest
 
-from di_salesforce.engine import Baseline, Plan, Snapshot
-from di_salesforce.engine._besides import CoverageRecord
+from di_salesforce import ObjectTransfer
+from di_salesforce.engine import Baseline, Coverage, CoverageRecord, Plan, Snapshot
 from di_salesforce.records import Side
-from di_salesforce.testing._pairs import NOW, plan_of, row
+from di_salesforce.testing._pairs import NOW, ORDERS, LinkedPair, asked, contacts, linked, plan_of, row, told
+from di_salesforce.testing._served import Fate
 
 S, D = Side.SALESFORCE, Side.DIALOG_INSIGHT
 FIELDS = ("A", "Email")
@@ -66,3 +68,56 @@ def test_a_plan_is_as_old_as_the_older_of_its_two_observations() -> None:
     for moments in ((THEN, NOW), (NOW, THEN)):
         shots = [Snapshot.complete([], as_of=moment) for moment in moments]
         assert plan_of(*shots).parts[0].observed == THEN
+
+
+# ------------------------------------------------------------------------------------------------------ looked up
+
+
+@pytest.mark.parametrize("key", ["ada@test.example", "Ada@Test.Example", " ada@test.example"])
+@pytest.mark.parametrize("side", Side)
+def test_a_key_is_looked_up_in_any_spelling(side: Side, key: str) -> None:
+    """That no record there has the key is proven by a look-up, however the row that asked for it spells it."""
+    reads = {side: Snapshot.complete([row(side, 1, key)]), side.other: Snapshot.changes([])}
+    plan = plan_of(reads[S], reads[D])
+    assert asked(plan) and told(plan.supplied()) == [("create", "create.new")]
+
+
+def merged_into_nobody() -> Plan:
+    one = linked()
+    merged = Snapshot.changes([], as_of=one.world.now, merged={one.names[S]: "003000000000009AAA"})
+    return one.look(merged, one.world.snapshot(D))
+
+
+def open_and_gone() -> Plan:
+    one = linked()
+    name = one.world.add(S, {"Email": "new"}) or ""
+    one.world.apply(one.world.plan(), lambda write: Fate.REFUSED)
+    one.remove(S)
+    one.world.remove(S, name)
+    return one.look(Snapshot.changes([], as_of=one.world.now), Snapshot.changes([], as_of=one.world.now))
+
+
+@pytest.mark.parametrize("waiting", [merged_into_nobody, open_and_gone])
+def test_nothing_is_looked_up_twice_for_one_plan(waiting: Callable[[], Plan]) -> None:
+    """What a look-up did not find is not there: asking again would go on for ever."""
+    plan = waiting()
+    assert any(need.record_id is not None for _, need in plan.needs)
+    assert not plan.supplied().needs
+
+
+@pytest.mark.parametrize("transfer", [contacts(), ORDERS], ids=["contacts", "rows without an id"])
+@pytest.mark.parametrize("side", Side)
+def test_of_changes_alone_each_row_is_known_as_its_links(side: Side, transfer: ObjectTransfer) -> None:
+    """By its id, and where it has none by its key: it is never taken for a new one."""
+    one = LinkedPair.of(transfer, {"Email": "k", "A": "x"}, {"EMail": "k", "a": "x"})
+    one.edit(side, **{"A" if side is S else "a": "y"})
+    plan = one.look(one.world.snapshot(S, Coverage.CHANGES), one.world.snapshot(D, Coverage.CHANGES))
+    assert told(plan) == [("update", "update.changed")] and not plan.needs
+
+
+def test_a_key_that_a_link_holds_is_not_free_though_its_rows_did_not_change() -> None:
+    """Somebody enters a person once more: of changes alone too it is seen that the key is taken."""
+    one = linked()
+    double = {"Id": "003000000000009AAA", "Email": "k", "A": "z"}
+    plan = one.look(Snapshot.changes([double], as_of=one.world.now), Snapshot.changes([], as_of=one.world.now))
+    assert told(plan) == [("reject", "key.duplicate")] and not plan.needs

@@ -108,8 +108,8 @@ def _restrictive(case: GroupCase) -> Side | None:
     winner = more_restrictive(case)
     if winner is not None:
         return winner
-    # Equally strict, so only a date can differ: the value flows as the field does.
-    return next((side for side in SIDES if all(line.flows.allows(side.other) for line in case.lines)), None)
+    # Equally strict, so only a date can differ: the value flows as the field does, and all of a group flow alike.
+    return next(side for side in SIDES if case.lines[0].flows.allows(side.other))
 
 
 def _newest(case: GroupCase) -> Side | None:

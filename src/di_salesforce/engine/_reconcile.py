@@ -351,16 +351,12 @@ def _guards(work: Workspace, actions: tuple[Action, ...]) -> Iterator[Problem]:
 
 def _check_rows(transfer: ObjectTransfer, rows: Mapping[Side, tuple[Row, ...]]) -> None:
     """Refuse rows that cannot be this transfer's: Salesforce rows without an id, contacts without a number."""
-    problems: list[Problem] = []
-    for side in Side:
-        field = transfer.id_field(side)
-        if field is None:
-            continue
-        missing = [index for index, row in enumerate(rows[side]) if row.get(field) in (None, "")]
-        problems += [
-            Problem(f"{side.value}.rows[{index}]", f"has no {field}: rows of {side.label} are named by it", "row.no_id")
-            for index in missing[:10]
-        ]
+    problems = [
+        Problem(f"{side.value}.rows[{index}]", f"has no {field}: rows of {side.label} are named by it", "row.no_id")
+        for side in Side
+        if (field := transfer.id_field(side)) is not None
+        for index in [index for index, row in enumerate(rows[side]) if row.get(field) in (None, "")][:10]
+    ]
     if problems:
         raise ConfigurationError(problems, what=f"transfer {transfer.name!r}")
 
