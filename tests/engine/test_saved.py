@@ -70,7 +70,7 @@ ACTIONS: tuple[Action, ...] = (
     Create(**COMMON, **WRITTEN),
     Update(**COMMON, **WRITTEN),
     Delete(**COMMON, **WRITTEN),
-    Link(**COMMON),
+    Link(**COMMON, moved_from="l0"),
     Unlink(**COMMON, survivor=D, duplicate_of="8"),
     Skip(**COMMON, side=S, fields=("A:a", "B:b"), group="g", fingerprint="f"),
     Conflict(**COMMON, fields=FIELDS, group="g", proposals=PROPOSALS, fingerprint="f"),
