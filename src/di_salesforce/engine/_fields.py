@@ -47,6 +47,7 @@ def decide_fields(
     before = dict(pair.states)
     groups = dict.fromkeys(line.mapping.group_name for line in lines.values())
     decisions = {_decide_group(pair, group, work.bound.groups[group]) for group in groups}
+    work.refusals.pop(link.id, None)  # told, as long as they wait
     if len(groups) < len(work.bound.groups):
         work.counts["line_3"] += len(work.bound.groups) - len(groups)
         decisions.add(Decision.NOTE)
@@ -100,7 +101,7 @@ def _class(pair: Pair, side: Side, lines: tuple[BoundLine, ...]) -> SideClass:
 
 def _decide_group(pair: Pair, group: str, lines: tuple[BoundLine, ...]) -> Decision | None:
     """Decide one group by the field table; None where what was read of it is no value."""
-    if _has_flaw(pair, group, lines) or _passes_refusal_on(pair, group, lines):
+    if _passes_refusal_on(pair, group, lines) or _has_flaw(pair, group, lines):
         return None
     _settle_lost_undo(pair, group, lines)
     classes = {_S: _class(pair, _S, lines), _D: _class(pair, _D, lines)}
@@ -159,8 +160,7 @@ def _passes_refusal_on(pair: Pair, group: str, lines: tuple[BoundLine, ...]) -> 
     Kept open as long as it is not there, since the merge is told only once.
     """
     work, side = pair.work, Side.SALESFORCE
-    is_open = any(item.reason == "merge.refusal" and item.group == group for item in pair.items)
-    if not (is_open or group in work.refusals.get(pair.link.id, ())):
+    if group not in work.refusals.get(pair.link.id, ()):
         return False
     line = next(line for line in lines if isinstance(line.mapping.dialog_insight, OptIn))
     value, refusal = pair.value(side, line), line.convert(False, to=side)

@@ -39,16 +39,27 @@ def followed(work: Workspace, links: Iterable[LinkRecord]) -> list[LinkRecord]:
             staying[link.id] = link
         else:
             losers.setdefault(winner, []).append(link)
+    into: dict[str, LinkRecord] = {}  # by a link that ends: the one that holds the winner
     for winner, merged in sorted(losers.items()):
         holder = work.baseline.find(_S, winner)
         if holder is None or holder.life is Life.ENDED:
             staying |= {link.id: link for link in _moved(work, winner, merged)}
             continue
-        for link in merged:
-            _end(work, link, holder)
+        into |= {link.id: holder for link in merged}
         if all(holder.id != link.id for each in losers.values() for link in each):
             staying.setdefault(holder.id, holder)
+    for link in (link for merged in losers.values() for link in merged if link.id in into):
+        _end(work, link, _last(into, link))
     return list(staying.values())
+
+
+def _last(into: dict[str, LinkRecord], link: LinkRecord) -> LinkRecord:
+    """Give the link that is left of a row of merged records: the holder of a winner may have lost to another one."""
+    passed: set[str] = set()
+    while link.id in into and link.id not in passed:
+        passed.add(link.id)
+        link = into[link.id]
+    return link
 
 
 def _winner(work: Workspace, link: LinkRecord) -> str | None:

@@ -27,6 +27,7 @@ from di_salesforce.engine._observe import (
 from di_salesforce.engine._pair import has_moved, is_untouched, loud_lines, noticed, read_rows
 from di_salesforce.engine._snapshot import Coverage
 from di_salesforce.engine._workspace import Workspace, display_key
+from di_salesforce.mapping import OptIn
 from di_salesforce.records import UNSET, Side, Value
 from di_salesforce.triggers import Deletes
 
@@ -75,10 +76,26 @@ def decide_link(work: Workspace, link: LinkRecord, seen: dict[Side, Observation]
         if any(each.as_of is not None and not each.is_covered for each in seen.values()):
             work.remember(link, link, seen)
         return
-    is_owed = is_told or any(item.reason == "merge.refusal" for item in work.items.get(f"link:{link.id}", ()))
-    loud = work.bound.lines if is_owed else loud_lines(work, link, seen, read)
+    owed = {item.group for item in work.items.get(f"link:{link.id}", ()) if item.reason == "merge.refusal"}
+    if owed:
+        work.refusals.setdefault(link.id, set()).update(owed)
+    loud = work.bound.lines if is_told or owed else loud_lines(work, link, seen, read)
     new = noticed(work, _identified(link, seen), seen, loud)
-    work.remember(link, _decided(work, new, seen, loud), seen)
+    decided = _decided(work, new, seen, loud)
+    if link.id in work.refusals and decided.life is not Life.ENDED:
+        _keep_refusals(work, decided)
+    work.remember(link, decided, seen)
+
+
+def _keep_refusals(work: Workspace, link: LinkRecord) -> None:
+    """Keep open what is to be passed on to a link whose fields were not decided: of the merge it is told only once."""
+    for item in work.items.get(f"link:{link.id}", ()):
+        if item.reason == "merge.refusal":
+            work.closing[item.id] = item  # or else what follows is news
+    for group in sorted(work.refusals[link.id] & work.bound.groups.keys()):
+        lines = tuple(line.name for line in work.bound.groups[group] if isinstance(line.mapping.dialog_insight, OptIn))
+        about = about_link(work, link, "skip", group)
+        work.actions.append(Skip(**about, reason="merge.refusal", side=_S, fields=lines, group=group))
 
 
 def _identified(link: LinkRecord, seen: Mapping[Side, Observation]) -> LinkRecord:
@@ -214,13 +231,15 @@ def _edited(work: Workspace, link: LinkRecord, ref: RowRef) -> bool:
     return False
 
 
-def about_link(work: Workspace, link: LinkRecord, kind: str) -> dict[str, Any]:  # the members that all actions share
-    """Give what every action about a link as a whole has."""
+def about_link(
+    work: Workspace, link: LinkRecord, kind: str, *group: str
+) -> dict[str, Any]:  # the members that all actions share
+    """Give what every action about a link as a whole has, or about a group of a link that was not decided."""
     work.acted.add(link.id)
     key = link.salesforce_key or link.dialog_insight_key or ()
     shown = work.link_key_values(Side.SALESFORCE, link) or tuple(key)
     return {
-        "id": digest(kind, link.id),
+        "id": digest(kind, link.id, *group),
         "transfer": work.name,
         "key": display_key(shown) if shown else None,
         "key_text": key,
