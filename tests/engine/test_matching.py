@@ -295,7 +295,9 @@ def test_who_was_called_different_from_all_that_was_read_is_created(whole: Side)
     plan = plan_of(shots[S], shots[D], transfer=loop.transfer)
     plan = plan.supplied(**{whole.other.value: shown})
     assert sorted(told(plan)) == [HELD, HELD, ("skip", "match.unproven")]
-    assert sorted(told(answered(plan, "different"))) == [
+    plan = answered(plan, "different")
+    assert {write.salesforce_id or write.dialog_insight_id for write in plan.writes} == {ONE, "1"}
+    assert sorted(told(plan)) == [
         *[("create", "create.new")] * 2,
         ("skip", "match.different"),
         ("skip", "match.unproven"),

@@ -70,6 +70,8 @@ def test_a_key_that_is_no_value_is_rejected_by_its_code_and_not_shown(side: Side
     rows: dict[str, Any] = {each.value: [row(side, 1, value)] if each is side else [] for each in Side}
     (reject,) = plan_of(**rows).rejects
     assert (reject.reason, reject.key, {cause for _, cause in reject.causes}) == (code, None, {code})
+    rows[side.value].append(row(side, 2, value))
+    assert told(plan_of(**rows)) == [("reject", code)] * 2, "nor is it a key that two rows share"
 
 
 @given(st.lists(st.sampled_from([value for value, _ in FLAWS])))
