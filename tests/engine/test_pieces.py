@@ -11,6 +11,7 @@ import pytest
 
 from di_salesforce import FieldMapping, ObjectTransfer
 from di_salesforce.engine import Action, Baseline, Coverage, Link, Needs, Plan, settle
+from di_salesforce.engine._showing import ORDER
 from di_salesforce.exceptions import ConfigurationError
 from di_salesforce.records import Side
 from di_salesforce.testing._pairs import LinkedPair
@@ -152,26 +153,29 @@ def remembered(memory: Baseline, subject: str) -> tuple[Any, ...]:  # a link, it
     return memory.link(subject.removeprefix("link:")), items
 
 
+@pytest.mark.parametrize("taken_out", ["nothing", *ORDER])
 @pytest.mark.parametrize("by", ["action", "link"])
-def test_forgetting_a_record_changes_nothing_else(by: str) -> None:
-    """Of a forgotten record what was remembered stays as it was; of all others all is settled as the plan would."""
+def test_forgetting_a_record_changes_nothing_else(by: str, taken_out: str) -> None:
+    """Of a forgotten record what was remembered stays as it was; of all others all is settled as the plan would.
+
+    So it is whether something of it was taken out of the plan before or not.
+    """
     world = busy()
     world.apply(world.plan().without(kind="link"))  # so that much is open already
     world.add(S, {"Email": "newer"})
     for side, field in ((S, "A"), (D, "a")):
         world.edit(side, next(iter(world.rows(side))), {field: "again"})
-    plan, before = world.plan(), world.baseline
+    plan, before = world.plan().without(kind=taken_out), world.baseline
     after = before.updated(settle(plan, {}, now=world.now))
-    subjects = {action.subject for action in plan.actions} | {f"link:{link.id}" for link in after.links}
+    every = (*plan.actions, *plan.set_aside)
+    subjects = {action.subject for action in every} | {f"link:{link.id}" for link in after.links}
     assert plan.forgetting() is plan
-    for action in plan.actions:
+    for action in every:
         if by == "link" and action.link is None:
             continue
         piece = plan.forgetting([action.id]) if by == "action" else plan.forgetting(links=[action.link or ""])
-        about = [
-            each for each in plan.actions if each is action or (each.link is not None and each.link == action.link)
-        ]
-        assert piece.actions == tuple(each for each in plan.actions if each not in about)
+        about = [each for each in every if each is action or (each.link is not None and each.link == action.link)]
+        assert (*piece.actions, *piece.set_aside) == tuple(each for each in every if each not in about)
         gone = {each.subject for each in about} | {f"link:{action.link}"}
         forgot = before.updated(settle(piece, {}, now=world.now))
         for subject in subjects:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from di_salesforce.records import Side
-from di_salesforce.testing import Meanwhile
+from di_salesforce.testing import LateWrite, Meanwhile
 
 if TYPE_CHECKING:
     from tests.sync.conftest import World
@@ -317,3 +317,32 @@ def test_a_create_that_changes_nothing_has_no_window(world: World) -> None:
     report = world.sync().run(first_run=True)
     assert len(report.written) == 2
     assert report.window == timedelta(0)
+
+
+def test_what_was_set_aside_of_an_old_plan_turns_nothing_back_either(world: World) -> None:
+    """A link was taken out of the plan and made by a run meanwhile: the rest of the plan is done, and is remembered."""
+    world.pair("cat@example.com", first="Cat")
+    world.contact("ann@example.com")
+    sync = world.sync()
+    plan = sync.plan()
+    approved = plan.without(kind="link")
+    sync.apply(plan.only(kind="link"))
+    (link,) = world.store.baseline("people").links
+    report = sync.apply(approved)
+    assert [line.key for line in report.written] == ["ann@example.com"]
+    after = world.store.baseline("people")
+    assert after.link(link.id) == link and len(after) == 2
+    assert sync.run().written == () and world.store.baseline("people").open_items == {}
+
+
+def test_what_was_set_aside_of_an_old_plan_does_not_end_a_quarantine(world: World) -> None:
+    """A run tried the create meanwhile and lost the answer: it may still land, and is not tried again before it has."""
+    world.contact("ann@example.com")
+    sync = world.sync()
+    approved = sync.plan().without(kind="create")
+    world.dialog_insight.inject(LateWrite(400.0), method="Merge")
+    sync.run(first_run=True)
+    before = world.store.baseline("people").open_items
+    assert [item.reason for item in before.values()] == ["outcome.unknown"]
+    sync.apply(approved)
+    assert world.store.baseline("people").open_items == before

@@ -199,18 +199,20 @@ class Plan(Tabular):
         Unlike `without`, nothing about these records is settled: what is remembered of them stays as it is.
 
         Args:
-            action_ids: Ids of actions.
+            action_ids: Ids of actions, also of such as were set aside.
             links: Ids of links; a link without an action may still have been noted, and that is forgotten too.
         """
         wanted, links = set(action_ids), set(links)
         if not (wanted or links):
             return self
-        links |= {action.link for action in self.actions if action.id in wanted and action.link is not None}
-        gone = {action.id for action in self.actions if action.id in wanted or action.link in links}
-        subjects = {action.subject for action in self.actions if action.id in gone} | {f"link:{each}" for each in links}
+        every = (*self.actions, *self.set_aside)
+        links |= {action.link for action in every if action.id in wanted and action.link is not None}
+        gone = {action.id for action in every if action.id in wanted or action.link in links}
+        subjects = {action.subject for action in every if action.id in gone} | {f"link:{each}" for each in links}
         return attrs.evolve(
             self,
             actions=tuple(action for action in self.actions if action.id not in gone),
+            set_aside=tuple(action for action in self.set_aside if action.id not in gone),
             parts=tuple(
                 attrs.evolve(
                     part,

@@ -219,7 +219,9 @@ def _without_outrun(plan: Plan, part: Part, baseline: BaselineLike) -> tuple[Pla
         ReportLine(a.transfer, a.key, a.kind, a.side, a.reason, "stale", fields=tuple(c.field for c in a.changes))
         for a in gone
     ]
-    plan = plan.forgetting([action.id for action in gone if action.link not in outrun], links=outrun)
+    # What was set aside would be opened again as not tried, and what may still land with it.
+    doubtful = [a.id for a in gone if a.link not in outrun] + [a.id for a in plan.set_aside if a.subject in in_doubt]
+    plan = plan.forgetting(doubtful, links=outrun)
     return (_without_old_news(plan) if _is_outrun(part, baseline) else plan), lines
 
 
