@@ -26,6 +26,7 @@ from di_salesforce.engine import (
     Reject,
     Relation,
     Skip,
+    Snapshot,
     Unlink,
     Update,
     settle,
@@ -98,6 +99,16 @@ def test_an_action_is_read_back_as_it_was(action: Action) -> None:
     defaults = {field.name for field in attrs.fields(type(action)) if getattr(action, field.name) == field.default}
     assert not defaults, "the table above must say something of every member"
     assert action_from_dict(through_text(action_to_dict(action))) == action
+
+
+def test_a_plan_is_read_back_with_all_its_members() -> None:
+    """What a plan waits for, what was set aside, when it was made, and what settling needs: whatever a text holds."""
+    made = plan_of([row(S, 1, value="half of a pair: \ud83d"), row(S, 2, None)], []).without(kind="reject")
+    plan = Plan.joined([made, plan_of([row(S, 3)], Snapshot.changes([]))])
+    back = Plan.from_dict(through_text(plan.to_dict()))
+    for name in ("actions", "set_aside", "parts", "needs", "now", "digest"):
+        assert getattr(back, name) == getattr(plan, name), name
+    assert plan.actions and plan.needs and plan.set_aside and plan.now == NOW
 
 
 def as_older(document: dict[str, Any], later: set[str]) -> dict[str, Any]:

@@ -94,5 +94,5 @@ def seal_of(document: object) -> str:
 
 
 def _exact(document: object) -> str:
-    # Escaped, since a text from a service may hold half of a surrogate pair, which UTF-8 does not.
-    return json.dumps(document, sort_keys=True, ensure_ascii=True)
+    # In ASCII (which is its default): a text of a service may hold half of a surrogate pair, which UTF-8 does not.
+    return json.dumps(document, sort_keys=True)
