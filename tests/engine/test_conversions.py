@@ -246,6 +246,20 @@ def test_what_was_read_before_the_lead_s_last_write_is_no_edit_of_the_person() -
     assert (contacts.rows[S][CONTACT]["Points__c"], contacts.rows[D]["1"]["a"]) == (2, 2)
 
 
+def test_what_was_read_as_late_as_the_lead_s_link_is_asked_for_no_more() -> None:
+    """Both transfers look at the same moment: the person is as the link knows it, and the pair stands under its key."""
+    leads, contacts = leads_and_contacts(converted_from="leads")
+    convert(leads, contacts, Email="ada.contact")
+    lead = next(link for link in leads.baseline.links if link.salesforce_id == LEAD)
+    assert lead.dialog_insight_as_of is not None
+    people = Snapshot.complete(contacts.rows[D].values(), as_of=lead.dialog_insight_as_of)
+    contacts.now = lead.dialog_insight_as_of
+    plan = contacts.plan(None, people, answers=False)
+    (made,) = [action for action in plan.actions if action.kind == "link"]
+    assert (made.reason, made.key) == ("link.converted", "ada.contact")
+    assert "1" not in {need.record_id for _, need in plan.needs}
+
+
 def test_a_converted_lead_moves_without_a_key() -> None:
     """The contact has no address: it is known by its id and the lead's link, and nothing else is taken for it."""
     leads, contacts = leads_and_contacts(converted_from="leads")
