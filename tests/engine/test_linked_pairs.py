@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,8 @@ from di_salesforce.engine import Baseline, FieldState, LinkRecord, Plan, Snapsho
 from di_salesforce.engine._memory import KeyText
 from di_salesforce.engine._sieve import _RowBytes
 from di_salesforce.records import Row, Side
-from di_salesforce.testing._pairs import NOW, ORDERS, LinkedPair, asked, linked, plan_of, row, told
+from di_salesforce.testing._pairs import NOW, ORDERS, LinkedPair, asked, contacts, linked, plan_of, row, told
+from di_salesforce.triggers import Deletes
 
 S, D = Side.SALESFORCE, Side.DIALOG_INSIGHT
 LATER = NOW + timedelta(hours=1)
@@ -155,6 +157,50 @@ def test_a_row_that_was_read_twice_is_not_known_to_agree(side: Side) -> None:
     plan = planned(pair, looks[S], looks[D], pair.world.baseline)
     assert not plan.actions
     assert asked(plan) == [(side, pair.names[side], None)]
+
+
+# ------------------------------------------------------------------------------------- made without telling its id
+
+
+def named(number: int, key: str, side: Side, *, is_nameless: bool) -> LinkRecord:
+    """Give a link at rest, of which one record may have been made without telling its id."""
+    fields = {
+        "Email:EMail": FieldState((key, key), version=converters.email().version),
+        "A:a": FieldState(("x", "x"), version=converters.AS_IS.version),
+    }
+    link = LinkRecord("t", f"l{number}", f"s{number}", f"d{number}", (key,), (key,), fields)
+    return link.with_side(side, record_id=None) if is_nameless else link
+
+
+@pytest.mark.parametrize("read", [Snapshot.complete, Snapshot.changes, Snapshot.sample])
+@pytest.mark.parametrize("side", Side)
+def test_a_record_that_has_a_link_is_never_taken_for_one_that_was_made_without_telling_its_id(
+    side: Side, read: Callable[[list[Row]], Snapshot]
+) -> None:
+    """A linked record has taken over its key: nothing flows between the two pairs, and each keeps its records."""
+    links = [named(1, "k", side, is_nameless=True), named(2, "b", side, is_nameless=False)]
+    rows = {side: [row(side, 2, "k", "theirs")], side.other: [row(side.other, 1, "k", "edited")]}
+    plan = plan_of(*(read(rows[each]) for each in Side), Baseline(links), now=LATER)
+    assert (side, None, "k") in asked(plan)
+    rows[side.other].append(row(side.other, 2, "b"))
+    while plan.needs:
+        plan = plan.supplied(salesforce=rows[S], dialog_insight=rows[D])
+    assert {write.link for write in plan.writes} == {"l2"}
+    assert [(each.kind, each.reason) for each in plan.actions if each.link == "l1"] == [("skip", "deleted.reported")]
+    ids = {link.id: (link.salesforce_id, link.dialog_insight_id) for link in plan.parts[0].links.values()}
+    assert ids == {link.id: (link.salesforce_id, link.dialog_insight_id) for link in links}
+
+
+@pytest.mark.parametrize("deletes", Deletes)
+@pytest.mark.parametrize("side", Side)
+def test_which_of_two_records_was_made_without_telling_its_id_nobody_says(side: Side, deletes: Deletes) -> None:
+    """Both have its key, and neither a link: none is taken, nothing is called deleted, and both are told."""
+    link = named(1, "k", side, is_nameless=True)
+    rows = {side: [row(side, 1), row(side, 2)], side.other: [row(side.other, 1)]}
+    plan = plan_of(rows[S], rows[D], Baseline([link]), now=LATER, transfer=contacts(deletes=deletes))
+    assert not plan.actions and set(asked(plan)) == {(side, None, "k")}
+    plan = plan.supplied(salesforce=rows[S], dialog_insight=rows[D])
+    assert told(plan) == [("reject", "key.duplicate")] * 2 and not plan.needs
 
 
 # -------------------------------------------------------------------------------------------- what is looked at

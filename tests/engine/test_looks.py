@@ -35,12 +35,13 @@ def view(
     ids: Iterable[str] = (),
     keys: Iterable[str] = (),
     covered: datetime | None = None,
+    links: Iterable[LinkRecord] = (),
 ) -> SideView:
     """Look at a side in the hour after `NOW`: a read, what was looked up, and when it was read before."""
     lookup = Lookup(tuple(map(tuple, found)), frozenset(ids), frozenset((key,) for key in keys))
     coverages = () if covered is None else (CoverageRecord("t", side, None, (), covered, covered),)
     bound = BoundTransfer.of(transfer or contacts(), Context())
-    one = SideView(bound, side, snapshot, lookup, Baseline((), (), (), coverages), LATER)
+    one = SideView(bound, side, snapshot, lookup, Baseline(links, (), (), coverages), LATER)
     one.read(Sifted((), {side: snapshot.rows}))
     return one
 
@@ -58,6 +59,7 @@ def ref(held: Row | None = None) -> RowRef:
 # ------------------------------------------------------------------------------------------- the record of a link
 
 ASLEEP = attrs.evolve(LINK, life=Life.DORMANT, gone=S, cause="scope.left")
+TWO = attrs.evolve(LINK, id="two", salesforce_id="s2", dialog_insight_id="d2")
 NAMELESS = attrs.evolve(LINK, salesforce_id=None)
 OTHER = row(S, 2, "k2")
 LOOKED_UP: dict[str, Any] = {"found": [[row(S, 1)]], "ids": ["s1"]}
@@ -92,9 +94,22 @@ LOOKED_UP: dict[str, Any] = {"found": [[row(S, 1)]], "ids": ["s1"]}
         (LINK, at(Snapshot.changes([], deleted=["s1"], as_of=EARLIER)), Observation(TOO_OLD)),
         (LINK, at(Snapshot.complete([OTHER], as_of=EARLIER)), Observation(NOT_READ)),
         (LINK, at(Snapshot.complete([row(S, 1)], as_of=EARLIER), **LOOKED_UP), Observation(HERE, ref(), LATER)),
-        # A record that was made without telling its id is the one with its key, if just one has it.
+        # A record that was made without telling its id is the one with its key that no other link names.
         (NAMELESS, at(Snapshot.changes([row(S, 1)])), Observation(HERE, ref(), LATER)),
-        (NAMELESS, at(Snapshot.sample([row(S, 1), row(S, 2)])), Observation(NOT_READ)),
+        (NAMELESS, at(Snapshot.sample([row(S, 1), row(S, 2)]), links=[TWO]), Observation(HERE, ref(), LATER)),
+        (NAMELESS, at(Snapshot.sample([row(S, 1), row(S, 2)])), Observation(Presence.ABSENT)),
+        (NAMELESS, at(Snapshot.changes([row(S, 2)]), links=[TWO]), Observation(Presence.ABSENT)),
+        (NAMELESS, at(Snapshot.changes([]), found=[[row(S, 1), row(S, 2)]], keys=["k"]), Observation(NOT_READ)),
+        (
+            NAMELESS,
+            at(Snapshot.changes([row(S, 2)]), found=[[row(S, 1)]], keys=["k"]),
+            Observation(HERE, ref(), LATER),
+        ),
+        (
+            NAMELESS,
+            at(Snapshot.changes([]), found=[[row(S, 2)]], keys=["k"], links=[TWO]),
+            Observation(DELETED, None, LATER),
+        ),
         (NAMELESS, at(Snapshot.complete([row(S, 1)], as_of=EARLIER)), Observation(TOO_OLD)),
         (NAMELESS, at(Snapshot.complete([OTHER], as_of=EARLIER)), Observation(NOT_READ)),
         (

@@ -170,6 +170,7 @@ class SideView:
         self.lookup = lookup
         self.as_of = min(snapshot.as_of or now, now)  # a file may bear a later date than a plan that is made anew
         self._bound = bound
+        self._baseline = baseline
         self._now = now
         remembered = baseline.coverage(side)
         covered_as_of = remembered.as_of if remembered else None
@@ -310,12 +311,12 @@ class SideView:
             return _NOT_READ
         asked = self.asked(record_id, key)
         ref = self.found.get(name)
-        if ref is None and record_id is None and key is not None:
-            ref = self._by_unborn_id(key)
-            if ref is not None and ref.name not in self.found and self._is_too_old(link):
-                return _TOO_OLD  # at that time another record may have had the key
         if ref is not None:
             return self._here(ref, link)
+        if record_id is None and key is not None and self._has_ids:
+            told = self._without_id(link, key, asked=asked)
+            if told is not None:
+                return told
         if asked:
             return Observation(Presence.DELETED, as_of=self._now)
         return self._in_snapshot(link, name)
@@ -327,12 +328,20 @@ class SideView:
             is_in = is_in and (self._filter is not None or ref.name in self.rows)
         return Observation(_HERE if is_in else _OUT_OF_SCOPE, ref, ref.as_of, gap_free, is_covered)
 
-    def _by_unborn_id(self, key: KeyText) -> RowRef | None:
-        """Find the row of a link that was made without a record id: by its key, if just one row has it."""
-        if not self._has_ids:
-            return None
-        refs = self.with_key(key)
-        return refs[0] if len(refs) == 1 else None
+    def _without_id(self, link: LinkRecord, key: KeyText, *, asked: bool) -> Observation | None:
+        """Tell of a record that was made without telling its id: it is the one with its key that no other link names.
+
+        None where no record has that key.  A look-up of the key gives all that have it; what was only read may not.
+        """
+        refs = [ref for ref in self.with_key(key) if not asked or ref.name in self.found]
+        if refs and self._is_too_old(link) and not any(ref.name in self.found for ref in refs):
+            return _TOO_OLD  # at that time another record may have had the key
+        own = [ref for ref in refs if self._baseline.find(self.side, ref.name) is None]
+        if len(own) == 1:
+            return self._here(own[0], link)
+        if asked:
+            return _NOT_READ if own else None  # nobody says which of them it is
+        return Observation(Presence.ABSENT) if refs else None
 
     def _is_too_old(self, link: LinkRecord) -> bool:
         """Tell whether the snapshot is older than what is remembered of the link."""

@@ -8,6 +8,7 @@ imported here, only the table of its reasons.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -49,6 +50,8 @@ def check_told(transfer: ObjectTransfer, before: Baseline, plan: Plan) -> None:
         named.add(action.id)
         for flaw in _flaws(transfer, action, links):
             raise AssertionError(f"{action!r}: {flaw}")
+    for flaw in _flaws_of_shared_records(links.values(), old.values()):
+        raise AssertionError(flaw)
     ends = {each.link: each.reason for each in (*plan.actions, *plan.set_aside) if isinstance(each, Unlink)}
     for link in plan.parts[0].links.values() if plan.parts else ():
         for flaw in (
@@ -56,6 +59,18 @@ def check_told(transfer: ObjectTransfer, before: Baseline, plan: Plan) -> None:
             *_flaws_of_a_memory(link, old.get(link.id)),
         ):
             raise AssertionError(f"{link!r}: {flaw}")
+
+
+def _flaws_of_shared_records(links: Iterable[LinkRecord], before: Iterable[LinkRecord]) -> Iterable[str]:
+    """What one record holds belongs to one pair: no plan makes it another's as well."""
+    for side in Side:
+        then, now = (
+            Counter(name for link in each if link.life is not Life.ENDED and (name := link.record_id(side)) is not None)
+            for each in (before, links)
+        )
+        for name, count in now.items():
+            if count > max(1, then[name]):
+                yield f"{count} links name {name} of {side.label}"
 
 
 _SLEEPS: Final = frozenset({"scope.left", "deleted.reported", "delete.proven", "conflict.delete_edited"})
