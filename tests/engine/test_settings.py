@@ -321,6 +321,19 @@ def test_every_setting_of_a_transfer_is_in_the_version(setting: str, value: obje
     assert len(versions) == 2
 
 
+def test_where_a_transfer_writes_is_in_the_version() -> None:
+    """The same name may stand for another project or table by now: a plan is not applied there."""
+
+    def version(**project: Any) -> str:
+        given: dict[str, Any] = {"name": "P", "id": 1, "tables": {"Things": 7}}
+        place = DestinationProject(**{**given, **project})
+        return mapping_version(ObjectTransfer("t", sobject="T", table="Things", fields=[KEY], project=place))
+
+    others = version(name="Q"), version(id=2), version(tables={"Things": 8})
+    assert len({version(), *others}) == 1 + len(others)
+    assert version() == version(tables={"Things": 7, "Others": 8})
+
+
 def test_a_function_is_in_the_version_by_its_name() -> None:
     """Another process has another object: a plan that it saved is of the same mapping."""
 

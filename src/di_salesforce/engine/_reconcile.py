@@ -96,11 +96,11 @@ _NOT_DECIDING: Final = frozenset({"active", "fields", "project", "triggers", "co
 
 
 def _version(bound: BoundTransfer) -> str:
-    transfer = bound.transfer
-    project = transfer.project.name if transfer.project is not None else ""
+    transfer, project = bound.transfer, bound.transfer.project
+    place = "" if project is None else f"{project.name}|{project.id}|{project.table_id(transfer.table)}"
     lines = tuple(f"{line.version}|{_told(line.mapping)}" for line in bound.lines.values())
     constants = tuple(map(_told, transfer.constants))
-    return digest(_told(transfer), project, bound.allowed.names, lines, constants)
+    return digest(_told(transfer), place, bound.allowed.names, lines, constants)
 
 
 def _told(declared: ObjectTransfer | FieldMapping | Constant) -> str:
