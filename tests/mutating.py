@@ -12,6 +12,7 @@ import gc
 import json
 import os
 import resource
+import signal
 import sys
 import time
 import warnings
@@ -27,8 +28,8 @@ from mutmut.state import state
 
 WANTED, FATES, STATS = Path("wanted.json"), Path("fates.json"), Path("reached.json")
 WORKERS = int(os.environ.get("MUTATION_WORKERS", str(os.cpu_count() or 1)))
-PATIENCE = 10.0  # times what the tests take unchanged: a mutant may loop for ever
-LEAST = 20  # seconds of processor time, on top of it
+PATIENCE = 10.0  # times what a test takes unchanged: a mutant may loop for ever
+LEAST = 5.0  # seconds of processor time, on top of it
 MEMORY = 4 << 30  # bytes: a mutant may also ask for more and more
 CONTROL = "di_salesforce.engine._control.x_nothing__mutmut_1"  # no function: with it the tests run as they are
 SAVE_EVERY = 20  # mutants: a session can be stopped at any time and goes on where it was
@@ -77,12 +78,16 @@ def _measure(items: Iterable[Any]) -> None:
     os._exit(0)
 
 
-def _killer(mutant: str, items: Iterable[Any]) -> str:
-    """Name the first test that fails with a mutant; empty where none does."""
+def _killer(mutant: str, items: Iterable[tuple[Any, float]]) -> str:
+    """Name the first test, of those with their seconds, that fails with a mutant; empty where none does."""
     trampoline.set_mutant_under_test(mutant)
     trampoline.get_mutant_under_test = lambda: mutant  # asked at every call of every function
     warnings.simplefilter("error")
-    return next((item.nodeid for item in items if _failed(item)), "")
+    for item, seconds in items:
+        signal.setitimer(signal.ITIMER_PROF, seconds * PATIENCE + LEAST)  # its signal ends the process
+        if _failed(item):
+            return str(item.nodeid)
+    return ""
 
 
 class Session:
@@ -102,7 +107,7 @@ class Session:
         if self._fork(lambda: _measure(self.items.values())) != 0:
             raise pytest.UsageError("the tests do not pass without a mutant")
         stats = json.loads(STATS.read_text("utf-8"))
-        self._start(CONTROL, "", list(self.items), sum(stats["took"].values()))
+        self._start(CONTROL, "", list(self.items), stats["took"])
         self._wait()
         if (told := self.fates.pop(CONTROL)[1]) != "survived":
             raise pytest.UsageError(f"a change of nothing was {told}: a session like this proves nothing")
@@ -113,7 +118,7 @@ class Session:
             tests.sort(key=lambda name: (rank.get(name, len(rank)), stats["took"][name]))
             while len(self.running) >= WORKERS:
                 self._wait()
-            self._start(mutant, version, tests, sum(stats["took"][name] for name in tests))
+            self._start(mutant, version, tests, stats["took"])
         while self.running:
             self._wait()
         self._save()
@@ -126,7 +131,7 @@ class Session:
             work()
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
-    def _start(self, mutant: str, version: str, tests: list[str], seconds: float) -> None:
+    def _start(self, mutant: str, version: str, tests: list[str], took: dict[str, float]) -> None:
         reader, writer = os.pipe()
         pid = os.fork()
         if pid != 0:
@@ -135,13 +140,11 @@ class Session:
             return
         for cache in self.caches:
             cache.cache_clear()
-        limit = int(seconds * PATIENCE) + LEAST
-        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         with Path(os.devnull).open("w", encoding="utf-8") as nowhere:  # kept open: a file left to the collector warns
             sys.stdout = sys.stderr = nowhere
             try:
-                answer = _killer(mutant, (self.items[name] for name in tests))
+                answer = _killer(mutant, ((self.items[name], took[name]) for name in tests))
             except BaseException as error:  # noqa: BLE001 - as above
                 answer = type(error).__name__
         os.write(writer, answer.encode())
