@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from di_salesforce import FieldMapping, ObjectTransfer, converters
-from di_salesforce.engine import Baseline, FieldState, LinkRecord, Plan, Snapshot, settle
+from di_salesforce.engine import Baseline, Context, EngineCapabilities, FieldState, LinkRecord, Plan, Snapshot, settle
 from di_salesforce.engine._memory import KeyText
 from di_salesforce.engine._sieve import _RowBytes
 from di_salesforce.records import Row, Side
@@ -201,6 +201,36 @@ def test_which_of_two_records_was_made_without_telling_its_id_nobody_says(side: 
     assert not plan.actions and set(asked(plan)) == {(side, None, "k")}
     plan = plan.supplied(salesforce=rows[S], dialog_insight=rows[D])
     assert told(plan) == [("reject", "key.duplicate")] * 2 and not plan.needs
+
+
+@pytest.mark.parametrize(("is_nameless", "kind"), [(True, "skip"), (False, "delete")])
+@pytest.mark.parametrize("side", Side)
+def test_nothing_is_deleted_for_a_record_that_never_told_its_id(side: Side, is_nameless: bool, kind: str) -> None:
+    """It is looked for by its key, which somebody may have changed: that it is not found is told, and no proof."""
+    link = named(1, "k", side, is_nameless=is_nameless)
+    rows = {side: [row(side, 2, "b")], side.other: [row(side.other, 1), row(side.other, 2, "b")]}
+    plan = plan_of(
+        rows[S],
+        rows[D],
+        Baseline([link, named(2, "b", side, is_nameless=False)]),
+        now=LATER,
+        transfer=contacts(deletes=Deletes.DELETE),
+        context=Context(capabilities=EngineCapabilities(deletes=frozenset(Side))),
+    )
+    assert not plan.actions and len(plan.needs) == 1
+    assert [action.kind for action in plan.supplied().actions] == [kind]
+
+
+@pytest.mark.parametrize(("found", "kind"), [([row(D, None)], "update"), ([], "delete")])
+def test_a_row_that_has_no_id_is_proven_gone_by_its_key(found: list[Row], kind: str) -> None:
+    """Its key is all that names it: a look-up of that which finds nothing is proof."""
+    shots = [row(S, 1), row(S, 2, "k2")], [row(D, None), row(D, None, "k2")]
+    orders = attrs.evolve(ORDERS, deletes=Deletes.DELETE)
+    memory = Baseline.empty().updated(settle(plan_of(*shots, transfer=orders), {}, now=NOW))
+    edited = [row(S, 1, "k", "y"), row(S, 2, "k2")] if found else shots[0]
+    plan = plan_of(edited, [row(D, None, "k2")], memory, transfer=orders, now=LATER)
+    assert not plan.actions and asked(plan) == [(D, None, "k")]
+    assert [action.kind for action in plan.supplied(dialog_insight=found).actions] == [kind]
 
 
 # -------------------------------------------------------------------------------------------- what is looked at

@@ -197,7 +197,9 @@ def _deleted(
         return _dormant(work, link, side, "deleted.reported")
     if rule is Deletes.UNLINK:
         return _unlink(work, link, "unlink.deleted", survivor, "unlink.deleted")
-    if survivor not in work.context.capabilities.deletes:
+    # One that never told its id is looked for by its key, which somebody may have changed: that is no proof.
+    is_named = link.record_id(side) is not None or work.bound.transfer.id_field(side) is None
+    if survivor not in work.context.capabilities.deletes or not is_named:
         return _dormant(work, link, side, "deleted.reported")
     proven = attrs.evolve(link, life=Life.DORMANT, gone=side, cause="delete.proven")
     if _waits(work, link, seen, survivor):
