@@ -94,7 +94,7 @@ def _keep_refusals(work: Workspace, link: LinkRecord) -> None:
             work.closing[item.id] = item  # or else what follows is news
     for group in sorted(work.refusals[link.id] & work.bound.groups.keys()):
         lines = tuple(line.name for line in work.bound.groups[group] if isinstance(line.mapping.dialog_insight, OptIn))
-        about = about_link(work, link, "skip", group)
+        about = about_link(work, link, f"skip:{group}")
         work.actions.append(Skip(**about, reason="merge.refusal", side=_S, fields=lines, group=group))
 
 
@@ -233,15 +233,13 @@ def _edited(work: Workspace, link: LinkRecord, ref: RowRef) -> bool:
     return False
 
 
-def about_link(
-    work: Workspace, link: LinkRecord, kind: str, *group: str
-) -> dict[str, Any]:  # the members that all actions share
-    """Give what every action about a link as a whole has, or about a group of a link that was not decided."""
+def about_link(work: Workspace, link: LinkRecord, kind: str) -> dict[str, Any]:  # the members that all actions share
+    """Give what every action about a link as a whole has."""
     work.acted.add(link.id)
     key = link.salesforce_key or link.dialog_insight_key or ()
     shown = work.link_key_values(Side.SALESFORCE, link) or tuple(key)
     return {
-        "id": digest(kind, link.id, *group),
+        "id": digest(kind, link.id),
         "transfer": work.name,
         "key": display_key(shown) if shown else None,
         "key_text": key,

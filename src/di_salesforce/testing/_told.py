@@ -298,6 +298,8 @@ def _flaws_of_changes(
 def _flaws_of_a_skip(transfer: ObjectTransfer, skip: Skip) -> Iterable[str]:
     if skip.reason == "claimed" and skip.side is not Side.SALESFORCE:
         yield "it does not say to which side nothing flows"
+    if skip.reason == "merge.refusal" and not skip.fields:
+        yield "it does not say what is to be passed on"
     if skip.reason.startswith("undo."):
         yield from _flaws_of_what_stays(transfer, skip)
         return
