@@ -256,14 +256,15 @@ def test_what_is_no_value_is_not_known(value: Any, flaw: str) -> None:
 # ---------------------------------------------------------------------------------------------- passed over
 
 
+@pytest.mark.parametrize("scope", [None, "A != null"])
 @pytest.mark.parametrize("transfer", [contacts(converter=converters.text()), ORDERS], ids=["contacts", "orders"])
-def test_of_a_row_that_was_passed_over_the_same_is_told(transfer: ObjectTransfer) -> None:
+def test_of_a_row_that_was_passed_over_the_same_is_told(transfer: ObjectTransfer, scope: str | None) -> None:
     """Whoever asks for a row or a key hears of it as if the sieve had left it to be decided."""
     number = {S: range(1, 4), D: [None] * 3 if transfer is ORDERS else range(1, 4)}
     rows = {side: [row(side, each, f"k{at}") for at, each in enumerate(number[side])] for side in Side}
     memory = Baseline.empty().updated(settle(plan_of(rows[S], rows[D], transfer=transfer), {}, now=NOW))
     bound = BoundTransfer.of(transfer, Context())
-    snapshots = {side: Snapshot.complete(rows[side]) for side in Side}
+    snapshots = {side: Snapshot.complete(rows[side], scope=scope) for side in Side}
     views = [{side: SideView(bound, side, snapshots[side], Lookup(), memory, LATER) for side in Side} for _ in range(2)]
     passing = sift(bound, views[0], Sieve(bound, is_in_use=True), memory.links, ())
     assert len(passing.passed) == 3

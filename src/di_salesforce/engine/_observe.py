@@ -268,7 +268,7 @@ class SideView:
         if self._filter is not None and not self._filter(ref.row):
             return False
         # A complete read of a filter's scope holds all rows that satisfy it: one that only a look-up found does not.
-        return not self._reads_scope or ref.name in self.rows
+        return not self._reads_scope or ref.name in self.rows or self._sifted.row(self.side, ref.name) is not None
 
     def with_key(self, key: KeyText) -> list[RowRef]:
         """Give the rows that were read with this key."""
