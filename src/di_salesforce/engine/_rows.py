@@ -205,7 +205,7 @@ def _held_elsewhere(work: Workspace, key: KeyText, rows: list[RowRef], links: li
             if where is Presence.DELETED:
                 if link.key(side.other) == key and link not in survivors:
                     survivors.append(link)
-            elif work.views[side].asked(link.record_id(side), link.key(side)):
+            elif link.record_id(side) is None and work.views[side].asked(None, link.key(side)):
                 is_held = True  # by one of them, if nobody says by which
             elif where in (Presence.ABSENT, Presence.TOO_OLD) or (where is Presence.NOT_READ and not seen.gap_free):
                 work.need_row(side, link)
