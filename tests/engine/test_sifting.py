@@ -299,3 +299,20 @@ def test_a_sieve_tells_of_loose_states_what_it_tells_of_packed_ones() -> None:
     for each in (loose, loose.tight()):
         assert sieve.passes(each, ROW_S, ROW_D)
         assert not sieve.passes(each, {**ROW_S, "A": "b"}, ROW_D) and not sieve.passes(each, ROW_S, {**ROW_D, "n": 2})
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_fields_that_are_decided_as_one_are_passed_over_like_any_other(size: int) -> None:
+    """A link remembers of which group a line was; only one that was decided alone, or with others, is looked into."""
+    names = [f"F{place}" for place in range(size)]
+    lines = [FieldMapping("Key", "key", key=True), *(FieldMapping(name, name.lower(), group="g") for name in names)]
+    transfer = ObjectTransfer("t", sobject="T", fields=lines, triggers=Trigger.ALL)
+    sieve = Sieve(BoundTransfer.of(transfer, Context()), is_in_use=True)
+    row: Row = {"Id": "001", "Key": "k", **dict.fromkeys(names, "a")}
+    other: Row = {"idContact": 1, "key": "k", **{name.lower(): "a" for name in names}}
+    for group in (None, "g", "h"):
+        one = link(1, "k", *"a" * size, transfer=transfer)
+        known = {name: attrs.evolve(state, group=group) for name, state in one.fields.items()}
+        grouped = {**known, "Key:key": one.fields["Key:key"]}
+        is_known = group == ("g" if size > 1 else None)
+        assert sieve.passes(attrs.evolve(one, fields=grouped).tight(), row, other) is is_known
