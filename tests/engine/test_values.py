@@ -50,10 +50,15 @@ class _Text(str):
     __slots__ = ()
 
 
+class _Thing:
+    def __repr__(self) -> str:
+        return "a thing"  # without its address: a test has one name in every process
+
+
 FLAWS: list[tuple[Any, str]] = [
     *((fit, "") for fit in (None, UNSET, "", "x", _Text("x"), 0, True, 1.5, Decimal("1.5"), Decimal(0))),
     *((odd, "value.not_number") for odd in (math.nan, math.inf, -math.inf, Decimal("NaN"), Decimal("-Infinity"))),
-    *((odd, "value.not_scalar") for odd in ([1], {"a": 1}, (1, 2), b"x", object())),
+    *((odd, "value.not_scalar") for odd in ([1], {"a": 1}, (1, 2), b"x", _Thing())),
 ]
 
 
