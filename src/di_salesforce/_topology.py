@@ -298,13 +298,11 @@ def _reference_cycles(integration: Integration, grounds: Grounds) -> Found:
     transfers = [transfer.name for _, transfer in _active(integration)]
     refers = {t.name: {line.references for line in t.lines} - {None, t.name} for _, t in _active(integration)}
     for loop in _loops(transfers, lambda one, other: other in refers[one]):
-        first = next(transfer.name for transfer in integration.in_order() if transfer.name in loop)
         yield found(
             "topology.reference_cycle",
             f"transfers[{integration.names.index(loop[0])}]",
-            f"{listed(loop)} refer to each other: records of {first} are created without the "
-            "lookup, and completed a round later",
-            "nothing to do",
+            f"{listed(loop)} refer to each other: two new records that refer to each other wait for each other",
+            "map one of the lookups later, once the records are linked",
         )
 
 

@@ -321,7 +321,7 @@ class Integration:
         waiting = list(self.transfers)
         while waiting:
             names = {transfer.name for transfer in placed}
-            # A cycle of references cannot be ordered: its first transfer goes first, its children wait one round.
+            # A cycle of references cannot be ordered: its first transfer goes first.
             ready = next(
                 (t for t in waiting if {line.references for line in t.lines} - {None, t.name} <= names), waiting[0]
             )

@@ -191,15 +191,6 @@ NOTES: dict[str, tuple[Case, Case]] = {
         ),
         several(CHILD, PARENT, children=salesforce(LOOKUP)),
     ),
-    "topology.reference_cycle": (
-        several(
-            CHILD,
-            transfer(
-                FieldMapping("Main__c", "Main", references="children"), name="parents", sobject="Account", project=B
-            ),
-        ),
-        several(CHILD, PARENT),
-    ),
     "trigger.create_only": (
         Case(transfer(FieldMapping("S", "D", direction=TO_DI), triggers=Trigger.SALESFORCE_CREATED), None, None),
         Case(transfer(FieldMapping("S", "D", direction=TO_DI)), None, None),
@@ -343,6 +334,15 @@ WARNINGS: dict[str, tuple[Case, Case]] = {
     "topology.project_twice": (
         several(transfer(name="one", project=A), transfer(name="two", project=attrs.evolve(B, id=1))),
         several(transfer(name="one", project=A), transfer(name="two", project=B)),
+    ),
+    "topology.reference_cycle": (
+        several(
+            CHILD,
+            transfer(
+                FieldMapping("Main__c", "Main", references="children"), name="parents", sobject="Account", project=B
+            ),
+        ),
+        several(CHILD, PARENT),
     ),
     "trigger.setting_unused": (
         Case(transfer(ENFORCED, triggers=Trigger.SALESFORCE_CREATED), None, None),

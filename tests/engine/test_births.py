@@ -10,10 +10,11 @@ import pytest
 from di_salesforce import Constant, FieldMapping, ObjectTransfer, converters
 from di_salesforce.engine import Context, Outcome, Relation, Snapshot, settle
 from di_salesforce.records import UNSET, Side, Value
+from di_salesforce.testing._loop import KEY as KEY_OF_LOOP
 from di_salesforce.testing._loop import Loop
 from di_salesforce.testing._pairs import contacts, plan_of, row
 from di_salesforce.testing.world import World
-from di_salesforce.triggers import Direction, Trigger
+from di_salesforce.triggers import ConflictPolicy, Direction, Trigger
 
 S, D = Side.SALESFORCE, Side.DIALOG_INSIGHT
 KEY = FieldMapping("Key", "key", key=True)
@@ -134,3 +135,31 @@ def test_the_same_record_decided_otherwise_is_another_action() -> None:
     actions = [next(action for action in plan.actions if action.salesforce_id == "s1") for plan in plans]
     assert [action.kind for action in actions] == ["skip", "create", "reject"]
     assert len({action.id for action in actions}) == len(actions)
+
+
+def test_records_that_refer_to_each_other_wait_for_each_other() -> None:
+    """Neither is created without its lookup, as `check` says; mapped later, it flows once both are there."""
+    back = FieldMapping("Main", "main", references="accounts", direction=Direction.TO_DIALOG_INSIGHT)
+    there = FieldMapping("Parent", "parent", references="contacts", direction=Direction.TO_DIALOG_INSIGHT)
+    one, other = "003000000000001AAA", "003000000000002AAA"
+
+    def rounds(*loops: Loop) -> list[list[tuple[str, str]]]:
+        told: list[list[tuple[str, str]]] = []
+        for each in loops * 2:
+            each.context = Context(links={name: loop.baseline for name, loop in by_name.items()})
+            told.append(each.run())
+        return told
+
+    contact, account = Loop(back, name="contacts"), Loop(there, name="accounts", first_match=ConflictPolicy.FILL_BLANKS)
+    by_name = {"contacts": contact, "accounts": account}
+    contact.salesforce(one, Email="a@test.example", Main=other)
+    account.salesforce(other, Email="b@test.example", Parent=one)
+    assert rounds(contact, account) == [[("skip", "reference.waiting")]] * 4
+    account.transfer = attrs.evolve(account.transfer, fields=[KEY_OF_LOOP])
+    assert rounds(account, contact) == [[("create", "create.new")]] * 2 + [[]] * 2
+    account.transfer = attrs.evolve(account.transfer, fields=[KEY_OF_LOOP, there])
+    (name,) = account.rows[D]
+    account.rows[D][name] = {**account.rows[D][name], "parent": None}  # which was not mapped when the record was made
+    assert [kind for kind, _ in rounds(account, contact)[0]] == ["update"]
+    (number,) = (row["idContact"] for row in contact.rows[D].values())
+    assert [row["parent"] for row in account.rows[D].values()] == [number]
