@@ -170,7 +170,7 @@ class _Named:
         single.pop(None, None)
         if len(single) < len(rows):
             again = {name for name, count in Counter(names).items() if count > 1 or name is None}
-            self.others += [row for name, row in zip(names, rows, strict=True) if name in again]
+            self.others = [row for name, row in zip(names, rows, strict=True) if name in again]
             for name in again - {None}:
                 del single[name]
             self._kept |= {name for name in again if name is not None}
