@@ -33,7 +33,7 @@ def test_the_generated_integrations_are_safe(integration: Integration) -> None:
 @given(several=some_worlds())
 def test_law_1_several_transfers_converge(several: SeveralWorlds) -> None:
     """With no edits, pass by pass in topological order, the pass after the longest path writes nothing."""
-    event(f"wrote {several.settle_down(most=len(several.integration.names) + 1)} times")
+    event(f"moved {several.settle_down(most=len(several.integration.names) + 1)} times")
 
 
 def _end_state(several: SeveralWorlds) -> dict[tuple[str, Side], Counter[str]]:

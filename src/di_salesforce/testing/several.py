@@ -129,16 +129,19 @@ class SeveralWorlds:
         return [self[name].one_pass() for name in order or [each.name for each in self.integration.in_order()]]
 
     def settle_down(self, order: Iterable[str] | None = None, *, most: int = 10) -> int:
-        """Run passes until one writes nothing; give how many wrote.
+        """Run passes until one neither writes nor links; give how many did.
+
+        A pass that only links is no rest: a child that came first in the order may have waited for that link.
 
         Raises:
             AssertionError: Where it never settles.
         """
         names = None if order is None else list(order)
-        for wrote in range(most):
-            if not any(plan.writes for plan in self.one_pass(names)):
-                return wrote
-        raise AssertionError(f"{most} passes in a row wrote something")
+        for moved in range(most):
+            plans = self.one_pass(names)
+            if not any(plan.writes or {"link", "unlink"} & {each.kind for each in plan.actions} for plan in plans):
+                return moved
+        raise AssertionError(f"{most} passes in a row wrote or linked something")
 
     def __repr__(self) -> str:
         return f"<SeveralWorlds of {', '.join(self._worlds)}: second {self.clock.seconds}>"
