@@ -144,8 +144,8 @@ CASES: list[tuple[str, list[Look], set[int]]] = [
     ("open items of others", [Look(subjects=("link:l4", "row:salesforce:004"))], ALL),
     ("asleep", [Look(links={2: linked(2, life=Life.DORMANT)})], SECOND),
     ("two links name one row", [
-        Look(links={4: linked(4, salesforce_id="002", salesforce_key=("k2",))}),
-        Look(links={4: linked(4, dialog_insight_id="2", dialog_insight_key=("k2",))}),
+        Look(links={4: linked(2, id="l4", dialog_insight_id="4")}),
+        Look(links={4: linked(2, id="l4", salesforce_id="004")}),
     ], SECOND),
     ("of the same moment", on_both(lambda side: Look(as_of={side: NOW})), ALL),
     ("of the same moment, not among the changes",
