@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import permutations
 
 import attrs
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from di_salesforce import FieldMapping, ObjectTransfer, converters
 from di_salesforce.engine import BoundTransfer, Context, Outcome, Plan, Relation, settle
 from di_salesforce.records import Side
-from di_salesforce.testing._pairs import LinkedPair, contacts, linked
+from di_salesforce.testing._pairs import LinkedPair, contacts, linked, told
 from di_salesforce.testing._served import Fate
 
 S, D = Side.SALESFORCE, Side.DIALOG_INSIGHT
@@ -62,6 +63,54 @@ def test_a_write_settles_the_lines_after_one_that_left_the_mapping() -> None:
         "B:b": (2, 2),
         "C:c": (2, 2),
     }
+
+
+def three_fields(group: str | None = None) -> LinkedPair:
+    """A pair of which both sides changed two fields, each to something else, and Salesforce a third."""
+    lines = [FieldMapping("Email", "EMail", key=True), FieldMapping("A", "a"), FieldMapping("B", "b", group=group)]
+    lines += [FieldMapping("B2", "b2", group=group), FieldMapping("C", "c")]
+    transfer = ObjectTransfer("t", sobject="T", fields=lines)
+    one = LinkedPair.of(transfer, {"Email": "k", "A": 1, "B": 1, "C": 1}, {"EMail": "k", "a": 1, "b": 1, "c": 1})
+    one.edit(S, A=2, B=2, C=2)
+    one.edit(D, a=3, b=3)
+    return one
+
+
+FATES = {"A:a": Fate.LOST, "B:b": Fate.REFUSED, "C:c": Fate.DONE}
+
+
+@pytest.mark.parametrize(
+    "fates", [dict(zip(FATES, each, strict=True)) for each in permutations(FATES.values())], ids=str
+)
+def test_each_write_of_a_record_stays_open_by_itself(fates: dict[str, Fate]) -> None:
+    """A person decides two fields, and a rule a third: three writes of one side, none of which speaks for another."""
+    one = three_fields()
+    plan = one.world.plan().resolve("k", keep=S)
+    assert sorted(write.reason for write in plan.writes) == ["update.changed", "update.person", "update.person"]
+    one.world.apply(plan, lambda write: fates[write.changes[0].line])
+    reasons = {Fate.LOST: "outcome.unknown", Fate.REFUSED: "outcome.refused"}
+    names = {"A:a": "A:a", "B:b": "B:b", "C:c": ""}
+    assert {item.group: item.reason for item in one.world.baseline.open_items.values() if item.side is D} == {
+        names[line]: reasons[fate] for line, fate in fates.items() if fate in reasons
+    }
+    assert told(one.world.plan()) == [
+        ("skip", "outcome.quarantine")
+    ]  # whatever became of the others, it may still land
+
+
+@pytest.mark.parametrize(("group", "name"), [(None, "B:b"), ("both", "both")])
+def test_a_choice_stays_open_under_the_name_of_its_group(group: str | None, name: str) -> None:
+    """What is decided as one value is one write, and one item: also from a file, also where a person left it out."""
+    one = three_fields(group)
+    plan = read_back(
+        one.world.plan().resolve("k", keep=S, fields=["B"]), BoundTransfer.of(one.world.transfer, Context())
+    )
+    for each in (plan, plan.without(reason="update.person")):
+        items = settle(each, {}, now=one.world.now).open_items
+        assert [(item.group, item.reason) for item in items if item.side is D] == [
+            ("", "outcome.not_tried"),
+            (name, "outcome.not_tried"),
+        ]
 
 
 def as_planned(plan: Plan, bound: BoundTransfer) -> Plan:

@@ -23,14 +23,14 @@ class OpenItem:
     """A difference or a row that is not settled: held, skipped, refused, waiting; found again at every run until it is.
 
     Items of one subject are told apart by what they are about.  About a write: `side` is the side that was to be
-    written, and `group` is empty.  About one field group of a link: `group` is its name.  About a whole link or row:
-    neither.
+    written, and `group` is empty, or the name of the field group that a person decided.  About one field group of a
+    link: `group` is its name.  About a whole link or row: neither.
     """
 
     kind: ClassVar[str] = "open_item"
     transfer: str
     subject: str  # "link:<id>" or "row:<side>:<record id or key>"
-    group: str  # the field group, or "" for a write and for the whole link or row
+    group: str  # the field group, or "" for a write by rule and for the whole link or row
     reason: str  # dotted code
     since: datetime
     count: int = 1

@@ -302,7 +302,7 @@ def _open(ledger: _Ledger, part: Part, action: Action, reason: str, detail: str)
     if isinstance(action, (Skip, Conflict, Reject)):
         group, mark = action.group, action.fingerprint
     elif isinstance(action, (Create, Update, Delete)):
-        side, mark = action.side, write_fingerprint(action)
+        group, side, mark = _group_written(part, action), action.side, write_fingerprint(action)
     item = OpenItem(
         transfer=part.transfer,
         subject=action.subject,
@@ -315,6 +315,15 @@ def _open(ledger: _Ledger, part: Part, action: Action, reason: str, detail: str)
         side=side,
     )
     ledger.items[item.id] = item
+
+
+def _group_written(part: Part, write: Write) -> str:
+    """Name the group that a person decided: each choice is a write of its own, a rule's write is of all groups."""
+    link = write.link if write.reason == "update.person" else None
+    if link is None:
+        return ""
+    name = write.changes[0].line
+    return part.links[link].fields[name].group or name
 
 
 def _open_adopted(ledger: _Ledger, action: Write, name: str, state: FieldState) -> None:

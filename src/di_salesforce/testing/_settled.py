@@ -83,8 +83,9 @@ def _flaws(
         if name in history and not _is_history(history[name], write, outcomes[name], now):
             yield f"{write!r}: its history is {history[name]!r}"
     items = {(item.subject, item.side, item.group): item for item in settlement.open_items}
+    links = {link.id: link for part in plan.parts for link in part.links.values()}
     for action in plan.actions:
-        yield from _flaws_of_what_is_open(action, outcomes.get(action.id), items)
+        yield from _flaws_of_what_is_open(action, outcomes.get(action.id), items, links)
     prior, told = before.open_items, (*plan.actions, *plan.set_aside)
     keys = {  # a link that moves to another record is told with the key of each
         (subject, each.key if isinstance(each.key, tuple) else (each.key,))
@@ -154,15 +155,21 @@ def _is_history(said: Applied, write: Write, outcome: Outcome, now: datetime) ->
 
 
 def _flaws_of_what_is_open(
-    action: Action, outcome: Outcome | None, items: Mapping[tuple[str, Side | None, str], OpenItem]
+    action: Action,
+    outcome: Outcome | None,
+    items: Mapping[tuple[str, Side | None, str], OpenItem],
+    links: Mapping[str, LinkRecord],
 ) -> Iterable[str]:
-    """Hold what an action leaves open against the item under which the next plan finds it."""
+    """Hold what an action leaves open against the item under which the next plan finds it.
+
+    A rule writes all that it may of a side at once; of what a person decides, each group is a write and an item.
+    """
     side: Side | None = None
     match action:
         case Create() | Update() | Delete():
             if outcome is not None and outcome.kind is OutcomeKind.DONE:
                 return
-            group, side = "", action.side
+            group, side = _group_of_a_choice(action, links), action.side
             reason = "outcome.not_tried" if outcome is None else f"outcome.{outcome.kind.value}"
         case Skip() | Conflict() | Reject():
             if action.reason in _KEPT_ELSEWHERE or action.reason.startswith("undo."):
@@ -183,6 +190,15 @@ def _flaws_of_what_is_open(
         yield f"{action!r}: what would be written is not remembered"
     if (item.key[0] if len(item.key) == 1 else item.key) != action.key and item.key != (action.key,):
         yield f"{action!r}: its key is remembered as {len(item.key)} parts"
+
+
+def _group_of_a_choice(write: Write, links: Mapping[str, LinkRecord]) -> str:
+    """Name the one group that a person's choice writes; empty for what a rule writes."""
+    if {change.rule for change in write.changes} != {"update.person"}:
+        return ""
+    states = {change.line: links[write.link or ""].fields[change.line] for change in write.changes}
+    (group,) = {state.group or line for line, state in states.items()}
+    return group
 
 
 def _flaws_of_an_item(item: OpenItem, prior: OpenItem | None, now: datetime) -> Iterable[str]:
