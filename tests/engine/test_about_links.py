@@ -25,7 +25,10 @@ KEYS: list[tuple[KeyText | None, KeyText | None, dict[str, FieldState], str | No
     (("ada@test.example",), ("ada@test.example",), {}, "ada@test.example", ("ada@test.example",)),
     (("ada",), None, {}, "ada", ("ada",)),
     (None, ("bo",), {}, "bo", ("bo",)),
+    (None, ("\x005",), {}, "5", ("\x005",)),
     (("ada",), ("bo",), {}, "ada", ("ada",)),
+    (("ada",), ("bo",), {"Email:EMail": FieldState(("", ""), version="v")}, "ada", ("ada",)),
+    (("ada",), ("bo",), {"Email:EMail": FieldState((" ", " "), version="v")}, "ada", ("ada",)),
     (None, None, {}, None, ()),
 ]
 

@@ -61,6 +61,17 @@ AGREED = {"A:a": FieldState(("x", "x"), version=converters.AS_IS.version)}
         ({"First": "Ada"}, {"last": "L"}, (("a", "l"), None), ("a", "l"), ("a", "l")),
         ({"First": "Ada"}, {"last": "L"}, (None, ("a", "\x005")), ("a", "5"), ("a", "\x005")),
         ({}, {}, (None, None), None, ()),
+        # A blank part is no key: as the other record spells it, or as it was; only where there never was one, that.
+        (
+            {"First": None, "Last": "L"},
+            {"first": "Ida", "last": "L"},
+            (("a", "l"), ("a", "l")),
+            ("Ida", "L"),
+            ("a", "l"),
+        ),
+        ({"First": "Ada", "Last": ""}, {"first": "", "last": "L"}, (None, ("a", "l")), ("a", "l"), ("a", "l")),
+        ({"First": "Ada", "Last": None}, {"first": None, "last": None}, (None, None), ("Ada", None), ()),
+        ({"First": "Ada"}, {"first": None, "last": "L"}, (None, None), (None, "L"), ()),
     ],
 )
 def test_what_is_done_to_a_pair_is_named_by_the_key_that_there_is(

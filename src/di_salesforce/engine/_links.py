@@ -237,7 +237,7 @@ def about_link(work: Workspace, link: LinkRecord, kind: str) -> dict[str, Any]: 
     """Give what every action about a link as a whole has."""
     work.acted.add(link.id)
     key = link.salesforce_key or link.dialog_insight_key or ()
-    shown = work.link_key_values(Side.SALESFORCE, link) or tuple(key)
+    shown = work.link_key_values(_S, link) or work.link_key_values(_D, link)
     return {
         "id": digest(kind, link.id),
         "transfer": work.name,

@@ -190,8 +190,9 @@ class Pair:
     def members(self, kind: str, about: str) -> dict[str, Any]:  # the members that all actions share
         """Give what every action about the pair has."""
         self.work.acted.add(self.link.id)
-        now = self.key(_S) or self.key(_D)
-        key = now or self.work.link_key_values(_S, self.link) or self.work.link_key_values(_D, self.link)
+        work, link, now = self.work, self.link, {side: self.key(side) or () for side in SIDES}
+        whole = next((now[side] for side in SIDES if work.is_key(side, now[side])), None)
+        key = whole or work.link_key_values(_S, link) or work.link_key_values(_D, link) or now[_S] or now[_D]
         return {
             "id": digest(kind, self.link.id, about),
             "transfer": self.work.name,

@@ -23,7 +23,7 @@ from di_salesforce.engine._needs import Need
 from di_salesforce.engine._observe import Observation, RowRef, SideView
 from di_salesforce.engine._sieve import Sieve
 from di_salesforce.engine._sift import Sifted
-from di_salesforce.records import Side, UnsetType, Value
+from di_salesforce.records import UNSET, Side, UnsetType, Value
 
 __all__ = ["Workspace", "display_key"]
 
@@ -163,17 +163,17 @@ class Workspace:
             self.touched.update(key for link in (old, new) for side in SIDES if (key := link.key(side)) is not None)
         self.links[new.id] = new.observed(*moments, rev=old.rev + 1)
 
+    def is_key(self, side: Side, values: tuple[Value, ...]) -> bool:
+        """Tell whether values are a key as that side writes it: as many as it has parts, and none of them blank."""
+        return self.bound.normalised(side, values) is not None
+
     def link_key_values(self, side: Side, link: LinkRecord) -> tuple[Value, ...] | None:
         """Give a link's key as one side writes it: from what is remembered of either side's key fields."""
-        own: list[Value] = []
-        for line in self.bound.key_lines:
-            state = link.fields.get(line.name)
-            value = state.of(side) if state is not None else None
-            if state is None or isinstance(value, UnsetType) or value is None:
-                break
-            own.append(value)
-        if len(own) == len(self.bound.key_lines):
-            return tuple(own)
+        states = [link.fields.get(line.name) for line in self.bound.key_lines]
+        values = [UNSET if state is None else state.of(side) for state in states]
+        own = tuple([value for value in values if not isinstance(value, UnsetType)])
+        if self.is_key(side, own):
+            return own
         key = link.key(side)
         # The normalised key is text in Dialog Insight's form: good enough to look a row up, never to be written.
         return None if key is None else tuple(part.removeprefix("\x00") for part in key)

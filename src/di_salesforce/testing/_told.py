@@ -141,6 +141,8 @@ def _flaws_about_the_link(action: Action, link: LinkRecord) -> Iterable[str]:
         yield f"it is filed under {action.subject}"
     if bool(action.key_text) is not bool(link.salesforce_key or link.dialog_insight_key):
         yield "it does not say the link's key"
+    if action.key_text and any(map(is_blank, action.key if isinstance(action.key, tuple) else (action.key,))):
+        yield "it shows no key, and has one"
 
 
 def _flaws_about_a_row(transfer: ObjectTransfer, action: Skip | Reject) -> Iterable[str]:
@@ -213,8 +215,6 @@ def _flaws_of_a_new_link(transfer: ObjectTransfer, create: Create, link: LinkRec
 def _flaws_of_a_whole_record(action: Action, link: LinkRecord) -> Iterable[str]:
     """Hold what is told of a linked record as a whole against how its link will be remembered."""
     remembered = (link.life, link.gone, link.cause)
-    if action.key is None and action.key_text:
-        yield "it shows no key, and has one"
     match action:
         case Unlink():
             yield from _flaws_of_an_end(action, link)
