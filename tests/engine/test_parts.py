@@ -33,6 +33,7 @@ FULL = Part(
     observed=MOMENT,
     undoing={"a write": {"A:a": "a mark"}},
     tiers=(("A:a",), ("B:b", "A:a")),
+    staying=(OpenItem("people", "link:one", "", "claimed", MOMENT, 2, key=("k", 5)),),
 )
 
 
@@ -53,7 +54,8 @@ def test_a_full_part_has_nothing_by_default() -> None:
     assert not [each.name for each in attrs.fields(Part) if getattr(FULL, each.name) == getattr(empty, each.name)]
 
 
-LATER: dict[str, Any] = {"expired": (), "observed": None, "undoing": {}, "tiers": ()}  # members of any type
+# Members of any type.
+LATER: dict[str, Any] = {"expired": (), "observed": None, "undoing": {}, "tiers": (), "staying": ()}
 
 
 @pytest.mark.parametrize("missing", LATER)

@@ -29,7 +29,7 @@ class Part:
 
     transfer: str
     links: Mapping[str, LinkRecord] = attrs.field(factory=dict[str, LinkRecord])
-    items: tuple[OpenItem, ...] = ()
+    items: tuple[OpenItem, ...] = ()  # open ones that are decided anew: closed, unless an action opens them again
     coverages: tuple[CoverageRecord, ...] = ()
     counts: Mapping[str, int] = attrs.field(factory=dict[str, int])
     guards: tuple[Problem, ...] = ()
@@ -42,6 +42,7 @@ class Part:
     # Of each write that takes something back, by its id: what it would leave in each field group, as a mark.
     undoing: Mapping[str, Mapping[str, str]] = attrs.field(factory=dict[str, Mapping[str, str]])
     tiers: tuple[tuple[str, ...], ...] = ()  # by what rows are compared: the key's lines, then those of each match tier
+    staying: tuple[OpenItem, ...] = ()  # open ones that are not decided anew, though an action is about their subject
 
     def to_dict(self) -> dict[str, Any]:  # JSON-safe data
         """Give the part as plain data."""
@@ -60,6 +61,7 @@ class Part:
             "observed": self.observed.isoformat() if self.observed else None,
             "undoing": {action_id: dict(marks) for action_id, marks in self.undoing.items()},
             "tiers": [list(tier) for tier in self.tiers],
+            "staying": [item.to_dict() for item in self.staying],
         }
 
     @classmethod
@@ -81,4 +83,5 @@ class Part:
             datetime.fromisoformat(data["observed"]) if data.get("observed") else None,  # likewise
             data.get("undoing", {}),  # likewise
             tuple(map(tuple, data.get("tiers", ()))),  # likewise
+            tuple(map(OpenItem.from_dict, data.get("staying", ()))),  # likewise
         )

@@ -182,6 +182,7 @@ class Inputs:
             min(view.as_of for view in work.views.values()),
             work.undoing,
             (tuple(line.name for line in self.bound.key_lines), *transfer.match),
+            tuple(work.staying()),
         )
         return Plan(
             actions=actions,

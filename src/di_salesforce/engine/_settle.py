@@ -184,7 +184,9 @@ def settle(plan: Plan, outcomes: Mapping[str, Outcome], *, now: datetime) -> Set
             _set_aside(ledger, parts[action.transfer], action)
     for action in plan.actions:
         _settle_action(ledger, plan, parts[action.transfer], action, outcomes.get(action.id))
-    prior = {item.id: item for part in plan.parts for item in part.items}
+    closing = {item.id: item for part in plan.parts for item in part.items}
+    # What is not decided anew stays open all the same, and counts on where it is told again.
+    prior = {**closing, **{item.id: item for part in plan.parts for item in part.staying}}
     return Settlement(
         report=SyncReport(
             lines=ledger.lines,
@@ -196,7 +198,7 @@ def settle(plan: Plan, outcomes: Mapping[str, Outcome], *, now: datetime) -> Set
         ),
         removed_links=tuple(sorted(ledger.dropped)),
         open_items=tuple(_counted(item, prior.get(item.id)) for _, item in sorted(ledger.items.items())),
-        closed_items=tuple(sorted(set(prior) - set(ledger.items))),
+        closed_items=tuple(sorted(set(closing) - set(ledger.items))),
         tombstones=tuple(stone for _, stone in sorted(ledger.stones.items())),
         removed_tombstones=tuple(sorted({stone for part in plan.parts for stone in part.expired} - set(ledger.stones))),
         coverages=tuple(coverage for part in plan.parts for coverage in part.coverages),

@@ -133,6 +133,11 @@ class Workspace:
             if not self.in_quarantine(item) and item.group not in but and not (but and item.side is not None):
                 self.closing[item.id] = item
 
+    def staying(self) -> Iterator[OpenItem]:
+        """Give the open items that are not decided anew, and that an action may open again for the same reason."""
+        for subject in sorted({action.subject for action in self.actions} & self.items.keys()):
+            yield from (item for item in self.items[subject] if item.id not in self.closing)
+
     def add_write(self, write: Write, lines: tuple[str, ...] = ()) -> bool:
         """Plan a write, unless the service refused the very same before: then only say so, and keep that open."""
         for item in () if self.context.retry_refused else self.items.get(write.subject, ()):

@@ -52,7 +52,9 @@ def pieces(plan: Plan, size_of: SizeOf) -> tuple[list[Plan], Plan]:
 
     actions, set_aside = _sorted(plan.actions, place, count), _sorted(plan.set_aside, place, count)
     links = _sorted(part.links.values(), lambda link: by_link.get(link.id, count), count)
-    items = _sorted(part.items, lambda item: by_subject.get(item.subject, count), count)
+    items, staying = (
+        _sorted(each, lambda item: by_subject.get(item.subject, count), count) for each in (part.items, part.staying)
+    )
     made = [
         attrs.evolve(
             plan,
@@ -65,6 +67,7 @@ def pieces(plan: Plan, size_of: SizeOf) -> tuple[list[Plan], Plan]:
                     part,
                     links={link.id: link for link in links[n]},
                     items=items[n],
+                    staying=staying[n],
                     # How far was read, and what was counted, is told once all is settled.
                     coverages=part.coverages if n == count else (),
                     counts=part.counts if n == count else {},
