@@ -286,3 +286,15 @@ def test_of_a_row_that_is_older_than_its_link_no_line_is_known() -> None:
     )
     assert not plan.actions and not plan.needs
     assert plan.parts[0].counts == {"agreed": 1, "line_2": 2}
+
+
+def test_a_record_that_never_told_its_id_may_win_a_merge() -> None:
+    """It is another pair's: the loser's link is held, and ends once that pair has taken the winner's id."""
+    links = [named(1, "a", S, is_nameless=False), named(2, "k", S, is_nameless=True)]
+    people = [row(D, 1, "a"), row(D, 2, "k")]
+    first = plan_of(Snapshot.complete([row(S, 9, "k")], merged={"s1": "s9"}), people, Baseline(links))
+    assert told(first) == [("conflict", "conflict.merged")]
+    memory = Baseline(links).updated(settle(first, {}, now=NOW))
+    assert {link.salesforce_id: link.dialog_insight_id for link in memory.links} == {"s1": "d1", "s9": "d2"}
+    then = plan_of([row(S, 9, "k")], people, memory, now=LATER)
+    assert told(then) == [("unlink", "unlink.merged")]

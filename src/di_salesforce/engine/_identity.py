@@ -88,6 +88,9 @@ def _moved(work: Workspace, winner: str, merged: list[LinkRecord]) -> Iterator[L
         yield from merged  # held by `_links.py`, which remembers the winner
         return
     (link,) = merged
+    if _is_anothers(work, winner):
+        yield link  # held likewise, until the other link has taken the winner's id
+        return
     # What the link remembers is carried: whatever the winner holds otherwise, the person who merged chose.  So is when
     # the loser was last looked at: a row of the winner that is older than the merge does not show what was chosen.
     moved = attrs.evolve(link, salesforce_id=winner)
@@ -96,6 +99,14 @@ def _moved(work: Workspace, winner: str, merged: list[LinkRecord]) -> Iterator[L
     loser = link.salesforce_id or ""
     work.actions.append(Link(**about_link(work, moved, "link"), reason="link.merged", moved_from=loser))
     yield moved
+
+
+def _is_anothers(work: Workspace, winner: str) -> bool:
+    """Tell whether a link that was never told its record's id is known by the winner's key."""
+    row = work.views[_S].row_of(winner)
+    key = row.key if row is not None else None
+    holder = work.baseline.find_key(_S, key) if isinstance(key, tuple) else None
+    return holder is not None and holder.salesforce_id is None and holder.life is not Life.ENDED
 
 
 def _end(work: Workspace, link: LinkRecord, holder: LinkRecord) -> None:
