@@ -101,19 +101,7 @@ def test_what_the_contact_was_given_is_a_change_of_salesforce() -> None:
 
 
 def test_a_contact_with_a_link_of_its_own_keeps_it() -> None:
-    """The lead was converted into a contact that was linked before: its link is not given up for the lead's."""
-    leads, contacts = leads_and_contacts(converted_from="leads")
-    contacts.salesforce(CONTACT, Email="ada.contact", Points__c=1)
-    contacts.person(9, EMail="ada.contact", a="1")
-    contacts.context = Context(claims=claims(leads))
-    contacts.run()
-    convert(leads, contacts, Email="ada.contact")
-    assert ("link", "link.converted") not in contacts.run()
-    assert contacts.links() == {(CONTACT, "9")}
-
-
-def test_a_contact_that_has_its_person_is_not_asked_for() -> None:
-    """Who keeps its own link is left as it is: nothing is looked up for the lead."""
+    """The lead was converted into a contact that was linked before: nothing is looked up, and its link stays."""
     leads, contacts = leads_and_contacts(converted_from="leads")
     contacts.salesforce(CONTACT, Email="ada.contact", Points__c=1)
     contacts.person(9, EMail="ada.contact", a="1")
@@ -121,6 +109,8 @@ def test_a_contact_that_has_its_person_is_not_asked_for() -> None:
     contacts.run()
     convert(leads, contacts, Email="ada.contact")
     assert not contacts.plan(answers=False).needs
+    assert ("link", "link.converted") not in contacts.run()
+    assert contacts.links() == {(CONTACT, "9")}
 
 
 @pytest.mark.parametrize("table", ["Contact", "People"])

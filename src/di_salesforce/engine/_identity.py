@@ -88,7 +88,7 @@ def _moved(work: Workspace, winner: str, merged: list[LinkRecord]) -> Iterator[L
         yield from merged  # held by `_links.py`, which remembers the winner
         return
     (link,) = merged
-    if _is_anothers(work, winner):
+    if _has_a_nameless_link(work, winner):
         yield link  # held likewise, until the other link has taken the winner's id
         return
     # What the link remembers is carried: whatever the winner holds otherwise, the person who merged chose.  So is when
@@ -101,8 +101,8 @@ def _moved(work: Workspace, winner: str, merged: list[LinkRecord]) -> Iterator[L
     yield moved
 
 
-def _is_anothers(work: Workspace, winner: str) -> bool:
-    """Tell whether a link that was never told its record's id is known by the winner's key."""
+def _has_a_nameless_link(work: Workspace, winner: str) -> bool:
+    """Tell whether the winner is the record of a link that was never told its id, and knows it by its key."""
     row = work.views[_S].row_of(winner)
     key = row.key if row is not None else None
     holder = work.baseline.find_key(_S, key) if isinstance(key, tuple) else None
